@@ -26,6 +26,13 @@ import (
 	// Linked so that contracts can import them without a copy on disk.
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	_ "google.golang.org/genproto/googleapis/api/httpbody"
+	_ "google.golang.org/protobuf/types/known/emptypb"
+	_ "google.golang.org/protobuf/types/known/fieldmaskpb"
+	_ "google.golang.org/protobuf/types/known/structpb"
+	_ "google.golang.org/protobuf/types/known/wrapperspb"
+
+	_ "github.com/gowarren/warren/api/warren/v1"
 )
 
 // Plugin is a generator that speaks the protoc plugin protocol.
