@@ -1,0 +1,28 @@
+package telemetry
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// newMetrics returns a registry that already tells about the runtime, the
+// process and the build.
+func newMetrics(opts Options) *prometheus.Registry {
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "warren_build_info",
+		Help: "Which service and version this process runs; always 1.",
+		ConstLabels: prometheus.Labels{
+			"service": opts.Service, "version": opts.Version, "go_version": runtime.Version(),
+		},
+	})
+	build.Set(1)
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		build,
+	)
+	return metrics
+}
