@@ -1,4 +1,5 @@
-// Package rpc makes and serves calls by contract: a client that finds the
-// instances of a contract and survives their deaths, a server that protects
-// itself and its contract, and errors that mean the same on both sides.
+// Package rpc calls services by contract and serves contracts: a Client finds
+// an instance of the contract in a method's name and keeps the call within the
+// contract's policies, a Server enforces what the contract says before a
+// handler sees the call, and an Error says the same on both sides of the wire.
 package rpc
