@@ -1,6 +1,3 @@
-// Package protogen turns contracts into Go: it compiles .proto files in
-// process and runs the protobuf generators as local plugins, so that nothing
-// but Go is needed and nothing is downloaded.
 package protogen
 
 import (
@@ -12,27 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
-	"github.com/bufbuild/protocompile"
 	"github.com/bufbuild/protocompile/protoutil"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/pluginpb"
-
-	// Linked so that contracts can import them without a copy on disk.
-	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	_ "google.golang.org/genproto/googleapis/api/annotations"
-	_ "google.golang.org/genproto/googleapis/api/httpbody"
-	_ "google.golang.org/protobuf/types/known/emptypb"
-	_ "google.golang.org/protobuf/types/known/fieldmaskpb"
-	_ "google.golang.org/protobuf/types/known/structpb"
-	_ "google.golang.org/protobuf/types/known/wrapperspb"
-
-	_ "github.com/gowarren/warren/api/warren/v1"
 )
 
 // Plugin is a generator that speaks the protoc plugin protocol.
@@ -41,63 +25,27 @@ type Plugin struct {
 	Parameter string   // what protoc would pass after --x_opt=
 }
 
-// Compile parses and links every .proto file below the roots. Imports are
-// found below the roots, then among the contracts linked into this program.
-func Compile(ctx context.Context, roots ...string) ([]protoreflect.FileDescriptor, error) {
-	var names []string
-	for _, root := range roots {
-		found, err := protoFiles(root)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, found...)
+// GoPlugins returns the generators of Go code, run as tools of the module in
+// the working folder.
+func GoPlugins() []Plugin {
+	const paths = "paths=source_relative"
+	return []Plugin{
+		{Command: []string{"go", "tool", "protoc-gen-go"}, Parameter: paths},
+		{Command: []string{"go", "tool", "protoc-gen-go-grpc"}, Parameter: paths},
 	}
-	compiler := protocompile.Compiler{
-		Resolver: protocompile.CompositeResolver{
-			&protocompile.SourceResolver{ImportPaths: roots},
-			protocompile.ResolverFunc(linked),
-		},
-		SourceInfoMode: protocompile.SourceInfoStandard,
-	}
-	files, err := compiler.Compile(ctx, names...)
-	if err != nil {
-		return nil, fmt.Errorf("compile contracts: %w", err)
-	}
-	out := make([]protoreflect.FileDescriptor, len(files))
-	for i, f := range files {
-		out[i] = f
-	}
-	return out, nil
 }
 
-func protoFiles(root string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".proto" {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		names = append(names, filepath.ToSlash(rel))
-		return err
-	})
+// Generate compiles the contracts below the roots and returns what the
+// plugins print for them: the content of files beside the contracts, by path.
+func Generate(ctx context.Context, plugins []Plugin, roots ...string) (map[string][]byte, error) {
+	owners, err := protoFiles(roots)
 	if err != nil {
-		return nil, fmt.Errorf("list contracts below %s: %w", root, err)
+		return nil, err
 	}
-	return names, nil
-}
-
-func linked(path string) (protocompile.SearchResult, error) {
-	fd, err := protoregistry.GlobalFiles.FindFileByPath(path)
-	if err != nil {
-		return protocompile.SearchResult{}, err
+	if len(owners) == 0 {
+		return nil, fmt.Errorf("generate: no .proto file below %s", strings.Join(roots, ", "))
 	}
-	return protocompile.SearchResult{Proto: protodesc.ToFileDescriptorProto(fd)}, nil
-}
-
-// Generate compiles the contracts below root and returns what the plugins
-// print for them, by path relative to root.
-func Generate(ctx context.Context, root string, plugins []Plugin) (map[string][]byte, error) {
-	files, err := Compile(ctx, root)
+	files, err := Compile(ctx, roots...)
 	if err != nil {
 		return nil, err
 	}
@@ -108,25 +56,88 @@ func Generate(ctx context.Context, root string, plugins []Plugin) (map[string][]
 			return nil, err
 		}
 		for _, f := range resp.GetFile() {
-			out[f.GetName()] = []byte(f.GetContent())
+			out[beside(owners, f.GetName())] = documented(f.GetName(), f.GetContent())
 		}
 	}
 	return out, nil
 }
 
-// Write stores generated files below root; files that are already right keep
-// their time stamp.
-func Write(root string, files map[string][]byte) error {
-	for name, content := range files {
-		path := filepath.Join(root, filepath.FromSlash(name))
-		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
+// beside returns the path of a generated file. Generators call it after its
+// contract: "a/b.proto" becomes "a/b.pb.go", "a/b_grpc.pb.go" and so on.
+func beside(owners map[string]string, generated string) string {
+	for name, root := range owners {
+		stem := strings.TrimSuffix(name, ".proto")
+		rest, ok := strings.CutPrefix(generated, stem)
+		if ok && (rest[0] == '.' || rest[0] == '_') {
+			return filepath.Join(root, filepath.FromSlash(generated))
+		}
+	}
+	return filepath.FromSlash(generated)
+}
+
+var packageComment = regexp.MustCompile(`\n// Package \S+ ((?:.*\n)(?://.*\n)*)\npackage (\w+)\n`)
+
+// documented makes the comment on a contract's package the comment of the Go
+// package: protoc-gen-go leaves a blank line between the two. The services'
+// files repeat the comment and keep it apart, for a package has one.
+func documented(path, content string) []byte {
+	if strings.HasSuffix(path, "_grpc.pb.go") {
+		return []byte(content)
+	}
+	return []byte(packageComment.ReplaceAllString(content, "\n// Package $2 ${1}package $2\n"))
+}
+
+// Write stores generated files; those that are already right keep their time
+// stamp.
+func Write(files map[string][]byte) error {
+	for _, path := range sortedKeys(files) {
+		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, files[path]) {
 			continue
 		}
-		if err := os.WriteFile(path, content, 0o644); err != nil {
+		if err := os.WriteFile(path, files[path], 0o644); err != nil {
 			return fmt.Errorf("write generated code: %w", err)
 		}
 	}
 	return nil
+}
+
+// Diff returns one line for each generated file below the roots that is
+// missing, differs from the files given, or has lost its contract.
+func Diff(files map[string][]byte, roots ...string) ([]string, error) {
+	var lines []string
+	for _, path := range sortedKeys(files) {
+		old, err := os.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			lines = append(lines, path+": is missing")
+		case err != nil:
+			return nil, fmt.Errorf("compare generated code: %w", err)
+		case !bytes.Equal(old, files[path]):
+			lines = append(lines, path+": is not what its contract generates")
+		}
+	}
+	stale, err := staleFiles(files, roots)
+	return append(lines, stale...), err
+}
+
+func staleFiles(files map[string][]byte, roots []string) ([]string, error) {
+	var lines []string
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".pb.go") {
+				return err
+			}
+			if _, ok := files[filepath.Clean(path)]; !ok {
+				lines = append(lines, path+": is stale, its contract is gone")
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("compare generated code: %w", err)
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines), nil
 }
 
 func request(files []protoreflect.FileDescriptor, parameter string) *pluginpb.CodeGeneratorRequest {
@@ -141,17 +152,13 @@ func request(files []protoreflect.FileDescriptor, parameter string) *pluginpb.Co
 		for i := range fd.Imports().Len() {
 			add(fd.Imports().Get(i).FileDescriptor)
 		}
-		req.ProtoFile = append(req.ProtoFile, toProto(fd))
+		req.ProtoFile = append(req.ProtoFile, protoutil.ProtoFromFileDescriptor(fd))
 	}
 	for _, fd := range files {
 		add(fd)
 		req.FileToGenerate = append(req.FileToGenerate, fd.Path())
 	}
 	return req
-}
-
-func toProto(fd protoreflect.FileDescriptor) *descriptorpb.FileDescriptorProto {
-	return protoutil.ProtoFromFileDescriptor(fd)
 }
 
 func (p Plugin) run(ctx context.Context, req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorResponse, error) {
@@ -168,20 +175,10 @@ func (p Plugin) run(ctx context.Context, req *pluginpb.CodeGeneratorRequest) (*p
 	}
 	resp := &pluginpb.CodeGeneratorResponse{}
 	if err := proto.Unmarshal(stdout.Bytes(), resp); err != nil {
-		return nil, fmt.Errorf("run %s: %w", name, err)
+		return nil, fmt.Errorf("run %s: read its answer: %w", name, err)
 	}
 	if msg := resp.GetError(); msg != "" {
 		return nil, fmt.Errorf("run %s: %w", name, errors.New(msg))
 	}
 	return resp, nil
-}
-
-// GoPlugins returns the generators of Go code, run as tools of the module in
-// the working folder.
-func GoPlugins() []Plugin {
-	const paths = "paths=source_relative"
-	return []Plugin{
-		{Command: []string{"go", "tool", "protoc-gen-go"}, Parameter: paths},
-		{Command: []string{"go", "tool", "protoc-gen-go-grpc"}, Parameter: paths},
-	}
 }

@@ -4,10 +4,9 @@
 // 	protoc        (unknown)
 // source: warren/v1/options.proto
 
-// Package warren.v1 holds the options with which a contract says what may be
+// Package warrenv1 holds the options with which a contract says what may be
 // done with its methods and messages. Everything in it is a default: the
 // configuration centre overrides the numbers live, per method.
-
 package warrenv1
 
 import (

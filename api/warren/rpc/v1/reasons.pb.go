@@ -4,9 +4,8 @@
 // 	protoc        (unknown)
 // source: warren/rpc/v1/reasons.proto
 
-// Package warren.rpc.v1 names the reasons for which Warren itself refuses or
+// Package rpcv1 names the reasons for which Warren itself refuses or
 // fails a call, before or instead of the service's handler.
-
 package rpcv1
 
 import (
