@@ -1,0 +1,55 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// build compiles the services that name a package, two at a time, and returns
+// the program of each service.
+func build(ctx context.Context, plan Plan, events func(Event)) ([]string, error) {
+	bin := filepath.Join(plan.Data, "bin")
+	if err := os.MkdirAll(bin, 0o700); err != nil {
+		return nil, fmt.Errorf("create folder for binaries: %w", err)
+	}
+	programs := make([]string, len(plan.Services))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2)
+	for i, s := range plan.Services {
+		if s.Package == "" {
+			programs[i] = s.Program
+			continue
+		}
+		programs[i] = filepath.Join(bin, s.Name)
+		group.Go(func() error { return buildOne(ctx, plan.Root, s, programs[i], events) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return programs, nil
+}
+
+func buildOne(ctx context.Context, root string, s ServicePlan, program string, events func(Event)) error {
+	events(Event{Kind: EventBuilding, Instance: s.Name, Message: "building " + s.Name})
+	began := time.Now()
+	var output bytes.Buffer
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, s.Package)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = root, &output, &output
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("build service %s: %w", s.Name, context.Cause(ctx))
+		}
+		return fmt.Errorf("build service %s (%s): %w\n%s", s.Name, s.Package, err, strings.TrimSpace(output.String()))
+	}
+	events(Event{Kind: EventBuilt, Instance: s.Name, Message: fmt.Sprintf("built %s in %.1f s", s.Name, time.Since(began).Seconds())})
+	return nil
+}

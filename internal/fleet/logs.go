@@ -1,0 +1,175 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Limits of the logs kept per instance.
+const (
+	maxLine     = 64 << 10 // a longer line is cut
+	keptLines   = 1000     // in memory, for tails
+	maxLogBytes = 16 << 20 // on disk, before the file is turned over once
+)
+
+// Line is one line of output of an instance.
+type Line struct {
+	Service  string
+	Instance string
+	Text     string
+}
+
+// logBook keeps what instances print: the last lines in memory, all in files,
+// and followers informed. It is safe for concurrent use.
+type logBook struct {
+	dir string
+
+	mu        sync.Mutex
+	recent    map[string][]Line // by instance
+	followers map[chan Line]struct{}
+}
+
+func newLogBook(dir string) (*logBook, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create log folder: %w", err)
+	}
+	return &logBook{dir: dir, recent: map[string][]Line{}, followers: map[chan Line]struct{}{}}, nil
+}
+
+// writer returns where an instance's output goes. It is used by one process
+// at a time.
+func (b *logBook) writer(service, instance string) *lineWriter {
+	return &lineWriter{book: b, service: service, instance: instance}
+}
+
+func (b *logBook) add(line Line) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lines := append(b.recent[line.Instance], line)
+	if over := len(lines) - keptLines; over > 0 {
+		lines = append(lines[:0], lines[over:]...)
+	}
+	b.recent[line.Instance] = lines
+	for f := range b.followers {
+		select {
+		case f <- line:
+		default: // a follower that does not read must not stop the instance
+		}
+	}
+}
+
+// tail returns the last n lines of an instance.
+func (b *logBook) tail(instance string, n int) []Line {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lines := b.recent[instance]
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return append([]Line(nil), lines...)
+}
+
+// forget drops the lines kept in memory of an instance that will not return.
+func (b *logBook) forget(instance string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.recent, instance)
+}
+
+// follow sends lines from now on until ctx ends. A follower that falls behind
+// by more than the channel's length misses lines.
+func (b *logBook) follow(ctx context.Context) <-chan Line {
+	ch := make(chan Line, 1024)
+	b.mu.Lock()
+	b.followers[ch] = struct{}{}
+	b.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		b.mu.Lock()
+		delete(b.followers, ch)
+		b.mu.Unlock()
+	})
+	return ch
+}
+
+// lineWriter cuts a stream of output into lines.
+type lineWriter struct {
+	book              *logBook
+	service, instance string
+	partial           []byte
+	file              *os.File
+	written           int64
+}
+
+// Write takes output of any cut; it never fails, since a full disk must not
+// stop a service.
+func (w *lineWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	w.toFile(p)
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			w.partial = append(w.partial, p...)
+			if len(w.partial) > maxLine {
+				w.emit(w.partial[:maxLine])
+				w.partial = nil
+			}
+			return n, nil
+		}
+		w.emit(append(w.partial, p[:i]...))
+		w.partial = w.partial[:0]
+		p = p[i+1:]
+	}
+}
+
+func (w *lineWriter) emit(text []byte) {
+	text = bytes.TrimRight(text, "\r")
+	if len(text) > maxLine {
+		text = text[:maxLine]
+	}
+	w.book.add(Line{Service: w.service, Instance: w.instance, Text: string(text)})
+}
+
+func (w *lineWriter) toFile(p []byte) {
+	if w.file == nil && !w.open() {
+		return
+	}
+	n, _ := w.file.Write(p)
+	w.written += int64(n)
+	if w.written > maxLogBytes {
+		w.close()
+	}
+}
+
+// open starts the file of the instance; a full one becomes the previous one.
+func (w *lineWriter) open() bool {
+	path := filepath.Join(w.book.dir, fileName(w.instance)+".log")
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLogBytes {
+		_ = os.Rename(path, path+".1")
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return false
+	}
+	info, err := f.Stat()
+	if err == nil {
+		w.written = info.Size()
+	}
+	w.file = f
+	return true
+}
+
+func (w *lineWriter) close() {
+	if w.file != nil {
+		_ = w.file.Close()
+		w.file = nil
+	}
+}
+
+// fileName makes an instance's name fit for a file: "catalog/1" → "catalog-1".
+func fileName(instance string) string {
+	return string(bytes.ReplaceAll([]byte(instance), []byte("/"), []byte("-")))
+}

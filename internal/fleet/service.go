@@ -1,0 +1,102 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// service is a set of slots that run the same program.
+type service struct {
+	plan         ServicePlan
+	program      string
+	environment  []string
+	listener     *os.File // for a service that listens on a fixed address
+	launcher     *launcher
+	logs         *logBook
+	presence     Presence
+	events       func(Event)
+	grace        time.Duration
+	startTimeout time.Duration
+
+	mu      sync.Mutex
+	slots   []*slot
+	cancels map[*slot]context.CancelFunc
+}
+
+// command builds what a new process of the service runs.
+func (s *service) command(id string) command {
+	env := append(os.Environ(), s.environment...)
+	env = append(env, "WARREN_SERVICE="+s.plan.Name, "WARREN_INSTANCE="+id)
+	return command{path: s.program, args: s.plan.Args, env: append(env, s.plan.Env...), dir: s.plan.Dir, listener: s.listener}
+}
+
+// scale starts or stops slots until there are n; it does not wait for them to
+// be ready, but for those stopped to have ended.
+func (s *service) scale(ctx context.Context, n int) {
+	s.mu.Lock()
+	var stopped []*slot
+	for len(s.slots) < n {
+		s.add(ctx)
+	}
+	for len(s.slots) > n {
+		last := s.slots[len(s.slots)-1]
+		s.slots = s.slots[:len(s.slots)-1]
+		s.cancels[last]()
+		delete(s.cancels, last)
+		stopped = append(stopped, last)
+	}
+	s.mu.Unlock()
+	for _, sl := range stopped {
+		<-sl.done
+		s.logs.forget(sl.name())
+	}
+}
+
+func (s *service) add(ctx context.Context) {
+	sl := newSlot(s, len(s.slots)+1)
+	ctx, cancel := context.WithCancel(ctx)
+	s.cancels[sl] = cancel
+	s.slots = append(s.slots, sl)
+	go sl.run(ctx)
+}
+
+// all returns the present slots.
+func (s *service) all() []*slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.slots)
+}
+
+// restart replaces every process, one after the other, and stops at the first
+// that cannot be replaced: then the rest keeps serving as it was.
+func (s *service) restart(ctx context.Context) error {
+	for _, sl := range s.all() {
+		if err := sl.restart(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitReady returns when all slots are ready.
+func (s *service) waitReady(ctx context.Context) error {
+	for {
+		var waiting []string
+		for _, sl := range s.all() {
+			if st := sl.status(); st.State != Ready {
+				waiting = append(waiting, fmt.Sprintf("%s is %s", sl.name(), st.State))
+			}
+		}
+		if len(waiting) == 0 {
+			return nil
+		}
+		if err := s.presence.Changed(ctx); err != nil {
+			return fmt.Errorf("wait for %s: %w", s.plan.Name, errors.Join(errors.New(waiting[0]), err))
+		}
+	}
+}
