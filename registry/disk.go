@@ -1,0 +1,109 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+)
+
+// header begins a snapshot on disk; the checksum of what follows it ends the
+// first line.
+const header = "warren registry snapshot 1 sha256:"
+
+// saver keeps the last good snapshot on disk.
+type saver struct {
+	path   string
+	logger *slog.Logger
+	wake   chan struct{}
+}
+
+type savedSnapshot struct {
+	Saved     time.Time  `json:"saved"`
+	Revision  int64      `json:"revision"`
+	Instances []Instance `json:"instances"`
+}
+
+// run writes the snapshot after it has changed, at most once a second: the
+// disk may be slow, and nobody waits for it.
+func (s *saver) run(ctx context.Context, current *atomic.Pointer[Snapshot]) {
+	if s.path == "" {
+		return
+	}
+	failing := false
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-s.wake:
+		}
+		snapshot := current.Load()
+		if snapshot.Stale {
+			continue
+		}
+		err := s.save(snapshot)
+		if err != nil && !failing {
+			s.logger.Warn("the registry's snapshot cannot be kept on disk", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (s *saver) save(snapshot *Snapshot) error {
+	body, err := json.Marshal(savedSnapshot{time.Now().UTC(), snapshot.Revision, snapshot.Instances})
+	if err != nil {
+		return fmt.Errorf("encode registry snapshot: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+		return fmt.Errorf("save registry snapshot: %w", err)
+	}
+	// A new file replaces the old one whole, whatever happens on the way.
+	file, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".*")
+	if err != nil {
+		return fmt.Errorf("save registry snapshot: %w", err)
+	}
+	_, err = fmt.Fprintf(file, "%s%x\n%s\n", header, sha256.Sum256(body), body)
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), s.path)
+	}
+	if err != nil {
+		return fmt.Errorf("save registry snapshot: %w", errors.Join(err, os.Remove(file.Name())))
+	}
+	return nil
+}
+
+// load returns nil when nothing was saved.
+func (s *saver) load() (*savedSnapshot, error) {
+	if s.path == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load registry snapshot: %w", err)
+	}
+	first, rest, _ := bytes.Cut(content, []byte("\n"))
+	body := bytes.TrimSuffix(rest, []byte("\n"))
+	if want := fmt.Sprintf("%s%x", header, sha256.Sum256(body)); string(first) != want {
+		return nil, fmt.Errorf("load registry snapshot %s: its checksum does not match", s.path)
+	}
+	saved := &savedSnapshot{}
+	if err := json.Unmarshal(body, saved); err != nil {
+		return nil, fmt.Errorf("load registry snapshot %s: %w", s.path, err)
+	}
+	return saved, nil
+}
