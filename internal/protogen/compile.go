@@ -20,6 +20,7 @@ import (
 	// Linked so that contracts can import them without a copy on disk.
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	_ "google.golang.org/genproto/googleapis/api/httpbody"
 )
 
 // Compile parses and links every .proto file below the roots, in the order of

@@ -4,9 +4,8 @@
 // 	protoc        (unknown)
 // source: library/v1/library.proto
 
-// Package library.v1 is the contract on which transcoding and the gateway are
+// Package libraryv1 is the contract on which transcoding and the gateway are
 // tested: one method for each way in which HTTP and gRPC differ.
-
 package libraryv1
 
 import (
@@ -1924,7 +1923,7 @@ const file_library_v1_library_proto_rawDesc = "" +
 	"\x05Genre\x12\x15\n" +
 	"\x11GENRE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vGENRE_NOVEL\x10\x01\x12\x10\n" +
-	"\fGENRE_POETRY\x10\x022\xcb\f\n" +
+	"\fGENRE_POETRY\x10\x022\xb8\f\n" +
 	"\x0eLibraryService\x12\x8d\x01\n" +
 	"\aGetBook\x12\x1a.library.v1.GetBookRequest\x1a\x10.library.v1.Book\"T\xe2\xd4\x1c\x0f\b\x02\x1a\x025s2\a\n" +
 	"\x0360s\x10\x01\x82\xd3\xe4\x93\x028Z$\x12\"/v1/{shelf=shelves/*}/books/{isbn}\x12\x10/v1/books/{isbn}\x90\x02\x01\x12}\n" +
@@ -1944,8 +1943,8 @@ const file_library_v1_library_proto_rawDesc = "" +
 	"\x05Cover\x12\x18.library.v1.CoverRequest\x1a\x14.google.api.HttpBody\"'\xe2\xd4\x1c\x02\b\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/books/{isbn}/cover\x90\x02\x01\x12q\n" +
 	"\bPutCover\x12\x1b.library.v1.PutCoverRequest\x1a\x16.google.protobuf.Empty\"0\xe2\xd4\x1c\x02\b\x02\x82\xd3\xe4\x93\x02!:\apicture\x1a\x16/v1/books/{isbn}/cover\x90\x02\x02\x12\x94\x01\n" +
 	"\x04Echo\x12\x17.library.v1.EchoRequest\x1a\x18.library.v1.EchoResponse\"Y\xe2\xd4\x1c\x02\b\x02\x82\xd3\xe4\x93\x02M:\x01*Z\n" +
-	"\x12\b/v1/echoZ\x15\x12\x13/v1/files/{text=**}Z\x1b:\anumbers\"\x10/v1/echo-numbers\"\b/v1/echo\x12O\n" +
-	"\x05Audit\x12\x18.library.v1.AuditRequest\x1a\x19.library.v1.AuditResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/auditBKZIgithub.com/gowarren/warren/internal/transcode/testpb/library/v1;libraryv1b\x06proto3"
+	"\x12\b/v1/echoZ\x15\x12\x13/v1/files/{text=**}Z\x1b:\anumbers\"\x10/v1/echo-numbers\"\b/v1/echo\x12<\n" +
+	"\x05Audit\x12\x18.library.v1.AuditRequest\x1a\x19.library.v1.AuditResponseBKZIgithub.com/gowarren/warren/internal/transcode/testpb/library/v1;libraryv1b\x06proto3"
 
 var (
 	file_library_v1_library_proto_rawDescOnce sync.Once

@@ -72,7 +72,7 @@ type LibraryServiceClient interface {
 	PutCover(ctx context.Context, in *PutCoverRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Echo returns what it got: every kind of field.
 	Echo(ctx context.Context, in *EchoRequest, opts ...grpc.CallOption) (*EchoResponse, error)
-	// Audit has no access option: it is internal although it has a route.
+	// Audit has no access option: it is internal.
 	Audit(ctx context.Context, in *AuditRequest, opts ...grpc.CallOption) (*AuditResponse, error)
 }
 
@@ -271,7 +271,7 @@ type LibraryServiceServer interface {
 	PutCover(context.Context, *PutCoverRequest) (*emptypb.Empty, error)
 	// Echo returns what it got: every kind of field.
 	Echo(context.Context, *EchoRequest) (*EchoResponse, error)
-	// Audit has no access option: it is internal although it has a route.
+	// Audit has no access option: it is internal.
 	Audit(context.Context, *AuditRequest) (*AuditResponse, error)
 	mustEmbedUnimplementedLibraryServiceServer()
 }
