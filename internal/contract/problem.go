@@ -12,10 +12,10 @@ import (
 // Problem is one thing that is wrong with a contract.
 type Problem struct {
 	File    string `json:"file"`
-	Line    int    `json:"line,omitempty"` // from 1; zero where the descriptor has lost its source
-	Element string `json:"element"`        // "/shop.catalog.v1.CatalogService/GetProduct", or another element's full name
-	Message string `json:"message"`        // what is wrong
-	Remedy  string `json:"remedy"`         // what to do about it
+	Line    int    `json:"line,omitempty"`    // from 1; zero where the descriptor has lost its source
+	Element string `json:"element,omitempty"` // "/shop.catalog.v1.CatalogService/GetProduct", or another element's full name
+	Message string `json:"message"`           // what is wrong
+	Remedy  string `json:"remedy,omitempty"`  // what to do about it
 }
 
 // String returns the problem in one line, as a compiler would write it.
@@ -24,7 +24,15 @@ func (p Problem) String() string {
 	if p.Line > 0 {
 		at = fmt.Sprintf("%s:%d", p.File, p.Line)
 	}
-	return fmt.Sprintf("%s: %s: %s; %s", at, p.Element, p.Message, p.Remedy)
+	text := at + ": "
+	if p.Element != "" {
+		text += p.Element + ": "
+	}
+	text += p.Message
+	if p.Remedy != "" {
+		text += "; " + p.Remedy
+	}
+	return text
 }
 
 // Problems is what is wrong with contracts. Empty, it is no error: return
