@@ -38,3 +38,16 @@ func HTTPStatus(code codes.Code) int {
 	}
 	return http.StatusInternalServerError
 }
+
+// codeName returns a code's canonical name: "NOT_FOUND".
+func codeName(code codes.Code) string {
+	names := [...]string{
+		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+		"UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+	}
+	if int(code) < len(names) {
+		return names[code]
+	}
+	return "UNKNOWN"
+}

@@ -80,6 +80,18 @@ var (
 		"The most calls that an instance handles at once, however fast it is.")
 	settingAdmissionInitial = config.Int("rpc.admission.initial", 64, 1, 100000,
 		"How many calls an instance handles at once before it has learned how many it can.")
+	settingAdmissionQueue = config.Int("rpc.admission.queue", 256, 0, 100000,
+		"How many calls may wait for their turn on an instance: of low priority half of it, of normal priority four fifths.")
+	settingAdmissionWait = config.Duration("rpc.admission.wait", 250*time.Millisecond, 0, time.Minute,
+		"How long a call of low or normal priority waits for its turn before it is refused; one of high priority waits to its deadline.")
+	settingStreamsMax = config.Int("rpc.streams.max", 10000, 1, 1000000,
+		"How many streams an instance keeps open at once.")
+	settingConcurrentMax = config.Int("rpc.connection.calls", 4096, 1, 1000000,
+		"How many calls and streams one connection carries at once. Obeyed from the next start on.")
+	settingHeaderMax = config.Int("rpc.header.max", 32<<10, 4<<10, 1<<20,
+		"The largest list of metadata in bytes. Obeyed from the next start on.")
+	settingDrainQuiet = config.Duration("rpc.drain.quiet", 500*time.Millisecond, 0, time.Minute,
+		"After which time without a new call the callers of an instance that ends are taken to have moved on.")
 	settingDrainTimeout = config.Duration("rpc.drain.timeout", 30*time.Second, 0, time.Hour,
 		"How long an instance that ends waits for its callers to move on and its calls to finish.")
 	settingMessageMax = config.Int("rpc.message.max", 4<<20, 1<<10, 1<<30,
@@ -101,6 +113,8 @@ func Definitions() []config.Definition {
 		settingOutlierShare.Definition(),
 		settingThrottleK.Definition(), settingThrottleWindow.Definition(), settingKeepalive.Definition(),
 		settingAdmissionMin.Definition(), settingAdmissionMax.Definition(), settingAdmissionInitial.Definition(),
+		settingAdmissionQueue.Definition(), settingAdmissionWait.Definition(), settingStreamsMax.Definition(),
+		settingConcurrentMax.Definition(), settingHeaderMax.Definition(), settingDrainQuiet.Definition(),
 		settingDrainTimeout.Definition(), settingMessageMax.Definition(),
 	}
 }

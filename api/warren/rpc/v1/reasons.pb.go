@@ -60,6 +60,8 @@ const (
 	// The instances refuse so much that the caller holds calls back itself. The
 	// call was not sent.
 	Reason_REASON_THROTTLED Reason = 13
+	// A service that the called one needs was not available. The call was begun.
+	Reason_REASON_DEPENDENCY_UNAVAILABLE Reason = 14
 )
 
 // Enum value maps for Reason.
@@ -79,6 +81,7 @@ var (
 		11: "REASON_NO_INSTANCE",
 		12: "REASON_BREAKER_OPEN",
 		13: "REASON_THROTTLED",
+		14: "REASON_DEPENDENCY_UNAVAILABLE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -95,6 +98,7 @@ var (
 		"REASON_NO_INSTANCE":              11,
 		"REASON_BREAKER_OPEN":             12,
 		"REASON_THROTTLED":                13,
+		"REASON_DEPENDENCY_UNAVAILABLE":   14,
 	}
 )
 
@@ -129,7 +133,7 @@ var File_warren_rpc_v1_reasons_proto protoreflect.FileDescriptor
 
 const file_warren_rpc_v1_reasons_proto_rawDesc = "" +
 	"\n" +
-	"\x1bwarren/rpc/v1/reasons.proto\x12\rwarren.rpc.v1\x1a\x17warren/v1/options.proto*\xf3\x04\n" +
+	"\x1bwarren/rpc/v1/reasons.proto\x12\rwarren.rpc.v1\x1a\x17warren/v1/options.proto*\xa7\x05\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x120\n" +
 	"\x16REASON_INVALID_REQUEST\x10\x01\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x129\n" +
@@ -145,7 +149,8 @@ const file_warren_rpc_v1_reasons_proto_rawDesc = "" +
 	"\x1a\r\xe2\xd4\x1c\tCANCELLED\x12'\n" +
 	"\x12REASON_NO_INSTANCE\x10\v\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x12(\n" +
 	"\x13REASON_BREAKER_OPEN\x10\f\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x12%\n" +
-	"\x10REASON_THROTTLED\x10\r\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x1a\f\xe2\xd4\x1c\b\n" +
+	"\x10REASON_THROTTLED\x10\r\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x122\n" +
+	"\x1dREASON_DEPENDENCY_UNAVAILABLE\x10\x0e\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x1a\f\xe2\xd4\x1c\b\n" +
 	"\x06warrenB4Z2github.com/gowarren/warren/api/warren/rpc/v1;rpcv1b\x06proto3"
 
 var (

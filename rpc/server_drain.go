@@ -1,0 +1,126 @@
+package rpc
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// drainLook is how often a draining server looks whether it is alone.
+const drainLook = 10 * time.Millisecond
+
+// DrainReport says how a drain went.
+type DrainReport struct {
+	// MovedOn says that callers stopped calling before the server closed.
+	MovedOn bool
+	// Cut is how many calls and streams were ended before they had finished.
+	Cut int
+}
+
+// InFlight returns how many calls and streams are being handled, without
+// health and reflection.
+func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
+
+// OpenConns returns how many connections are open.
+func (s *Server) OpenConns() int { return int(s.conns.Load()) }
+
+func (s *Server) beginDrain() {
+	s.drain.Do(func() {
+		s.health.Shutdown()
+		close(s.draining)
+	})
+}
+
+// Drain ends the server gently. Call it when callers have been told, through
+// the registry, to go elsewhere: it waits until they have, lets what runs
+// finish, and stops what is left at the end of the context or of
+// rpc.drain.timeout.
+func (s *Server) Drain(ctx context.Context) DrainReport {
+	ctx, cancel := context.WithTimeout(ctx, s.settings.drainTime.Get())
+	defer cancel()
+	s.beginDrain()
+	report := DrainReport{MovedOn: s.awaitQuiet(ctx)}
+	ended := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		report.Cut = s.InFlight()
+		s.grpc.Stop()
+	}
+	for _, stop := range s.stops {
+		stop()
+	}
+	return report
+}
+
+// awaitQuiet waits until no connection is open or no call has begun for a
+// while, for half of the time there is: callers that never learn must not cost
+// those that run their time to finish.
+func (s *Server) awaitQuiet(ctx context.Context) bool {
+	ticker := time.NewTicker(drainLook)
+	defer ticker.Stop()
+	began := time.Now()
+	var bound <-chan time.Time
+	if deadline, ok := ctx.Deadline(); ok {
+		timer := time.NewTimer(time.Until(deadline) / 2)
+		defer timer.Stop()
+		bound = timer.C
+	}
+	for !s.quietSince(began) {
+		select {
+		case <-ticker.C:
+		case <-bound:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// quietSince reports whether callers have moved on, watched from began on.
+func (s *Server) quietSince(began time.Time) bool {
+	if s.OpenConns() == 0 {
+		return true
+	}
+	last := time.Unix(0, s.lastCall.Load())
+	if last.Before(began) {
+		last = began
+	}
+	return time.Since(last) >= s.settings.drainQuiet.Get()
+}
+
+// countedListener counts the connections that are open.
+type countedListener struct {
+	net.Listener
+	open *atomic.Int64
+}
+
+// Accept returns the next connection.
+func (l countedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.open.Add(1)
+	return &countedConn{Conn: conn, open: l.open}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	open   *atomic.Int64
+	closed atomic.Bool
+}
+
+// Close closes the connection; only the first time counts.
+func (c *countedConn) Close() error {
+	if c.closed.CompareAndSwap(false, true) {
+		c.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
