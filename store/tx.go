@@ -1,0 +1,231 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// TxOption changes what a transaction is.
+type TxOption int
+
+// The options of InTx.
+const (
+	// Serializable makes transactions have the effect of running one after the
+	// other. SQLite always does.
+	Serializable TxOption = iota + 1
+	// ReadOnly gives a transaction that reads one state of the database, and on
+	// SQLite doesn't wait for the writer.
+	ReadOnly
+)
+
+const (
+	maxAttempts  = 10
+	firstBackoff = 4 * time.Millisecond
+	maxBackoff   = 400 * time.Millisecond
+)
+
+// txKey finds in a context the transaction that it belongs to. It has the
+// database in it, so that two databases can be used together.
+type txKey struct{ db *DB }
+
+// outside refuses what would wait for, or not see, the transaction around it.
+func (db *DB) outside(ctx context.Context) error {
+	if ctx.Value(txKey{db}) != nil {
+		return fmt.Errorf("database %q: %w", db.name, ErrNested)
+	}
+	return nil
+}
+
+// Tx is a transaction. It belongs to the function that got it, and to one
+// goroutine at a time.
+//
+// After a statement went wrong the transaction can only be rolled back: that is
+// how PostgreSQL has it, so it is so everywhere.
+type Tx struct {
+	db  *DB
+	tx  *sql.Tx
+	ctx context.Context
+	err error // the first that went wrong
+}
+
+// InTx runs fn in a transaction: committed when fn returns nil, rolled back when
+// it returns an error or panics. When the database itself rolled it back (a
+// deadlock, a serialization failure) or was lost before the commit, fn is run
+// again from its start, at most ten times with growing pauses: what fn does
+// besides using tx must bear repetition. The context that fn gets is for tx and
+// for other services; a second transaction in it is refused with [ErrNested].
+//
+// An error that is [ErrUnavailable] and says "commit" leaves open whether the
+// transaction took place.
+func (db *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx *Tx) error, opts ...TxOption) error {
+	if err := db.outside(ctx); err != nil {
+		return err
+	}
+	ctx, span := db.tracer().Start(ctx, "transaction", clientKind)
+	defer span.End()
+	var last *Tx
+	again := func(fault) bool { return last != nil && last.repeatable() }
+	err := db.repeat(ctx, maxAttempts, again, func() (err error) {
+		last, err = db.attempt(ctx, fn, opts)
+		return err
+	})
+	span.SetError(err)
+	return err
+}
+
+// repeat runs do until it succeeds, its fault is none of those to repeat, or the
+// attempts are used up.
+func (db *DB) repeat(ctx context.Context, attempts int, again func(fault) bool, do func() error) error {
+	backoff := firstBackoff
+	for attempt := 1; ; attempt++ {
+		err := do()
+		if err == nil || ctx.Err() != nil || !again(db.faultOf(err)) {
+			return err
+		}
+		if attempt >= attempts {
+			return fmt.Errorf("given up after %d attempts: %w", attempt, err)
+		}
+		db.metrics.repeated(db.faultOf(err))
+		if !pause(ctx, backoff) {
+			return errors.Join(ctx.Err(), err)
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// pause waits for up to d, chosen by chance so that rivals don't meet again.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d/8 + rand.N(d))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// attempt runs fn once. The Tx is returned for what it knows about its end.
+func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, opts []TxOption) (_ *Tx, err error) {
+	tx := &Tx{db: db, ctx: ctx}
+	pool, how := db.isolation(opts)
+	if tx.tx, err = pool.BeginTx(ctx, how); err != nil {
+		tx.note(db.explain(ctx, err))
+		return tx, fmt.Errorf("begin transaction: %w", tx.err)
+	}
+	returned := false
+	defer func() {
+		if !returned { // fn panicked, or ended its goroutine
+			_ = tx.tx.Rollback()
+		}
+	}()
+	err = fn(context.WithValue(ctx, txKey{db}, tx), tx)
+	returned = true
+	if err == nil {
+		err = tx.err
+	}
+	if err != nil {
+		// What the rollback says adds nothing: the connection is dropped if it
+		// isn't clean, and the server rolls back what nobody commits.
+		_ = tx.tx.Rollback()
+		return tx, err
+	}
+	if err := tx.tx.Commit(); err != nil {
+		return tx, tx.committed(err)
+	}
+	return tx, nil
+}
+
+func (db *DB) isolation(opts []TxOption) (*sql.DB, *sql.TxOptions) {
+	how := &sql.TxOptions{}
+	for _, o := range opts {
+		switch o {
+		case Serializable:
+			how.Isolation = sql.LevelSerializable
+		case ReadOnly:
+			how.ReadOnly = true
+		}
+	}
+	if db.engine.dialect == SQLite {
+		how.Isolation = sql.LevelDefault // it knows one only, the strictest
+		if how.ReadOnly {
+			return db.read, how
+		}
+		return db.write, how
+	}
+	if how.ReadOnly && how.Isolation == sql.LevelDefault {
+		how.Isolation = sql.LevelRepeatableRead
+	}
+	return db.write, how
+}
+
+// committed says what a commit that went wrong means.
+func (tx *Tx) committed(err error) error {
+	explained := tx.db.explain(tx.ctx, err)
+	if tx.db.faultOf(explained) == faultContention {
+		tx.note(explained) // surely rolled back
+		return fmt.Errorf("commit transaction: %w", explained)
+	}
+	if tx.db.faultOf(explained) == faultLost {
+		return fmt.Errorf("commit transaction, outcome unknown: %w", explained)
+	}
+	return fmt.Errorf("commit transaction: %w", explained)
+}
+
+// note keeps the first error: nothing good comes after it.
+func (tx *Tx) note(err error) {
+	if tx.err == nil {
+		tx.err = err
+	}
+}
+
+// repeatable tells whether the transaction surely didn't take place and may go
+// better next time. It goes by what the database said, not by what fn made of it.
+func (tx *Tx) repeatable() bool {
+	if tx.err == nil {
+		return false
+	}
+	f := tx.db.faultOf(tx.err)
+	return f == faultContention || f == faultLost
+}
+
+// Query reads rows, which must be closed before the next statement.
+func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if tx.err != nil {
+		return nil, tx.over()
+	}
+	rows, err := tx.db.query(ctx, tx.tx, query, args)
+	if err != nil {
+		tx.note(err)
+		return nil, err
+	}
+	rows.call.tx = tx
+	return rows, nil
+}
+
+// QueryRow reads one row; what went wrong is told by its Scan.
+func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
+	rows, err := tx.Query(ctx, query, args...)
+	return &Row{rows: rows, err: err}
+}
+
+// Exec runs a statement that writes and returns how many rows it touched.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if tx.err != nil {
+		return 0, tx.over()
+	}
+	touched, err := tx.db.exec(ctx, tx.tx, query, args)
+	if err != nil {
+		tx.note(err)
+	}
+	return touched, err
+}
+
+func (tx *Tx) over() error { return fmt.Errorf("transaction is over since: %w", tx.err) }
+
+// Dialect returns the SQL that the transaction's database speaks.
+func (tx *Tx) Dialect() Dialect { return tx.db.Dialect() }
