@@ -39,9 +39,9 @@ func scalar(md protoreflect.MessageDescriptor, path string) error {
 	return nil
 }
 
-// secrets returns the paths of the secret fields that a URL's query could
-// carry: those reached without going through a list or a map.
-func secrets(md protoreflect.MessageDescriptor, skip string) []string {
+// secrets returns the paths of the secret fields that a query could carry:
+// those reached without going through a list or a map.
+func secrets(md protoreflect.MessageDescriptor) []string {
 	var paths []string
 	seen := map[protoreflect.FullName]bool{}
 	var walk func(protoreflect.MessageDescriptor, string)
@@ -55,7 +55,6 @@ func secrets(md protoreflect.MessageDescriptor, skip string) []string {
 			fd := md.Fields().Get(i)
 			path := prefix + string(fd.Name())
 			switch {
-			case path == skip:
 			case Secret(fd):
 				paths = append(paths, path)
 			case fd.Message() != nil && !fd.IsList() && !fd.IsMap():

@@ -65,8 +65,10 @@ func (p Problems) sort() {
 func problemAt(d protoreflect.Descriptor, message, remedy string) Problem {
 	file := d.ParentFile()
 	p := Problem{File: file.Path(), Element: elementName(d), Message: message, Remedy: remedy}
-	if loc := file.SourceLocations().ByDescriptor(d); loc.Path != nil {
-		p.Line = loc.StartLine + 1
+	for at := d; at != nil && p.Line == 0; at = at.Parent() { // a map's entry has no line of its own
+		if loc := file.SourceLocations().ByDescriptor(at); loc.Path != nil {
+			p.Line = loc.StartLine + 1
+		}
 	}
 	return p
 }

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -99,14 +100,19 @@ func (r *reader) checkBodies(m *Method, route Route, at string) {
 
 // checkSecrets keeps secrets out of URLs, which end up in logs and histories.
 func (r *reader) checkSecrets(m *Method, route Route, at string) {
-	inURL := map[string]bool{}
+	var exposed []string
 	for _, v := range route.Template.Variables {
-		inURL[v.Field] = true
-	}
-	for _, path := range secrets(m.Desc.Input(), "") {
-		inBody := route.Body == "*" || route.Body != "" && (path == route.Body || strings.HasPrefix(path, route.Body+"."))
-		if inURL[path] || !inBody {
-			r.report(m.Desc, "make it a POST that carries the field in its body", "%s puts the secret field %s into the URL", at, path)
+		if fd, err := findField(m.Desc.Input(), v.Field); err == nil && Secret(fd) {
+			exposed = append(exposed, v.Field)
 		}
+	}
+	for _, path := range secrets(m.Desc.Input()) {
+		inBody := route.Body == "*" || route.Body != "" && (path == route.Body || strings.HasPrefix(path, route.Body+"."))
+		if !inBody && !slices.Contains(exposed, path) {
+			exposed = append(exposed, path)
+		}
+	}
+	for _, path := range exposed {
+		r.report(m.Desc, "make it a POST that carries the field in its body", "%s puts the secret field %s into the URL", at, path)
 	}
 }

@@ -50,6 +50,9 @@ func ParseTemplate(path string) (Template, error) {
 
 // String writes the template in its shortest form.
 func (t Template) String() string {
+	if len(t.Segments) == 0 {
+		return "/"
+	}
 	var b strings.Builder
 	for i := 0; i < len(t.Segments); {
 		b.WriteByte('/')
