@@ -16,7 +16,7 @@ func Breaking(old, new *protoregistry.Files) Problems {
 		d.file(fd)
 		return true
 	})
-	d.problems.sort()
+	d.problems.Sort()
 	return d.problems
 }
 
@@ -28,7 +28,12 @@ type differ struct {
 // report places the problem where the new contract has the element, or what
 // is left of its surroundings.
 func (d *differ) report(element protoreflect.Descriptor, remedy, message string, args ...any) {
-	p := problemAt(d.nearest(element), fmt.Sprintf(message, args...), remedy)
+	d.reportAt(d.nearest(element), element, remedy, message, args...)
+}
+
+// reportAt places the problem at what took the element's place.
+func (d *differ) reportAt(at, element protoreflect.Descriptor, remedy, message string, args ...any) {
+	p := problemAt(at, fmt.Sprintf(message, args...), remedy)
 	p.Element = elementName(element)
 	d.problems = append(d.problems, p)
 }
@@ -95,7 +100,7 @@ func (d *differ) field(old protoreflect.FieldDescriptor, in protoreflect.Message
 		return
 	}
 	if found.Name() != old.Name() {
-		d.report(old, "keep the name: JSON and programs use it", "the field with number %d is called %s now", old.Number(), found.Name())
+		d.reportAt(found, old, "keep the name: JSON and programs use it", "the field with number %d is called %s now", old.Number(), found.Name())
 		return
 	}
 	if was, is := typeName(old), typeName(found); was != is {
@@ -173,6 +178,7 @@ func (d *differ) enums(enums protoreflect.EnumDescriptors) {
 
 func (d *differ) value(old protoreflect.EnumValueDescriptor, in protoreflect.EnumDescriptor, reason bool) {
 	found := in.Values().ByName(old.Name())
+	heir := in.Values().ByNumber(old.Number())
 	switch {
 	case found != nil && found.Number() != old.Number():
 		d.report(old, "keep the number: messages are written with it", "its number changed from %d to %d", old.Number(), found.Number())
@@ -180,9 +186,8 @@ func (d *differ) value(old protoreflect.EnumValueDescriptor, in protoreflect.Enu
 		if was, is := codeName(old), codeName(found); was != is {
 			d.report(old, "keep the code, and add a reason for the new one", "its status code changed from %q to %q", was, is)
 		}
-	case in.Values().ByNumber(old.Number()) != nil:
-		d.report(old, "keep the name: JSON and programs use it",
-			"the value with number %d is called %s now", old.Number(), in.Values().ByNumber(old.Number()).Name())
+	case heir != nil:
+		d.reportAt(heir, old, "keep the name: JSON and programs use it", "the value with number %d is called %s now", old.Number(), heir.Name())
 	case reason:
 		d.report(old, "keep it, marked deprecated", "the error reason is gone, and callers may wait for it")
 	case !in.ReservedRanges().Has(old.Number()) || !in.ReservedNames().Has(old.Name()):

@@ -20,7 +20,7 @@ func Check(files ...protoreflect.FileDescriptor) Problems {
 		r.checkEnums(fd.Enums())
 		r.checkMessages(fd.Messages())
 	}
-	r.problems.sort()
+	r.problems.Sort()
 	return r.problems
 }
 

@@ -56,7 +56,8 @@ func (p Problems) Err() error {
 	return p
 }
 
-func (p Problems) sort() {
+// Sort orders the problems by file, line and element.
+func (p Problems) Sort() {
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Element, b.Element))
 	})

@@ -81,6 +81,7 @@ func lint(ctx context.Context, roots []string) (*Report, []protoreflect.FileDesc
 		if report.Problems = compileProblems(err, roots); len(report.Problems) == 0 {
 			return nil, nil, err
 		}
+		report.Problems.Sort()
 		return report, nil, nil
 	}
 	report.Files = len(files)
@@ -111,6 +112,7 @@ func (r *Report) add(problems contract.Problems, roots []string) {
 		p.File = onDisk(p.File, roots)
 		r.Problems = append(r.Problems, p)
 	}
+	r.Problems.Sort()
 }
 
 func collect(files []protoreflect.FileDescriptor) (*protoregistry.Files, error) {

@@ -58,7 +58,7 @@ func compile(ctx context.Context, sources protocompile.Resolver, names []string)
 	}
 	files, err := compiler.Compile(ctx, names...)
 	if len(wrong) > 0 {
-		err = errors.Join(wrong...)
+		err = errors.Join(wrong...) // the compiler's own only says that there are some
 	}
 	if err != nil {
 		return nil, fmt.Errorf("compile contracts: %w", err)
