@@ -7,11 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,12 +19,11 @@ import (
 
 // Plan says what a fleet runs. It is complete: nothing else is looked up.
 type Plan struct {
-	Data        string        // folder of binaries, logs and the control socket
-	Root        string        // the Go module in which services are built
-	Environment []string      // variables for every process, as in os.Environ
-	Services    []ServicePlan // in the order in which they are shown
-	Grace       time.Duration // to drain before a process is killed; default 30 s
-	Start       time.Duration // to become ready; default 60 s
+	Data     string        // folder of binaries, logs and the control socket
+	Root     string        // the Go module in which services are built
+	Services []ServicePlan // in the order in which they are shown
+	Grace    time.Duration // to drain before a process is killed; default 30 s
+	Start    time.Duration // to become ready; default 60 s
 }
 
 // ServicePlan says what one service runs.
@@ -64,12 +63,15 @@ const (
 type Status struct {
 	Name     string // "catalog/1"
 	Service  string
+	Number   int
 	Instance string // the registry's id of the process that serves
 	State    State
 	PID      int // 0: no process
 	Started  time.Time
 	Restarts int
-	LastExit string
+
+	LastExit     string // how the process before ended; empty if there was none
+	LastExitTime time.Time
 }
 
 // EventKind tells events apart.
@@ -94,7 +96,6 @@ type Event struct {
 // Fleet is a running set of services. It is safe for concurrent use.
 type Fleet struct {
 	plan     Plan
-	log      *slog.Logger
 	launcher *launcher
 	logs     *logBook
 	services []*service
@@ -106,7 +107,6 @@ type Fleet struct {
 // Options are what a fleet needs from its surroundings.
 type Options struct {
 	Presence Presence
-	Logger   *slog.Logger
 	Events   func(Event) // called from many goroutines, must not block
 }
 
@@ -137,11 +137,11 @@ func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 		closeAll(listeners)
 		return nil, err
 	}
-	f := &Fleet{plan: plan, log: opts.Logger, launcher: launcher, logs: logs}
+	f := &Fleet{plan: plan, launcher: launcher, logs: logs}
 	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	for i, sp := range plan.Services {
 		f.services = append(f.services, &service{
-			plan: sp, program: programs[i], environment: plan.Environment, listener: listeners[i],
+			plan: sp, program: programs[i], listener: listeners[i],
 			launcher: launcher, logs: logs, presence: opts.Presence, events: opts.Events,
 			grace: plan.Grace, startTimeout: plan.Start, cancels: map[*slot]context.CancelFunc{},
 		})
@@ -149,20 +149,54 @@ func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 	return f, nil
 }
 
-// Start starts every replica. It does not wait for them.
-func (f *Fleet) Start() {
+// Start starts every replica, with variables that all processes get. It does
+// not wait for them.
+func (f *Fleet) Start(environment []string) {
 	for _, s := range f.services {
+		s.environment = environment
 		s.scale(f.ctx, s.plan.Replicas)
 	}
 }
 
-// Wait returns when every replica is ready, or with what is not when ctx ends.
-func (f *Fleet) Wait(ctx context.Context) error {
+// Wait returns when every replica of the services named, or of all, is ready,
+// or with what is not when ctx ends.
+func (f *Fleet) Wait(ctx context.Context, names ...string) error {
+	if len(names) == 0 {
+		names = f.Names()
+	}
 	var errs []error
-	for _, s := range f.services {
-		errs = append(errs, s.waitReady(ctx))
+	for _, name := range names {
+		s, err := f.service(name)
+		if err == nil {
+			err = s.waitReady(ctx)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// Names lists the services.
+func (f *Fleet) Names() []string {
+	var names []string
+	for _, s := range f.services {
+		names = append(names, s.plan.Name)
+	}
+	return names
+}
+
+// Runs tells whether a process of the fleet has this name in the registry.
+func (f *Fleet) Runs(instance string) bool {
+	slot, _, _ := strings.Cut(instance, ".")
+	return f.hasReplica(slot)
+}
+
+// Address is where the fleet listens for a service, empty if it does not.
+func (f *Fleet) Address(name string) string {
+	s, err := f.service(name)
+	if err != nil || s.listener == nil {
+		return ""
+	}
+	return s.listener.Name()
 }
 
 // Status lists the replicas.
@@ -260,14 +294,12 @@ func (f *Fleet) Stop() {
 }
 
 func (f *Fleet) service(name string) (*service, error) {
-	var names []string
 	for _, s := range f.services {
 		if s.plan.Name == name {
 			return s, nil
 		}
-		names = append(names, s.plan.Name)
 	}
-	return nil, fmt.Errorf("no service %q; there are %v", name, names)
+	return nil, fmt.Errorf("no service %q; there are %s", name, strings.Join(f.Names(), ", "))
 }
 
 // listenAll opens the fixed addresses, so that a port in use is known before

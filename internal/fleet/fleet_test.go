@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -92,12 +91,12 @@ func playHTTP() {
 func supervise(data string) {
 	f, err := New(context.Background(), Plan{Data: data, Services: []ServicePlan{{
 		Name: "victim", Program: os.Args[0], Args: []string{"serve"}, Replicas: 1,
-	}}}, Options{Presence: newPresence(), Logger: slog.New(slog.DiscardHandler), Events: func(Event) {}})
+	}}}, Options{Presence: newPresence(), Events: func(Event) {}})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	f.Start()
+	f.Start(nil)
 	for f.Status()[0].PID == 0 {
 		newPresence().Changed(context.Background())
 	}
@@ -156,8 +155,8 @@ func start(t *testing.T, plans ...ServicePlan) *fixture {
 	}
 	fx := &fixture{presence: newPresence(), events: make(chan Event, 100)}
 	f, err := New(t.Context(), Plan{Data: t.TempDir(), Services: plans, Grace: 5 * time.Second, Start: 5 * time.Second}, Options{
-		Presence: fx.presence, Logger: slog.New(slog.DiscardHandler),
-		Events: func(e Event) { fx.events <- e },
+		Presence: fx.presence,
+		Events:   func(e Event) { fx.events <- e },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +164,7 @@ func start(t *testing.T, plans ...ServicePlan) *fixture {
 	fx.Fleet = f
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	t.Cleanup(f.Stop)
-	f.Start()
+	f.Start(nil)
 	return fx
 }
 

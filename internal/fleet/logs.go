@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // Limits of the logs kept per instance.
@@ -20,6 +21,7 @@ const (
 type Line struct {
 	Service  string
 	Instance string
+	Time     time.Time // when it was read
 	Text     string
 }
 
@@ -130,7 +132,7 @@ func (w *lineWriter) emit(text []byte) {
 	if len(text) > maxLine {
 		text = text[:maxLine]
 	}
-	w.book.add(Line{Service: w.service, Instance: w.instance, Text: string(text)})
+	w.book.add(Line{Service: w.service, Instance: w.instance, Time: time.Now(), Text: string(text)})
 }
 
 func (w *lineWriter) toFile(p []byte) {

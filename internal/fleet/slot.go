@@ -34,6 +34,7 @@ type slot struct {
 	restarts   int
 	exits      int // in a row, without becoming ready or stable
 	lastExit   string
+	exited     time.Time
 }
 
 func newSlot(s *service, number int) *slot {
@@ -163,7 +164,7 @@ func (s *slot) ended(ctx context.Context, how string, lived time.Duration) {
 	}
 	s.exits++
 	s.restarts++
-	s.lastExit, s.process = how, nil
+	s.lastExit, s.exited, s.process = how, time.Now(), nil
 	wait := backoff(s.exits)
 	s.state = Waiting
 	if s.exits >= loopExits {
@@ -249,8 +250,8 @@ func (s *slot) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{
-		Name: s.name(), Service: s.service.plan.Name, Instance: s.instance, State: s.state,
-		Restarts: s.restarts, LastExit: s.lastExit,
+		Name: s.name(), Service: s.service.plan.Name, Number: s.number, Instance: s.instance, State: s.state,
+		Restarts: s.restarts, LastExit: s.lastExit, LastExitTime: s.exited,
 	}
 	if s.process != nil {
 		st.PID, st.Started = s.process.pid, s.process.started

@@ -31,46 +31,38 @@ type State int32
 
 const (
 	State_STATE_UNSPECIFIED State = 0
-	// Its program is being built.
-	State_STATE_BUILDING State = 1
 	// Its process runs and is not ready yet.
-	State_STATE_STARTING State = 2
-	State_STATE_READY    State = 3
-	// It was ready, and says that it is not now.
-	State_STATE_UNREADY State = 4
+	State_STATE_STARTING State = 1
+	State_STATE_READY    State = 2
 	// It finishes what it has and takes no more.
-	State_STATE_DRAINING State = 5
+	State_STATE_DRAINING State = 3
 	// It ended and is started again after a pause.
-	State_STATE_BACKOFF State = 6
-	// It ended again and again; the pause is at its longest.
-	State_STATE_CRASH_LOOP State = 7
+	State_STATE_WAITING State = 4
+	// It ended again and again without becoming ready.
+	State_STATE_CRASH_LOOP State = 5
 	// It was stopped on purpose.
-	State_STATE_STOPPED State = 8
+	State_STATE_STOPPED State = 6
 )
 
 // Enum value maps for State.
 var (
 	State_name = map[int32]string{
 		0: "STATE_UNSPECIFIED",
-		1: "STATE_BUILDING",
-		2: "STATE_STARTING",
-		3: "STATE_READY",
-		4: "STATE_UNREADY",
-		5: "STATE_DRAINING",
-		6: "STATE_BACKOFF",
-		7: "STATE_CRASH_LOOP",
-		8: "STATE_STOPPED",
+		1: "STATE_STARTING",
+		2: "STATE_READY",
+		3: "STATE_DRAINING",
+		4: "STATE_WAITING",
+		5: "STATE_CRASH_LOOP",
+		6: "STATE_STOPPED",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
-		"STATE_BUILDING":    1,
-		"STATE_STARTING":    2,
-		"STATE_READY":       3,
-		"STATE_UNREADY":     4,
-		"STATE_DRAINING":    5,
-		"STATE_BACKOFF":     6,
-		"STATE_CRASH_LOOP":  7,
-		"STATE_STOPPED":     8,
+		"STATE_STARTING":    1,
+		"STATE_READY":       2,
+		"STATE_DRAINING":    3,
+		"STATE_WAITING":     4,
+		"STATE_CRASH_LOOP":  5,
+		"STATE_STOPPED":     6,
 	}
 )
 
@@ -99,58 +91,6 @@ func (x State) Number() protoreflect.EnumNumber {
 // Deprecated: Use State.Descriptor instead.
 func (State) EnumDescriptor() ([]byte, []int) {
 	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{0}
-}
-
-type Finding_Level int32
-
-const (
-	Finding_LEVEL_UNSPECIFIED Finding_Level = 0
-	Finding_LEVEL_OK          Finding_Level = 1
-	Finding_LEVEL_WARNING     Finding_Level = 2
-	Finding_LEVEL_ERROR       Finding_Level = 3
-)
-
-// Enum value maps for Finding_Level.
-var (
-	Finding_Level_name = map[int32]string{
-		0: "LEVEL_UNSPECIFIED",
-		1: "LEVEL_OK",
-		2: "LEVEL_WARNING",
-		3: "LEVEL_ERROR",
-	}
-	Finding_Level_value = map[string]int32{
-		"LEVEL_UNSPECIFIED": 0,
-		"LEVEL_OK":          1,
-		"LEVEL_WARNING":     2,
-		"LEVEL_ERROR":       3,
-	}
-)
-
-func (x Finding_Level) Enum() *Finding_Level {
-	p := new(Finding_Level)
-	*p = x
-	return p
-}
-
-func (x Finding_Level) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Finding_Level) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_fleet_v1_fleet_proto_enumTypes[1].Descriptor()
-}
-
-func (Finding_Level) Type() protoreflect.EnumType {
-	return &file_warren_fleet_v1_fleet_proto_enumTypes[1]
-}
-
-func (x Finding_Level) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Finding_Level.Descriptor instead.
-func (Finding_Level) EnumDescriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // System is what is up.
@@ -298,14 +238,8 @@ type Instance struct {
 	Restarts int32 `protobuf:"varint,12,opt,name=restarts,proto3" json:"restarts,omitempty"`
 	// How the process before ended; unset if there was none.
 	LastExit *Exit `protobuf:"bytes,13,opt,name=last_exit,json=lastExit,proto3" json:"last_exit,omitempty"`
-	// Until when the supervisor waits; set while it backs off.
-	RetryAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
-	// Why it is not ready, in its own words.
-	Reason string `protobuf:"bytes,15,opt,name=reason,proto3" json:"reason,omitempty"`
-	// What it uses now.
-	Usage *Usage `protobuf:"bytes,16,opt,name=usage,proto3" json:"usage,omitempty"`
 	// The revision of the live settings that it runs.
-	SettingsRevision int64 `protobuf:"varint,17,opt,name=settings_revision,json=settingsRevision,proto3" json:"settings_revision,omitempty"`
+	SettingsRevision int64 `protobuf:"varint,14,opt,name=settings_revision,json=settingsRevision,proto3" json:"settings_revision,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -431,27 +365,6 @@ func (x *Instance) GetLastExit() *Exit {
 	return nil
 }
 
-func (x *Instance) GetRetryAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.RetryAt
-	}
-	return nil
-}
-
-func (x *Instance) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *Instance) GetUsage() *Usage {
-	if x != nil {
-		return x.Usage
-	}
-	return nil
-}
-
 func (x *Instance) GetSettingsRevision() int64 {
 	if x != nil {
 		return x.SettingsRevision
@@ -463,11 +376,8 @@ func (x *Instance) GetSettingsRevision() int64 {
 type Exit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Time  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	Code  int32                  `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"`
-	// The signal that ended it, "SIGKILL"; empty if it ended by itself.
-	Signal string `protobuf:"bytes,3,opt,name=signal,proto3" json:"signal,omitempty"`
-	// Its last lines.
-	Log           []string `protobuf:"bytes,4,rep,name=log,proto3" json:"log,omitempty"`
+	// In words: "exit 3", "killed by killed".
+	How           string `protobuf:"bytes,2,opt,name=how,proto3" json:"how,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -509,78 +419,11 @@ func (x *Exit) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *Exit) GetCode() int32 {
+func (x *Exit) GetHow() string {
 	if x != nil {
-		return x.Code
-	}
-	return 0
-}
-
-func (x *Exit) GetSignal() string {
-	if x != nil {
-		return x.Signal
+		return x.How
 	}
 	return ""
-}
-
-func (x *Exit) GetLog() []string {
-	if x != nil {
-		return x.Log
-	}
-	return nil
-}
-
-// Usage is what a process uses.
-type Usage struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cpu           *durationpb.Duration   `protobuf:"bytes,1,opt,name=cpu,proto3" json:"cpu,omitempty"`
-	MemoryBytes   int64                  `protobuf:"varint,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Usage) Reset() {
-	*x = Usage{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Usage) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Usage) ProtoMessage() {}
-
-func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Usage.ProtoReflect.Descriptor instead.
-func (*Usage) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Usage) GetCpu() *durationpb.Duration {
-	if x != nil {
-		return x.Cpu
-	}
-	return nil
-}
-
-func (x *Usage) GetMemoryBytes() int64 {
-	if x != nil {
-		return x.MemoryBytes
-	}
-	return 0
 }
 
 // Engine is a server that the system leans on.
@@ -593,16 +436,14 @@ type Engine struct {
 	// Its address, without passwords.
 	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	// Whether it runs in the supervisor.
-	Embedded      bool   `protobuf:"varint,4,opt,name=embedded,proto3" json:"embedded,omitempty"`
-	State         State  `protobuf:"varint,5,opt,name=state,proto3,enum=warren.fleet.v1.State" json:"state,omitempty"`
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Embedded      bool `protobuf:"varint,4,opt,name=embedded,proto3" json:"embedded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Engine) Reset() {
 	*x = Engine{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[4]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +455,7 @@ func (x *Engine) String() string {
 func (*Engine) ProtoMessage() {}
 
 func (x *Engine) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[4]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +468,7 @@ func (x *Engine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Engine.ProtoReflect.Descriptor instead.
 func (*Engine) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{4}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Engine) GetRole() string {
@@ -658,20 +499,6 @@ func (x *Engine) GetEmbedded() bool {
 	return false
 }
 
-func (x *Engine) GetState() State {
-	if x != nil {
-		return x.State
-	}
-	return State_STATE_UNSPECIFIED
-}
-
-func (x *Engine) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
 type ListRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Services      []string               `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
@@ -681,7 +508,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[5]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +520,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[5]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +533,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{5}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListRequest) GetServices() []string {
@@ -728,7 +555,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[6]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +567,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[6]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +580,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{6}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListResponse) GetSystem() *System {
@@ -782,18 +609,17 @@ type LogsRequest struct {
 	// Services ("catalog"), instances ("catalog/1"), or "warren" for the
 	// supervisor itself.
 	Services []string `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
-	// How many of the lines written so far, over all; negative: all that is kept.
-	Tail   int32 `protobuf:"varint,2,opt,name=tail,proto3" json:"tail,omitempty"`
-	Follow bool  `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"`
-	// Only lines written since.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// How many of the last lines of each instance; zero: 100.
+	Tail int32 `protobuf:"varint,2,opt,name=tail,proto3" json:"tail,omitempty"`
+	// Whether to go on with what is written from now on.
+	Follow        bool `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[7]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +631,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[7]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +644,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{7}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LogsRequest) GetServices() []string {
@@ -842,28 +668,19 @@ func (x *LogsRequest) GetFollow() bool {
 	return false
 }
 
-func (x *LogsRequest) GetSince() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Since
-	}
-	return nil
-}
-
 type LogsResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	Time     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	// One line as the process wrote it, without its end.
-	Line string `protobuf:"bytes,3,opt,name=line,proto3" json:"line,omitempty"`
-	// Whether it came from standard error.
-	Stderr        bool `protobuf:"varint,4,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	Line          string `protobuf:"bytes,3,opt,name=line,proto3" json:"line,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LogsResponse) Reset() {
 	*x = LogsResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[8]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +692,7 @@ func (x *LogsResponse) String() string {
 func (*LogsResponse) ProtoMessage() {}
 
 func (x *LogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[8]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +705,7 @@ func (x *LogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
 func (*LogsResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{8}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LogsResponse) GetInstance() string {
@@ -912,24 +729,16 @@ func (x *LogsResponse) GetLine() string {
 	return ""
 }
 
-func (x *LogsResponse) GetStderr() bool {
-	if x != nil {
-		return x.Stderr
-	}
-	return false
-}
-
 type RestartRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Services or instances.
-	Services      []string `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Services      []string               `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RestartRequest) Reset() {
 	*x = RestartRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[9]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +750,7 @@ func (x *RestartRequest) String() string {
 func (*RestartRequest) ProtoMessage() {}
 
 func (x *RestartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[9]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +763,7 @@ func (x *RestartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartRequest.ProtoReflect.Descriptor instead.
 func (*RestartRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{9}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RestartRequest) GetServices() []string {
@@ -964,19 +773,17 @@ func (x *RestartRequest) GetServices() []string {
 	return nil
 }
 
-// RestartResponse is a step of one instance's restart.
 type RestartResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Instance      *Instance              `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
-	Done          int32                  `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
-	Total         int32                  `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The instances afterwards.
+	Instances     []*Instance `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RestartResponse) Reset() {
 	*x = RestartResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[10]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +795,7 @@ func (x *RestartResponse) String() string {
 func (*RestartResponse) ProtoMessage() {}
 
 func (x *RestartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[10]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,28 +808,14 @@ func (x *RestartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartResponse.ProtoReflect.Descriptor instead.
 func (*RestartResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{10}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{9}
 }
 
-func (x *RestartResponse) GetInstance() *Instance {
+func (x *RestartResponse) GetInstances() []*Instance {
 	if x != nil {
-		return x.Instance
+		return x.Instances
 	}
 	return nil
-}
-
-func (x *RestartResponse) GetDone() int32 {
-	if x != nil {
-		return x.Done
-	}
-	return 0
-}
-
-func (x *RestartResponse) GetTotal() int32 {
-	if x != nil {
-		return x.Total
-	}
-	return 0
 }
 
 type ScaleRequest struct {
@@ -1035,7 +828,7 @@ type ScaleRequest struct {
 
 func (x *ScaleRequest) Reset() {
 	*x = ScaleRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[11]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +840,7 @@ func (x *ScaleRequest) String() string {
 func (*ScaleRequest) ProtoMessage() {}
 
 func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[11]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +853,7 @@ func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleRequest.ProtoReflect.Descriptor instead.
 func (*ScaleRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{11}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ScaleRequest) GetService() string {
@@ -1087,7 +880,7 @@ type ScaleResponse struct {
 
 func (x *ScaleResponse) Reset() {
 	*x = ScaleResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[12]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +892,7 @@ func (x *ScaleResponse) String() string {
 func (*ScaleResponse) ProtoMessage() {}
 
 func (x *ScaleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[12]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +905,7 @@ func (x *ScaleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleResponse.ProtoReflect.Descriptor instead.
 func (*ScaleResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{12}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ScaleResponse) GetInstances() []*Instance {
@@ -1134,7 +927,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[13]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +939,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[13]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +952,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{13}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *KillRequest) GetInstance() string {
@@ -1178,14 +971,13 @@ func (x *KillRequest) GetSignal() string {
 
 type KillResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pid           int64                  `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KillResponse) Reset() {
 	*x = KillResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[14]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +989,7 @@ func (x *KillResponse) String() string {
 func (*KillResponse) ProtoMessage() {}
 
 func (x *KillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[14]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,14 +1002,7 @@ func (x *KillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
 func (*KillResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *KillResponse) GetPid() int64 {
-	if x != nil {
-		return x.Pid
-	}
-	return 0
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{13}
 }
 
 type WaitRequest struct {
@@ -1229,7 +1014,7 @@ type WaitRequest struct {
 
 func (x *WaitRequest) Reset() {
 	*x = WaitRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[15]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1026,7 @@ func (x *WaitRequest) String() string {
 func (*WaitRequest) ProtoMessage() {}
 
 func (x *WaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[15]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1039,7 @@ func (x *WaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitRequest.ProtoReflect.Descriptor instead.
 func (*WaitRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{15}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WaitRequest) GetServices() []string {
@@ -1273,7 +1058,7 @@ type WaitResponse struct {
 
 func (x *WaitResponse) Reset() {
 	*x = WaitResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[16]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1070,7 @@ func (x *WaitResponse) String() string {
 func (*WaitResponse) ProtoMessage() {}
 
 func (x *WaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[16]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1083,7 @@ func (x *WaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitResponse.ProtoReflect.Descriptor instead.
 func (*WaitResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{16}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WaitResponse) GetInstances() []*Instance {
@@ -1316,7 +1101,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[17]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1113,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[17]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1126,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{17}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{16}
 }
 
 type StopResponse struct {
@@ -1352,7 +1137,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[18]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1149,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[18]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,191 +1162,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{18}
-}
-
-type DoctorRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Another environment of warren.yaml to compare guarantees with.
-	Environment   string `protobuf:"bytes,1,opt,name=environment,proto3" json:"environment,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DoctorRequest) Reset() {
-	*x = DoctorRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DoctorRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DoctorRequest) ProtoMessage() {}
-
-func (x *DoctorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DoctorRequest.ProtoReflect.Descriptor instead.
-func (*DoctorRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *DoctorRequest) GetEnvironment() string {
-	if x != nil {
-		return x.Environment
-	}
-	return ""
-}
-
-// Finding is what the doctor says of one thing.
-type Finding struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Level Finding_Level          `protobuf:"varint,1,opt,name=level,proto3,enum=warren.fleet.v1.Finding_Level" json:"level,omitempty"`
-	// What was examined: "machine", "engine", "contract", "guarantee".
-	Area    string `protobuf:"bytes,2,opt,name=area,proto3" json:"area,omitempty"`
-	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
-	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
-	// What to do; empty where nothing is to be done.
-	Remedy        string `protobuf:"bytes,5,opt,name=remedy,proto3" json:"remedy,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Finding) Reset() {
-	*x = Finding{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Finding) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Finding) ProtoMessage() {}
-
-func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
-func (*Finding) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *Finding) GetLevel() Finding_Level {
-	if x != nil {
-		return x.Level
-	}
-	return Finding_LEVEL_UNSPECIFIED
-}
-
-func (x *Finding) GetArea() string {
-	if x != nil {
-		return x.Area
-	}
-	return ""
-}
-
-func (x *Finding) GetSubject() string {
-	if x != nil {
-		return x.Subject
-	}
-	return ""
-}
-
-func (x *Finding) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
-func (x *Finding) GetRemedy() string {
-	if x != nil {
-		return x.Remedy
-	}
-	return ""
-}
-
-type DoctorResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	System        *System                `protobuf:"bytes,1,opt,name=system,proto3" json:"system,omitempty"`
-	Engines       []*Engine              `protobuf:"bytes,2,rep,name=engines,proto3" json:"engines,omitempty"`
-	Findings      []*Finding             `protobuf:"bytes,3,rep,name=findings,proto3" json:"findings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DoctorResponse) Reset() {
-	*x = DoctorResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[21]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DoctorResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DoctorResponse) ProtoMessage() {}
-
-func (x *DoctorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[21]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DoctorResponse.ProtoReflect.Descriptor instead.
-func (*DoctorResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *DoctorResponse) GetSystem() *System {
-	if x != nil {
-		return x.System
-	}
-	return nil
-}
-
-func (x *DoctorResponse) GetEngines() []*Engine {
-	if x != nil {
-		return x.Engines
-	}
-	return nil
-}
-
-func (x *DoctorResponse) GetFindings() []*Finding {
-	if x != nil {
-		return x.Findings
-	}
-	return nil
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{17}
 }
 
 var File_warren_fleet_v1_fleet_proto protoreflect.FileDescriptor
@@ -1581,7 +1182,7 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\aconsole\x18\t \x01(\tR\aconsole\x12:\n" +
 	"\vready_after\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"readyAfter\"\xb2\x04\n" +
+	"readyAfter\"\xb5\x03\n" +
 	"\bInstance\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x16\n" +
@@ -1596,48 +1197,34 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	" \x01(\tR\x04zone\x124\n" +
 	"\astarted\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x1a\n" +
 	"\brestarts\x18\f \x01(\x05R\brestarts\x122\n" +
-	"\tlast_exit\x18\r \x01(\v2\x15.warren.fleet.v1.ExitR\blastExit\x125\n" +
-	"\bretry_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\aretryAt\x12\x16\n" +
-	"\x06reason\x18\x0f \x01(\tR\x06reason\x12,\n" +
-	"\x05usage\x18\x10 \x01(\v2\x16.warren.fleet.v1.UsageR\x05usage\x12+\n" +
-	"\x11settings_revision\x18\x11 \x01(\x03R\x10settingsRevision\"t\n" +
+	"\tlast_exit\x18\r \x01(\v2\x15.warren.fleet.v1.ExitR\blastExit\x12+\n" +
+	"\x11settings_revision\x18\x0e \x01(\x03R\x10settingsRevision\"H\n" +
 	"\x04Exit\x12.\n" +
-	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\x05R\x04code\x12\x16\n" +
-	"\x06signal\x18\x03 \x01(\tR\x06signal\x12\x10\n" +
-	"\x03log\x18\x04 \x03(\tR\x03log\"W\n" +
-	"\x05Usage\x12+\n" +
-	"\x03cpu\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03cpu\x12!\n" +
-	"\fmemory_bytes\x18\x02 \x01(\x03R\vmemoryBytes\"\xac\x01\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
+	"\x03how\x18\x02 \x01(\tR\x03how\"f\n" +
 	"\x06Engine\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x1a\n" +
-	"\bembedded\x18\x04 \x01(\bR\bembedded\x12,\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x16.warren.fleet.v1.StateR\x05state\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\")\n" +
+	"\bembedded\x18\x04 \x01(\bR\bembedded\")\n" +
 	"\vListRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x03(\tR\bservices\"\xab\x01\n" +
 	"\fListResponse\x12/\n" +
 	"\x06system\x18\x01 \x01(\v2\x17.warren.fleet.v1.SystemR\x06system\x127\n" +
 	"\tinstances\x18\x02 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\x121\n" +
-	"\aengines\x18\x03 \x03(\v2\x17.warren.fleet.v1.EngineR\aengines\"\x87\x01\n" +
+	"\aengines\x18\x03 \x03(\v2\x17.warren.fleet.v1.EngineR\aengines\"U\n" +
 	"\vLogsRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x03(\tR\bservices\x12\x12\n" +
 	"\x04tail\x18\x02 \x01(\x05R\x04tail\x12\x16\n" +
-	"\x06follow\x18\x03 \x01(\bR\x06follow\x120\n" +
-	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x86\x01\n" +
+	"\x06follow\x18\x03 \x01(\bR\x06follow\"n\n" +
 	"\fLogsResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
-	"\x04line\x18\x03 \x01(\tR\x04line\x12\x16\n" +
-	"\x06stderr\x18\x04 \x01(\bR\x06stderr\",\n" +
+	"\x04line\x18\x03 \x01(\tR\x04line\",\n" +
 	"\x0eRestartRequest\x12\x1a\n" +
-	"\bservices\x18\x01 \x03(\tR\bservices\"r\n" +
-	"\x0fRestartResponse\x125\n" +
-	"\binstance\x18\x01 \x01(\v2\x19.warren.fleet.v1.InstanceR\binstance\x12\x12\n" +
-	"\x04done\x18\x02 \x01(\x05R\x04done\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x05R\x05total\"D\n" +
+	"\bservices\x18\x01 \x03(\tR\bservices\"J\n" +
+	"\x0fRestartResponse\x127\n" +
+	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"D\n" +
 	"\fScaleRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
 	"\breplicas\x18\x02 \x01(\x05R\breplicas\"H\n" +
@@ -1645,52 +1232,31 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"A\n" +
 	"\vKillRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
-	"\x06signal\x18\x02 \x01(\tR\x06signal\" \n" +
-	"\fKillResponse\x12\x10\n" +
-	"\x03pid\x18\x01 \x01(\x03R\x03pid\")\n" +
+	"\x06signal\x18\x02 \x01(\tR\x06signal\"\x0e\n" +
+	"\fKillResponse\")\n" +
 	"\vWaitRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x03(\tR\bservices\"G\n" +
 	"\fWaitResponse\x127\n" +
 	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
-	"\fStopResponse\"1\n" +
-	"\rDoctorRequest\x12 \n" +
-	"\venvironment\x18\x01 \x01(\tR\venvironment\"\xf1\x01\n" +
-	"\aFinding\x124\n" +
-	"\x05level\x18\x01 \x01(\x0e2\x1e.warren.fleet.v1.Finding.LevelR\x05level\x12\x12\n" +
-	"\x04area\x18\x02 \x01(\tR\x04area\x12\x18\n" +
-	"\asubject\x18\x03 \x01(\tR\asubject\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\x12\x16\n" +
-	"\x06remedy\x18\x05 \x01(\tR\x06remedy\"P\n" +
-	"\x05Level\x12\x15\n" +
-	"\x11LEVEL_UNSPECIFIED\x10\x00\x12\f\n" +
-	"\bLEVEL_OK\x10\x01\x12\x11\n" +
-	"\rLEVEL_WARNING\x10\x02\x12\x0f\n" +
-	"\vLEVEL_ERROR\x10\x03\"\xaa\x01\n" +
-	"\x0eDoctorResponse\x12/\n" +
-	"\x06system\x18\x01 \x01(\v2\x17.warren.fleet.v1.SystemR\x06system\x121\n" +
-	"\aengines\x18\x02 \x03(\v2\x17.warren.fleet.v1.EngineR\aengines\x124\n" +
-	"\bfindings\x18\x03 \x03(\v2\x18.warren.fleet.v1.FindingR\bfindings*\xba\x01\n" +
+	"\fStopResponse*\x93\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
-	"\x0eSTATE_BUILDING\x10\x01\x12\x12\n" +
-	"\x0eSTATE_STARTING\x10\x02\x12\x0f\n" +
-	"\vSTATE_READY\x10\x03\x12\x11\n" +
-	"\rSTATE_UNREADY\x10\x04\x12\x12\n" +
-	"\x0eSTATE_DRAINING\x10\x05\x12\x11\n" +
-	"\rSTATE_BACKOFF\x10\x06\x12\x14\n" +
-	"\x10STATE_CRASH_LOOP\x10\a\x12\x11\n" +
-	"\rSTATE_STOPPED\x10\b2\xb9\x05\n" +
+	"\x0eSTATE_STARTING\x10\x01\x12\x0f\n" +
+	"\vSTATE_READY\x10\x02\x12\x12\n" +
+	"\x0eSTATE_DRAINING\x10\x03\x12\x11\n" +
+	"\rSTATE_WAITING\x10\x04\x12\x14\n" +
+	"\x10STATE_CRASH_LOOP\x10\x05\x12\x11\n" +
+	"\rSTATE_STOPPED\x10\x062\xe1\x04\n" +
 	"\fFleetService\x12R\n" +
 	"\x04List\x12\x1c.warren.fleet.v1.ListRequest\x1a\x1d.warren.fleet.v1.ListResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x022s\x90\x02\x01\x12P\n" +
-	"\x04Logs\x12\x1c.warren.fleet.v1.LogsRequest\x1a\x1d.warren.fleet.v1.LogsResponse\"\t\xe2\xd4\x1c\x02\b\x01\x90\x02\x010\x01\x12V\n" +
-	"\aRestart\x12\x1f.warren.fleet.v1.RestartRequest\x1a .warren.fleet.v1.RestartResponse\"\x06\xe2\xd4\x1c\x02\b\x010\x01\x12V\n" +
+	"\x04Logs\x12\x1c.warren.fleet.v1.LogsRequest\x1a\x1d.warren.fleet.v1.LogsResponse\"\t\xe2\xd4\x1c\x02\b\x01\x90\x02\x010\x01\x12Y\n" +
+	"\aRestart\x12\x1f.warren.fleet.v1.RestartRequest\x1a .warren.fleet.v1.RestartResponse\"\v\xe2\xd4\x1c\a\b\x01\x1a\x0330m\x12V\n" +
 	"\x05Scale\x12\x1d.warren.fleet.v1.ScaleRequest\x1a\x1e.warren.fleet.v1.ScaleResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0360s\x90\x02\x02\x12O\n" +
 	"\x04Kill\x12\x1c.warren.fleet.v1.KillRequest\x1a\x1d.warren.fleet.v1.KillResponse\"\n" +
 	"\xe2\xd4\x1c\x06\b\x01\x1a\x022s\x12R\n" +
 	"\x04Wait\x12\x1c.warren.fleet.v1.WaitRequest\x1a\x1d.warren.fleet.v1.WaitResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x025m\x90\x02\x01\x12S\n" +
-	"\x04Stop\x12\x1c.warren.fleet.v1.StopRequest\x1a\x1d.warren.fleet.v1.StopResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0360s\x90\x02\x02\x12Y\n" +
-	"\x06Doctor\x12\x1e.warren.fleet.v1.DoctorRequest\x1a\x1f.warren.fleet.v1.DoctorResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01B8Z6github.com/gowarren/warren/api/warren/fleet/v1;fleetv1b\x06proto3"
+	"\x04Stop\x12\x1c.warren.fleet.v1.StopRequest\x1a\x1d.warren.fleet.v1.StopResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0360s\x90\x02\x02B8Z6github.com/gowarren/warren/api/warren/fleet/v1;fleetv1b\x06proto3"
 
 var (
 	file_warren_fleet_v1_fleet_proto_rawDescOnce sync.Once
@@ -1704,80 +1270,64 @@ func file_warren_fleet_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_warren_fleet_v1_fleet_proto_rawDescData
 }
 
-var file_warren_fleet_v1_fleet_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_fleet_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_warren_fleet_v1_fleet_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_warren_fleet_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_warren_fleet_v1_fleet_proto_goTypes = []any{
 	(State)(0),                    // 0: warren.fleet.v1.State
-	(Finding_Level)(0),            // 1: warren.fleet.v1.Finding.Level
-	(*System)(nil),                // 2: warren.fleet.v1.System
-	(*Instance)(nil),              // 3: warren.fleet.v1.Instance
-	(*Exit)(nil),                  // 4: warren.fleet.v1.Exit
-	(*Usage)(nil),                 // 5: warren.fleet.v1.Usage
-	(*Engine)(nil),                // 6: warren.fleet.v1.Engine
-	(*ListRequest)(nil),           // 7: warren.fleet.v1.ListRequest
-	(*ListResponse)(nil),          // 8: warren.fleet.v1.ListResponse
-	(*LogsRequest)(nil),           // 9: warren.fleet.v1.LogsRequest
-	(*LogsResponse)(nil),          // 10: warren.fleet.v1.LogsResponse
-	(*RestartRequest)(nil),        // 11: warren.fleet.v1.RestartRequest
-	(*RestartResponse)(nil),       // 12: warren.fleet.v1.RestartResponse
-	(*ScaleRequest)(nil),          // 13: warren.fleet.v1.ScaleRequest
-	(*ScaleResponse)(nil),         // 14: warren.fleet.v1.ScaleResponse
-	(*KillRequest)(nil),           // 15: warren.fleet.v1.KillRequest
-	(*KillResponse)(nil),          // 16: warren.fleet.v1.KillResponse
-	(*WaitRequest)(nil),           // 17: warren.fleet.v1.WaitRequest
-	(*WaitResponse)(nil),          // 18: warren.fleet.v1.WaitResponse
-	(*StopRequest)(nil),           // 19: warren.fleet.v1.StopRequest
-	(*StopResponse)(nil),          // 20: warren.fleet.v1.StopResponse
-	(*DoctorRequest)(nil),         // 21: warren.fleet.v1.DoctorRequest
-	(*Finding)(nil),               // 22: warren.fleet.v1.Finding
-	(*DoctorResponse)(nil),        // 23: warren.fleet.v1.DoctorResponse
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*System)(nil),                // 1: warren.fleet.v1.System
+	(*Instance)(nil),              // 2: warren.fleet.v1.Instance
+	(*Exit)(nil),                  // 3: warren.fleet.v1.Exit
+	(*Engine)(nil),                // 4: warren.fleet.v1.Engine
+	(*ListRequest)(nil),           // 5: warren.fleet.v1.ListRequest
+	(*ListResponse)(nil),          // 6: warren.fleet.v1.ListResponse
+	(*LogsRequest)(nil),           // 7: warren.fleet.v1.LogsRequest
+	(*LogsResponse)(nil),          // 8: warren.fleet.v1.LogsResponse
+	(*RestartRequest)(nil),        // 9: warren.fleet.v1.RestartRequest
+	(*RestartResponse)(nil),       // 10: warren.fleet.v1.RestartResponse
+	(*ScaleRequest)(nil),          // 11: warren.fleet.v1.ScaleRequest
+	(*ScaleResponse)(nil),         // 12: warren.fleet.v1.ScaleResponse
+	(*KillRequest)(nil),           // 13: warren.fleet.v1.KillRequest
+	(*KillResponse)(nil),          // 14: warren.fleet.v1.KillResponse
+	(*WaitRequest)(nil),           // 15: warren.fleet.v1.WaitRequest
+	(*WaitResponse)(nil),          // 16: warren.fleet.v1.WaitResponse
+	(*StopRequest)(nil),           // 17: warren.fleet.v1.StopRequest
+	(*StopResponse)(nil),          // 18: warren.fleet.v1.StopResponse
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
 }
 var file_warren_fleet_v1_fleet_proto_depIdxs = []int32{
-	24, // 0: warren.fleet.v1.System.started:type_name -> google.protobuf.Timestamp
-	25, // 1: warren.fleet.v1.System.ready_after:type_name -> google.protobuf.Duration
+	19, // 0: warren.fleet.v1.System.started:type_name -> google.protobuf.Timestamp
+	20, // 1: warren.fleet.v1.System.ready_after:type_name -> google.protobuf.Duration
 	0,  // 2: warren.fleet.v1.Instance.state:type_name -> warren.fleet.v1.State
-	24, // 3: warren.fleet.v1.Instance.started:type_name -> google.protobuf.Timestamp
-	4,  // 4: warren.fleet.v1.Instance.last_exit:type_name -> warren.fleet.v1.Exit
-	24, // 5: warren.fleet.v1.Instance.retry_at:type_name -> google.protobuf.Timestamp
-	5,  // 6: warren.fleet.v1.Instance.usage:type_name -> warren.fleet.v1.Usage
-	24, // 7: warren.fleet.v1.Exit.time:type_name -> google.protobuf.Timestamp
-	25, // 8: warren.fleet.v1.Usage.cpu:type_name -> google.protobuf.Duration
-	0,  // 9: warren.fleet.v1.Engine.state:type_name -> warren.fleet.v1.State
-	2,  // 10: warren.fleet.v1.ListResponse.system:type_name -> warren.fleet.v1.System
-	3,  // 11: warren.fleet.v1.ListResponse.instances:type_name -> warren.fleet.v1.Instance
-	6,  // 12: warren.fleet.v1.ListResponse.engines:type_name -> warren.fleet.v1.Engine
-	24, // 13: warren.fleet.v1.LogsRequest.since:type_name -> google.protobuf.Timestamp
-	24, // 14: warren.fleet.v1.LogsResponse.time:type_name -> google.protobuf.Timestamp
-	3,  // 15: warren.fleet.v1.RestartResponse.instance:type_name -> warren.fleet.v1.Instance
-	3,  // 16: warren.fleet.v1.ScaleResponse.instances:type_name -> warren.fleet.v1.Instance
-	3,  // 17: warren.fleet.v1.WaitResponse.instances:type_name -> warren.fleet.v1.Instance
-	1,  // 18: warren.fleet.v1.Finding.level:type_name -> warren.fleet.v1.Finding.Level
-	2,  // 19: warren.fleet.v1.DoctorResponse.system:type_name -> warren.fleet.v1.System
-	6,  // 20: warren.fleet.v1.DoctorResponse.engines:type_name -> warren.fleet.v1.Engine
-	22, // 21: warren.fleet.v1.DoctorResponse.findings:type_name -> warren.fleet.v1.Finding
-	7,  // 22: warren.fleet.v1.FleetService.List:input_type -> warren.fleet.v1.ListRequest
-	9,  // 23: warren.fleet.v1.FleetService.Logs:input_type -> warren.fleet.v1.LogsRequest
-	11, // 24: warren.fleet.v1.FleetService.Restart:input_type -> warren.fleet.v1.RestartRequest
-	13, // 25: warren.fleet.v1.FleetService.Scale:input_type -> warren.fleet.v1.ScaleRequest
-	15, // 26: warren.fleet.v1.FleetService.Kill:input_type -> warren.fleet.v1.KillRequest
-	17, // 27: warren.fleet.v1.FleetService.Wait:input_type -> warren.fleet.v1.WaitRequest
-	19, // 28: warren.fleet.v1.FleetService.Stop:input_type -> warren.fleet.v1.StopRequest
-	21, // 29: warren.fleet.v1.FleetService.Doctor:input_type -> warren.fleet.v1.DoctorRequest
-	8,  // 30: warren.fleet.v1.FleetService.List:output_type -> warren.fleet.v1.ListResponse
-	10, // 31: warren.fleet.v1.FleetService.Logs:output_type -> warren.fleet.v1.LogsResponse
-	12, // 32: warren.fleet.v1.FleetService.Restart:output_type -> warren.fleet.v1.RestartResponse
-	14, // 33: warren.fleet.v1.FleetService.Scale:output_type -> warren.fleet.v1.ScaleResponse
-	16, // 34: warren.fleet.v1.FleetService.Kill:output_type -> warren.fleet.v1.KillResponse
-	18, // 35: warren.fleet.v1.FleetService.Wait:output_type -> warren.fleet.v1.WaitResponse
-	20, // 36: warren.fleet.v1.FleetService.Stop:output_type -> warren.fleet.v1.StopResponse
-	23, // 37: warren.fleet.v1.FleetService.Doctor:output_type -> warren.fleet.v1.DoctorResponse
-	30, // [30:38] is the sub-list for method output_type
-	22, // [22:30] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	19, // 3: warren.fleet.v1.Instance.started:type_name -> google.protobuf.Timestamp
+	3,  // 4: warren.fleet.v1.Instance.last_exit:type_name -> warren.fleet.v1.Exit
+	19, // 5: warren.fleet.v1.Exit.time:type_name -> google.protobuf.Timestamp
+	1,  // 6: warren.fleet.v1.ListResponse.system:type_name -> warren.fleet.v1.System
+	2,  // 7: warren.fleet.v1.ListResponse.instances:type_name -> warren.fleet.v1.Instance
+	4,  // 8: warren.fleet.v1.ListResponse.engines:type_name -> warren.fleet.v1.Engine
+	19, // 9: warren.fleet.v1.LogsResponse.time:type_name -> google.protobuf.Timestamp
+	2,  // 10: warren.fleet.v1.RestartResponse.instances:type_name -> warren.fleet.v1.Instance
+	2,  // 11: warren.fleet.v1.ScaleResponse.instances:type_name -> warren.fleet.v1.Instance
+	2,  // 12: warren.fleet.v1.WaitResponse.instances:type_name -> warren.fleet.v1.Instance
+	5,  // 13: warren.fleet.v1.FleetService.List:input_type -> warren.fleet.v1.ListRequest
+	7,  // 14: warren.fleet.v1.FleetService.Logs:input_type -> warren.fleet.v1.LogsRequest
+	9,  // 15: warren.fleet.v1.FleetService.Restart:input_type -> warren.fleet.v1.RestartRequest
+	11, // 16: warren.fleet.v1.FleetService.Scale:input_type -> warren.fleet.v1.ScaleRequest
+	13, // 17: warren.fleet.v1.FleetService.Kill:input_type -> warren.fleet.v1.KillRequest
+	15, // 18: warren.fleet.v1.FleetService.Wait:input_type -> warren.fleet.v1.WaitRequest
+	17, // 19: warren.fleet.v1.FleetService.Stop:input_type -> warren.fleet.v1.StopRequest
+	6,  // 20: warren.fleet.v1.FleetService.List:output_type -> warren.fleet.v1.ListResponse
+	8,  // 21: warren.fleet.v1.FleetService.Logs:output_type -> warren.fleet.v1.LogsResponse
+	10, // 22: warren.fleet.v1.FleetService.Restart:output_type -> warren.fleet.v1.RestartResponse
+	12, // 23: warren.fleet.v1.FleetService.Scale:output_type -> warren.fleet.v1.ScaleResponse
+	14, // 24: warren.fleet.v1.FleetService.Kill:output_type -> warren.fleet.v1.KillResponse
+	16, // 25: warren.fleet.v1.FleetService.Wait:output_type -> warren.fleet.v1.WaitResponse
+	18, // 26: warren.fleet.v1.FleetService.Stop:output_type -> warren.fleet.v1.StopResponse
+	20, // [20:27] is the sub-list for method output_type
+	13, // [13:20] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_warren_fleet_v1_fleet_proto_init() }
@@ -1790,8 +1340,8 @@ func file_warren_fleet_v1_fleet_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_fleet_v1_fleet_proto_rawDesc), len(file_warren_fleet_v1_fleet_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   22,
+			NumEnums:      1,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,7 +29,6 @@ const (
 	FleetService_Kill_FullMethodName    = "/warren.fleet.v1.FleetService/Kill"
 	FleetService_Wait_FullMethodName    = "/warren.fleet.v1.FleetService/Wait"
 	FleetService_Stop_FullMethodName    = "/warren.fleet.v1.FleetService/Stop"
-	FleetService_Doctor_FullMethodName  = "/warren.fleet.v1.FleetService/Doctor"
 )
 
 // FleetServiceClient is the client API for FleetService service.
@@ -45,9 +44,9 @@ type FleetServiceClient interface {
 	// Logs streams what instances wrote, oldest first, and with follow goes on
 	// with what they write.
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogsResponse], error)
-	// Restart replaces instances one after the other, each when the one before
-	// is ready again, and streams what happens.
-	Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RestartResponse], error)
+	// Restart replaces the processes of services one after the other: the new
+	// one is ready before the old one drains.
+	Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (*RestartResponse, error)
 	// Scale sets how many instances a service has; those too many drain first.
 	Scale(ctx context.Context, in *ScaleRequest, opts ...grpc.CallOption) (*ScaleResponse, error)
 	// Kill sends a signal to an instance, for experiments: the supervisor takes
@@ -57,8 +56,6 @@ type FleetServiceClient interface {
 	Wait(ctx context.Context, in *WaitRequest, opts ...grpc.CallOption) (*WaitResponse, error)
 	// Stop drains everything and ends the supervisor.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
-	// Doctor examines the machine, the engines and the contracts.
-	Doctor(ctx context.Context, in *DoctorRequest, opts ...grpc.CallOption) (*DoctorResponse, error)
 }
 
 type fleetServiceClient struct {
@@ -98,24 +95,15 @@ func (c *fleetServiceClient) Logs(ctx context.Context, in *LogsRequest, opts ...
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_LogsClient = grpc.ServerStreamingClient[LogsResponse]
 
-func (c *fleetServiceClient) Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RestartResponse], error) {
+func (c *fleetServiceClient) Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (*RestartResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[1], FleetService_Restart_FullMethodName, cOpts...)
+	out := new(RestartResponse)
+	err := c.cc.Invoke(ctx, FleetService_Restart_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	x := &grpc.GenericClientStream[RestartRequest, RestartResponse]{ClientStream: stream}
-	if err := x.ClientStream.SendMsg(in); err != nil {
-		return nil, err
-	}
-	if err := x.ClientStream.CloseSend(); err != nil {
-		return nil, err
-	}
-	return x, nil
+	return out, nil
 }
-
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type FleetService_RestartClient = grpc.ServerStreamingClient[RestartResponse]
 
 func (c *fleetServiceClient) Scale(ctx context.Context, in *ScaleRequest, opts ...grpc.CallOption) (*ScaleResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -157,16 +145,6 @@ func (c *fleetServiceClient) Stop(ctx context.Context, in *StopRequest, opts ...
 	return out, nil
 }
 
-func (c *fleetServiceClient) Doctor(ctx context.Context, in *DoctorRequest, opts ...grpc.CallOption) (*DoctorResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(DoctorResponse)
-	err := c.cc.Invoke(ctx, FleetService_Doctor_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // FleetServiceServer is the server API for FleetService service.
 // All implementations must embed UnimplementedFleetServiceServer
 // for forward compatibility.
@@ -180,9 +158,9 @@ type FleetServiceServer interface {
 	// Logs streams what instances wrote, oldest first, and with follow goes on
 	// with what they write.
 	Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error
-	// Restart replaces instances one after the other, each when the one before
-	// is ready again, and streams what happens.
-	Restart(*RestartRequest, grpc.ServerStreamingServer[RestartResponse]) error
+	// Restart replaces the processes of services one after the other: the new
+	// one is ready before the old one drains.
+	Restart(context.Context, *RestartRequest) (*RestartResponse, error)
 	// Scale sets how many instances a service has; those too many drain first.
 	Scale(context.Context, *ScaleRequest) (*ScaleResponse, error)
 	// Kill sends a signal to an instance, for experiments: the supervisor takes
@@ -192,8 +170,6 @@ type FleetServiceServer interface {
 	Wait(context.Context, *WaitRequest) (*WaitResponse, error)
 	// Stop drains everything and ends the supervisor.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
-	// Doctor examines the machine, the engines and the contracts.
-	Doctor(context.Context, *DoctorRequest) (*DoctorResponse, error)
 	mustEmbedUnimplementedFleetServiceServer()
 }
 
@@ -210,8 +186,8 @@ func (UnimplementedFleetServiceServer) List(context.Context, *ListRequest) (*Lis
 func (UnimplementedFleetServiceServer) Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error {
 	return status.Error(codes.Unimplemented, "method Logs not implemented")
 }
-func (UnimplementedFleetServiceServer) Restart(*RestartRequest, grpc.ServerStreamingServer[RestartResponse]) error {
-	return status.Error(codes.Unimplemented, "method Restart not implemented")
+func (UnimplementedFleetServiceServer) Restart(context.Context, *RestartRequest) (*RestartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Restart not implemented")
 }
 func (UnimplementedFleetServiceServer) Scale(context.Context, *ScaleRequest) (*ScaleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Scale not implemented")
@@ -224,9 +200,6 @@ func (UnimplementedFleetServiceServer) Wait(context.Context, *WaitRequest) (*Wai
 }
 func (UnimplementedFleetServiceServer) Stop(context.Context, *StopRequest) (*StopResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
-}
-func (UnimplementedFleetServiceServer) Doctor(context.Context, *DoctorRequest) (*DoctorResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Doctor not implemented")
 }
 func (UnimplementedFleetServiceServer) mustEmbedUnimplementedFleetServiceServer() {}
 func (UnimplementedFleetServiceServer) testEmbeddedByValue()                      {}
@@ -278,16 +251,23 @@ func _FleetService_Logs_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_LogsServer = grpc.ServerStreamingServer[LogsResponse]
 
-func _FleetService_Restart_Handler(srv interface{}, stream grpc.ServerStream) error {
-	m := new(RestartRequest)
-	if err := stream.RecvMsg(m); err != nil {
-		return err
+func _FleetService_Restart_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
 	}
-	return srv.(FleetServiceServer).Restart(m, &grpc.GenericServerStream[RestartRequest, RestartResponse]{ServerStream: stream})
+	if interceptor == nil {
+		return srv.(FleetServiceServer).Restart(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_Restart_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).Restart(ctx, req.(*RestartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
 }
-
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type FleetService_RestartServer = grpc.ServerStreamingServer[RestartResponse]
 
 func _FleetService_Scale_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ScaleRequest)
@@ -361,24 +341,6 @@ func _FleetService_Stop_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
-func _FleetService_Doctor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(DoctorRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(FleetServiceServer).Doctor(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: FleetService_Doctor_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(FleetServiceServer).Doctor(ctx, req.(*DoctorRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 // FleetService_ServiceDesc is the grpc.ServiceDesc for FleetService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -389,6 +351,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "List",
 			Handler:    _FleetService_List_Handler,
+		},
+		{
+			MethodName: "Restart",
+			Handler:    _FleetService_Restart_Handler,
 		},
 		{
 			MethodName: "Scale",
@@ -406,20 +372,11 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Stop",
 			Handler:    _FleetService_Stop_Handler,
 		},
-		{
-			MethodName: "Doctor",
-			Handler:    _FleetService_Doctor_Handler,
-		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Logs",
 			Handler:       _FleetService_Logs_Handler,
-			ServerStreams: true,
-		},
-		{
-			StreamName:    "Restart",
-			Handler:       _FleetService_Restart_Handler,
 			ServerStreams: true,
 		},
 	},
