@@ -27,6 +27,9 @@ func checkEnvironment(name string) error {
 	if !environmentForm.MatchString(name) {
 		return fmt.Errorf("environment %q: a name is lower-case letters, digits, - and _", name)
 	}
+	if name == "definitions" {
+		return errors.New("environment \"definitions\": drivers keep what services publish under this name")
+	}
 	return nil
 }
 

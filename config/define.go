@@ -31,7 +31,8 @@ func (f *follower) publishDefinitions(ctx context.Context) {
 			return
 		}
 		attempt, cancel := context.WithTimeout(ctx, defineTimeout)
-		err := centre.Define(attempt, s.options.Service, s.Definitions())
+		// What another instance watches and this one doesn't yet must stay.
+		err := centre.define(attempt, s.options.Service, s.Definitions(), false)
 		cancel()
 		var conflict *definitionConflict
 		switch {

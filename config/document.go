@@ -15,7 +15,9 @@ import (
 // etcd request (1.5 MiB).
 const maxDocument = 512 << 10
 
-var errDocumentGone = errors.New("the settings document is gone; a rollback to a revision in the history brings it back")
+const remedy = "a rollback to a revision in the history repairs it"
+
+var errDocumentGone = errors.New("the settings document is gone; " + remedy)
 
 // item is one value as a document holds it.
 type item struct {
@@ -69,15 +71,14 @@ func (d document) sum() (string, error) {
 func decode(data []byte, environment string) (document, error) {
 	var d document
 	if err := json.Unmarshal(data, &d); err != nil {
-		return document{}, fmt.Errorf("read settings document: %w", err)
+		return document{}, fmt.Errorf("read settings document: it is damaged (%w); %s", err, remedy)
 	}
 	sum, err := d.sum()
 	switch {
 	case err != nil:
 		return document{}, err
 	case d.Sum != sum:
-		return document{}, fmt.Errorf("read settings document of revision %d: the checksum is wrong; it was damaged or edited by hand, "+
-			"a rollback to a revision in the history repairs it", d.Revision)
+		return document{}, fmt.Errorf("read settings document of revision %d: the checksum is wrong, it was damaged or edited by hand; %s", d.Revision, remedy)
 	case d.Environment != environment:
 		return document{}, fmt.Errorf("read settings document: it belongs to environment %q, not to %q", d.Environment, environment)
 	case d.Revision < 1:

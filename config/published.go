@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,6 +22,10 @@ type definitions map[string][]published
 // values set for the old type would mean something else, or nothing, under the
 // new one.
 func (c *Centre) Define(ctx context.Context, service string, list []Definition) error {
+	return c.define(ctx, service, list, true)
+}
+
+func (c *Centre) define(ctx context.Context, service string, list []Definition, replace bool) error {
 	if !serviceForm.MatchString(service) {
 		return fmt.Errorf("publish definitions of service %q: the name is lower-case letters, digits and -", service)
 	}
@@ -30,27 +33,45 @@ func (c *Centre) Define(ctx context.Context, service string, list []Definition) 
 	if err != nil {
 		return fmt.Errorf("publish definitions of %s: %w", service, err)
 	}
-	known, err := decodeDefinitions(stored)
+	changed, err := changes(stored, service, list, replace)
 	if err != nil {
 		return fmt.Errorf("publish definitions of %s: %w", service, err)
 	}
-	var data []byte
-	if len(list) > 0 {
-		if err := known.agree(service, list); err != nil {
-			return fmt.Errorf("publish definitions of %s: %w", service, err)
-		}
-		list = slices.SortedFunc(slices.Values(list), func(a, b Definition) int { return cmp.Compare(a.Name, b.Name) })
-		if data, err = json.Marshal(list); err != nil {
-			return fmt.Errorf("publish definitions of %s: %w", service, err)
-		}
-	}
-	if bytes.Equal(stored[service], data) {
+	if len(changed) == 0 {
 		return nil // as for every instance but the first
 	}
-	if err := c.driver.Define(ctx, service, data); err != nil {
+	if err := c.driver.Define(ctx, service, changed); err != nil {
 		return fmt.Errorf("publish definitions of %s: %w", service, err)
 	}
 	return nil
+}
+
+// changes lists what must be written so that the service's definitions are those
+// of the list; nil stands for one that goes.
+func changes(stored map[string]map[string][]byte, service string, list []Definition, replace bool) (map[string][]byte, error) {
+	known, err := decodeDefinitions(stored)
+	if err != nil {
+		return nil, err
+	}
+	changed := make(map[string][]byte)
+	if replace {
+		for name := range stored[service] {
+			changed[name] = nil
+		}
+	}
+	if err := known.agree(list); err != nil {
+		return nil, err
+	}
+	for _, d := range list {
+		data, err := json.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		if changed[d.Name] = data; bytes.Equal(data, stored[service][d.Name]) {
+			delete(changed, d.Name)
+		}
+	}
+	return changed, nil
 }
 
 // Definitions returns all published definitions, by name; of a name that several
@@ -71,15 +92,15 @@ func (c *Centre) definitions(ctx context.Context) (definitions, error) {
 	return decodeDefinitions(stored)
 }
 
-func decodeDefinitions(stored map[string][]byte) (definitions, error) {
+func decodeDefinitions(stored map[string]map[string][]byte) (definitions, error) {
 	known := make(definitions)
 	for _, service := range sortedKeys(stored) {
-		var list []Definition
-		if err := json.Unmarshal(stored[service], &list); err != nil {
-			return nil, fmt.Errorf("read published definitions of %s: %w", service, err)
-		}
-		for _, d := range list {
-			known[d.Name] = append(known[d.Name], published{Definition: d, service: service})
+		for _, name := range sortedKeys(stored[service]) {
+			var d Definition
+			if err := json.Unmarshal(stored[service][name], &d); err != nil {
+				return nil, fmt.Errorf("read published definition of %s by %s: %w", name, service, err)
+			}
+			known[name] = append(known[name], published{Definition: d, service: service})
 		}
 	}
 	return known, nil
@@ -99,7 +120,7 @@ func (e *definitionConflict) Error() string {
 
 // agree tells whether the definitions go together with those published by any
 // service, this one's earlier version included.
-func (known definitions) agree(service string, list []Definition) error {
+func (known definitions) agree(list []Definition) error {
 	for _, d := range list {
 		if err := d.valid(); err != nil {
 			return err

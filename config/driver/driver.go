@@ -30,17 +30,19 @@ type Driver interface {
 
 	// Publish replaces the document and adds the record to the history in one
 	// step, if the document still has the revision base; else ErrConflict.
-	// The new document's revision is base+1.
+	// The new document's revision is base+1. Both are JSON.
 	Publish(ctx context.Context, environment string, base int64, document, record []byte) error
 
 	// History returns up to limit records, newest first, none left out between them.
 	History(ctx context.Context, environment string, limit int) ([][]byte, error)
 
-	// Define replaces the definitions of one service; nil removes them.
-	Define(ctx context.Context, service string, definitions []byte) error
+	// Define adds definitions of a service, or replaces them, by the setting's
+	// name; nil removes one. Those it doesn't name stay, so that instances of
+	// different versions can't undo each other's.
+	Define(ctx context.Context, service string, definitions map[string][]byte) error
 
-	// Definitions returns the definitions of all services, by service.
-	Definitions(ctx context.Context) (map[string][]byte, error)
+	// Definitions returns all definitions, by service and setting.
+	Definitions(ctx context.Context) (map[string]map[string][]byte, error)
 
 	// Capabilities tells what the engine can promise.
 	Capabilities() Capabilities

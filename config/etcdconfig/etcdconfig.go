@@ -13,7 +13,7 @@
 //
 //	/<system>/config/<environment>/document
 //	/<system>/config/<environment>/history/<revision>
-//	/<system>/config/definitions/<service>
+//	/<system>/config/definitions/<service>/<setting>
 //
 // A change writes its document and its history record in one transaction, so
 // there is never the one without the other.
@@ -23,6 +23,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -158,34 +159,50 @@ func (e *etcd) History(ctx context.Context, environment string, limit int) ([][]
 	return out, nil
 }
 
-func (e *etcd) Define(ctx context.Context, service string, definitions []byte) error {
+// maxOps is what etcd takes in one transaction.
+const maxOps = 100
+
+func (e *etcd) Define(ctx context.Context, service string, definitions map[string][]byte) error {
 	client, ctx, cancel, err := e.request(ctx)
 	if err != nil {
 		return err
 	}
 	defer cancel()
-	key := e.prefix + "definitions/" + service
-	if definitions == nil {
-		_, err = client.Delete(ctx, key)
-	} else {
-		_, err = client.Put(ctx, key, string(definitions))
+	var ops []clientv3.Op
+	for name, definition := range definitions {
+		key := e.prefix + "definitions/" + service + "/" + name
+		if definition == nil {
+			ops = append(ops, clientv3.OpDelete(key))
+		} else {
+			ops = append(ops, clientv3.OpPut(key, string(definition)))
+		}
 	}
-	return e.explain(err)
+	for some := range slices.Chunk(ops, maxOps) {
+		if _, err := client.Txn(ctx).Then(some...).Commit(); err != nil {
+			return e.explain(err)
+		}
+	}
+	return nil
 }
 
-func (e *etcd) Definitions(ctx context.Context) (map[string][]byte, error) {
+func (e *etcd) Definitions(ctx context.Context) (map[string]map[string][]byte, error) {
 	client, ctx, cancel, err := e.request(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	answer, err := client.Get(ctx, e.prefix+"definitions/", clientv3.WithPrefix())
+	prefix := e.prefix + "definitions/"
+	answer, err := client.Get(ctx, prefix, clientv3.WithPrefix())
 	if err != nil {
 		return nil, e.explain(err)
 	}
-	out := make(map[string][]byte, len(answer.Kvs))
+	out := make(map[string]map[string][]byte)
 	for _, kv := range answer.Kvs {
-		out[strings.TrimPrefix(string(kv.Key), e.prefix+"definitions/")] = kv.Value
+		service, name, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), prefix), "/")
+		if out[service] == nil {
+			out[service] = make(map[string][]byte)
+		}
+		out[service][name] = kv.Value
 	}
 	return out, nil
 }

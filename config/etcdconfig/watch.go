@@ -35,15 +35,7 @@ func (e *etcd) Watch(ctx context.Context, environment string, deliver func(drive
 		return err
 	}
 	go func() { cancel(untilLost(ctx, client.ActiveConnection())) }()
-	for {
-		err := w.follow(ctx, client)
-		if errors.Is(err, rpctypes.ErrCompacted) {
-			err = w.read(ctx)
-		}
-		if err != nil {
-			return e.explain(err)
-		}
-	}
+	return e.explain(w.run(ctx, client))
 }
 
 type watch struct {
@@ -69,6 +61,20 @@ func (w *watch) read(ctx context.Context) error {
 		w.deliver(s.document())
 	}
 	return nil
+}
+
+// run follows the document, and starts over with a reading when etcd has
+// forgotten the revisions in between.
+func (w *watch) run(ctx context.Context, client *clientv3.Client) error {
+	for {
+		err := w.follow(ctx, client)
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			err = w.read(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func (w *watch) follow(ctx context.Context, client *clientv3.Client) error {

@@ -85,21 +85,34 @@ func (f *files) Load(ctx context.Context, environment string) (driver.Document, 
 	if err := ctx.Err(); err != nil {
 		return driver.Document{}, err
 	}
-	data, err := f.read(f.documentPath(environment))
+	d, doubtful, err := f.load(environment)
+	if err != nil || !doubtful {
+		return d, err
+	}
+	// No document, or a damaged one, though there is a history: or just the
+	// moment between the first record and its document.
+	unlock, err := f.lock(ctx)
 	if err != nil {
 		return driver.Document{}, err
 	}
-	d := driver.Document{Revision: driver.Revision(data), Data: data}
-	if d.Revision == 0 { // damaged or gone: the history knows
-		records, err := f.records(environment)
-		if err != nil {
-			return driver.Document{}, err
-		}
-		if n := len(records); n > 0 {
-			d.Revision = records[n-1].revision
-		}
+	defer unlock()
+	d, _, err = f.load(environment)
+	return d, err
+}
+
+// load takes the revision from the history when the document doesn't tell it;
+// doubtful then, unless the lock is held.
+func (f *files) load(environment string) (d driver.Document, doubtful bool, err error) {
+	d.Data, err = f.read(f.documentPath(environment))
+	if d.Revision = driver.Revision(d.Data); err != nil || d.Revision > 0 {
+		return d, false, err
 	}
-	return d, nil
+	records, err := f.records(environment)
+	if err != nil || len(records) == 0 {
+		return d, false, err
+	}
+	d.Revision = records[len(records)-1].revision
+	return d, true, nil
 }
 
 // read returns nil for a file that isn't there, but an error for a folder that
@@ -119,7 +132,7 @@ func (f *files) Publish(ctx context.Context, environment string, base int64, doc
 		return err
 	}
 	defer unlock()
-	now, err := f.Load(ctx, environment)
+	now, _, err := f.load(environment)
 	if err != nil {
 		return err
 	}
@@ -134,7 +147,7 @@ func (f *files) Publish(ctx context.Context, environment string, base int64, doc
 	return replace(f.documentPath(environment), document)
 }
 
-func (f *files) Define(ctx context.Context, service string, definitions []byte) error {
+func (f *files) Define(ctx context.Context, service string, definitions map[string][]byte) error {
 	unlock, err := f.lock(ctx)
 	if err != nil {
 		return err
@@ -144,8 +157,15 @@ func (f *files) Define(ctx context.Context, service string, definitions []byte) 
 	if err != nil {
 		return err
 	}
-	if all[service] = definitions; definitions == nil {
-		delete(all, service)
+	if all[service] == nil {
+		all[service] = make(map[string]json.RawMessage)
+	}
+	for name, definition := range definitions {
+		if definition == nil {
+			delete(all[service], name)
+		} else {
+			all[service][name] = definition
+		}
 	}
 	data, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
@@ -154,22 +174,25 @@ func (f *files) Define(ctx context.Context, service string, definitions []byte) 
 	return replace(f.definitionsPath(), append(data, '\n'))
 }
 
-func (f *files) Definitions(ctx context.Context) (map[string][]byte, error) {
+func (f *files) Definitions(ctx context.Context) (map[string]map[string][]byte, error) {
 	all, err := f.services()
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[string][]byte, len(all))
+	out := make(map[string]map[string][]byte, len(all))
 	for service, definitions := range all {
-		if out[service], err = compact(definitions); err != nil {
-			return nil, err
+		out[service] = make(map[string][]byte, len(definitions))
+		for name, definition := range definitions {
+			if out[service][name], err = compact(definition); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return out, ctx.Err()
 }
 
-func (f *files) services() (map[string]json.RawMessage, error) {
-	all := make(map[string]json.RawMessage)
+func (f *files) services() (map[string]map[string]json.RawMessage, error) {
+	all := make(map[string]map[string]json.RawMessage)
 	data, err := f.read(f.definitionsPath())
 	if err == nil && data != nil {
 		err = json.Unmarshal(data, &all)

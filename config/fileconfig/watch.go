@@ -19,51 +19,79 @@ const blindPoll = 250 * time.Millisecond
 // Watch compares the document with the one delivered last whenever its folder
 // changes, and now and then besides.
 func (f *files) Watch(ctx context.Context, environment string, deliver func(driver.Document)) error {
-	events, poll := make(chan fsnotify.Event), f.poll
-	if watcher, err := fsnotify.NewWatcher(); err == nil {
-		defer watcher.Close()
-		if watcher.Add(f.folder) == nil {
-			events = watcher.Events
-		} else {
-			poll = min(poll, blindPoll)
-		}
-	} else {
-		poll = min(poll, blindPoll)
-	}
-	ticker := time.NewTicker(poll)
-	defer ticker.Stop()
-
+	eyes := f.open()
+	defer eyes.close()
 	var last []byte
 	for first := true; ; first = false {
 		document, err := f.Load(ctx, environment)
 		if err != nil {
 			return err
 		}
-		if first || !bytes.Equal(document.Data, last) {
+		if first || !bytes.Equal(document.Data, last) || (document.Data == nil) != (last == nil) {
 			last = document.Data
 			deliver(document)
 		}
-		if err := f.untilChanged(ctx, f.documentPath(environment), events, ticker.C); err != nil {
+		if err := f.untilChanged(ctx, f.documentPath(environment), eyes); err != nil {
 			return err
 		}
 	}
 }
 
+// eyes watch the folder, as far as the system lets them.
+type eyes struct {
+	watcher *fsnotify.Watcher // may be nil
+	events  <-chan fsnotify.Event
+	folder  string
+	ticker  *time.Ticker
+}
+
+func (f *files) open() *eyes {
+	e := &eyes{folder: f.folder, ticker: time.NewTicker(f.poll)}
+	watcher, err := fsnotify.NewWatcher()
+	if err == nil {
+		e.watcher, e.events = watcher, watcher.Events
+		err = watcher.Add(f.folder)
+	}
+	if err != nil {
+		e.ticker.Reset(min(f.poll, blindPoll))
+	}
+	return e
+}
+
+// again watches what has the folder's name now; the system watches the folder
+// that had it when it was asked.
+func (e *eyes) again() {
+	if e.watcher != nil {
+		_ = e.watcher.Remove(e.folder) // it may be gone already
+		_ = e.watcher.Add(e.folder)    // else the poll finds what changes
+	}
+}
+
+func (e *eyes) close() {
+	e.ticker.Stop()
+	if e.watcher != nil {
+		_ = e.watcher.Close()
+	}
+}
+
 // untilChanged returns when the document may have changed, or when the watch is over.
-func (f *files) untilChanged(ctx context.Context, path string, events <-chan fsnotify.Event, tick <-chan time.Time) error {
+func (f *files) untilChanged(ctx context.Context, path string, eyes *eyes) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-f.closed.Done():
 			return errors.New("the driver is closed")
-		case <-tick:
+		case <-eyes.ticker.C:
 			return nil
-		case e, open := <-events:
-			if !open {
+		case e, open := <-eyes.events:
+			switch {
+			case !open:
 				return errors.New("the file watch ended")
-			}
-			if name := filepath.Clean(e.Name); name == filepath.Clean(path) || name == filepath.Clean(f.folder) {
+			case filepath.Clean(e.Name) == filepath.Clean(f.folder):
+				eyes.again()
+				return nil
+			case filepath.Clean(e.Name) == filepath.Clean(path):
 				return nil
 			}
 		}
