@@ -104,6 +104,7 @@ var internalImports = map[string][]string{
 	"internal/scaffold":   {"internal/protogen", "internal/system"},
 	"internal/etcdurl":    {"internal/openurl"},
 	"internal/registered": {"internal/contract"},
+	"internal/system":     {"internal/openurl"},
 }
 
 func TestArchitecture(t *testing.T) {
