@@ -33,7 +33,7 @@ func (d *differ) report(element protoreflect.Descriptor, remedy, message string,
 
 // reportAt places the problem at what took the element's place.
 func (d *differ) reportAt(at, element protoreflect.Descriptor, remedy, message string, args ...any) {
-	p := problemAt(at, fmt.Sprintf(message, args...), remedy)
+	p := At(at, fmt.Sprintf(message, args...), remedy)
 	p.Element = elementName(element)
 	d.problems = append(d.problems, p)
 }

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	_ "github.com/gowarren/warren/api/warren/v1"
+	authv1 "github.com/gowarren/warren/api/warren/auth/v1"
 	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/protogen"
 )
@@ -190,12 +190,17 @@ func TestRead(t *testing.T) {
 }
 
 func TestReadLinked(t *testing.T) {
-	d, err := protoregistry.GlobalFiles.FindDescriptorByName("warren.v1.MethodOptions")
+	fd := authv1.File_warren_auth_v1_keys_proto
+	if problems := contract.Check(fd); len(problems) > 0 {
+		t.Error(problems)
+	}
+	s, err := contract.Read(fd.Services().Get(0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if problems := contract.Check(d.ParentFile()); len(problems) > 0 {
-		t.Error(problems)
+	m := s.Method("GetKeys")
+	if m.Access != contract.AccessPublic || !m.Safe || m.Cache == nil || len(m.Routes) != 1 || m.Routes[0].Pattern != "/.well-known/jwks.json" {
+		t.Errorf("got %+v", m)
 	}
 }
 

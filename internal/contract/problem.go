@@ -63,7 +63,8 @@ func (p Problems) Sort() {
 	})
 }
 
-func problemAt(d protoreflect.Descriptor, message, remedy string) Problem {
+// At returns a problem with an element of a contract.
+func At(d protoreflect.Descriptor, message, remedy string) Problem {
 	file := d.ParentFile()
 	p := Problem{File: file.Path(), Element: elementName(d), Message: message, Remedy: remedy}
 	for at := d; at != nil && p.Line == 0; at = at.Parent() { // a map's entry has no line of its own

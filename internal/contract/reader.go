@@ -19,7 +19,7 @@ type reader struct {
 }
 
 func (r *reader) report(d protoreflect.Descriptor, remedy, message string, args ...any) {
-	r.problems = append(r.problems, problemAt(d, fmt.Sprintf(message, args...), remedy))
+	r.problems = append(r.problems, At(d, fmt.Sprintf(message, args...), remedy))
 }
 
 func (r *reader) service(sd protoreflect.ServiceDescriptor) *Service {

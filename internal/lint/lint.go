@@ -23,8 +23,8 @@ type Report struct {
 	Problems contract.Problems `json:"problems"`
 }
 
-// Lint checks the contracts below the roots: that they compile, and that
-// none contradicts itself or another.
+// Lint checks the contracts below the roots: that they and their validation
+// rules compile, and that none contradicts itself or another.
 func Lint(ctx context.Context, roots ...string) (*Report, error) {
 	report, _, err := lint(ctx, roots)
 	return report, err
@@ -91,6 +91,7 @@ func lint(ctx context.Context, roots []string) (*Report, []protoreflect.FileDesc
 		}
 	}
 	report.add(contract.Check(files...), roots)
+	report.add(rules(files), roots)
 	return report, files, nil
 }
 

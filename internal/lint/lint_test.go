@@ -89,6 +89,27 @@ func TestLint(t *testing.T) {
 	}
 }
 
+func TestLintRules(t *testing.T) {
+	root := write(t, t.TempDir(), map[string]string{"a.proto": `syntax = "proto3";
+import "buf/validate/validate.proto";
+message A {
+  message B {
+    string name = 1 [(buf.validate.field).cel = {id: "x", expression: "this.size("}];
+  }
+  map<string, B> all = 1;
+  string code = 2 [(buf.validate.field).string.pattern = "("];
+}`})
+	report, err := lint.Lint(t.Context(), root)
+	if err != nil || len(report.Problems) != 2 {
+		t.Fatalf("got %v, %v", report, err)
+	}
+	for i, want := range []string{"string.pattern: error parsing regexp", "expression x:"} {
+		if p := report.Problems[i]; p.Line != 3+i || !strings.Contains(p.Message, want) {
+			t.Errorf("got %s, want line %d, %s", p, 3+i, want)
+		}
+	}
+}
+
 func TestLintRootMissing(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "nothing")
 	if _, err := lint.Lint(t.Context(), root); err == nil || !strings.Contains(err.Error(), root) {

@@ -21,6 +21,9 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	_ "google.golang.org/genproto/googleapis/api/httpbody"
+
+	_ "github.com/gowarren/warren/api/warren/v1"
+	_ "google.golang.org/genproto/googleapis/api/httpbody"
 )
 
 // Compile parses and links every .proto file below the roots, in the order of

@@ -68,7 +68,7 @@ func beside(owners map[string]string, generated string) string {
 	for name, root := range owners {
 		stem := strings.TrimSuffix(name, ".proto")
 		rest, ok := strings.CutPrefix(generated, stem)
-		if ok && (rest[0] == '.' || rest[0] == '_') {
+		if ok && rest != "" && (rest[0] == '.' || rest[0] == '_') {
 			return filepath.Join(root, filepath.FromSlash(generated))
 		}
 	}

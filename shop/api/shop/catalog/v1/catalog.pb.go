@@ -1046,87 +1046,6 @@ func (x *ListCategoriesResponse) GetCategories() []*Category {
 	return nil
 }
 
-type ForgetProductsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Empty: all products, and everything derived from them.
-	Skus          []string `protobuf:"bytes,1,rep,name=skus,proto3" json:"skus,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ForgetProductsRequest) Reset() {
-	*x = ForgetProductsRequest{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ForgetProductsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ForgetProductsRequest) ProtoMessage() {}
-
-func (x *ForgetProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ForgetProductsRequest.ProtoReflect.Descriptor instead.
-func (*ForgetProductsRequest) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *ForgetProductsRequest) GetSkus() []string {
-	if x != nil {
-		return x.Skus
-	}
-	return nil
-}
-
-type ForgetProductsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ForgetProductsResponse) Reset() {
-	*x = ForgetProductsResponse{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ForgetProductsResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ForgetProductsResponse) ProtoMessage() {}
-
-func (x *ForgetProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ForgetProductsResponse.ProtoReflect.Descriptor instead.
-func (*ForgetProductsResponse) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{16}
-}
-
 // Refusal is a row that was not taken.
 type ImportProductsResponse_Refusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1140,7 +1059,7 @@ type ImportProductsResponse_Refusal struct {
 
 func (x *ImportProductsResponse_Refusal) Reset() {
 	*x = ImportProductsResponse_Refusal{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[17]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1071,7 @@ func (x *ImportProductsResponse_Refusal) String() string {
 func (*ImportProductsResponse_Refusal) ProtoMessage() {}
 
 func (x *ImportProductsResponse_Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[17]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,10 +1203,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x16ListCategoriesResponse\x129\n" +
 	"\n" +
 	"categories\x18\x01 \x03(\v2\x19.shop.catalog.v1.CategoryR\n" +
-	"categories\"+\n" +
-	"\x15ForgetProductsRequest\x12\x12\n" +
-	"\x04skus\x18\x01 \x03(\tR\x04skus\"\x18\n" +
-	"\x16ForgetProductsResponse*\x84\x04\n" +
+	"categories*\x84\x04\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12$\n" +
 	"\x11PRODUCT_NOT_FOUND\x10\x01\x1a\r\xe2\xd4\x1c\tNOT_FOUND\x12&\n" +
@@ -1303,7 +1219,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12$\n" +
 	"\fREPEATED_SKU\x10\v\x1a\x12\xe2\xd4\x1c\x0eALREADY_EXISTS\x12&\n" +
 	"\fBAD_CATEGORY\x10\f\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x1a\x12\xe2\xd4\x1c\x0e\n" +
-	"\fcatalog.shop2\xf4\t\n" +
+	"\fcatalog.shop2\xff\b\n" +
 	"\x0eCatalogService\x12\x86\x01\n" +
 	"\fListProducts\x12$.shop.catalog.v1.ListProductsRequest\x1a%.shop.catalog.v1.ListProductsResponse\")\xe2\xd4\x1c\x0e\b\x02\x1a\x021s2\x06\n" +
 	"\x022s\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/products\x90\x02\x01\x12\x9e\x01\n" +
@@ -1317,8 +1233,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\rDeleteProduct\x12%.shop.catalog.v1.DeleteProductRequest\x1a&.shop.catalog.v1.DeleteProductResponse\"2\xe2\xd4\x1c\x14\b\x04\x12\x05staff\x12\x05admin\x1a\x022s\x82\xd3\xe4\x93\x02\x14*\x12/v1/products/{sku}\x12\x82\x01\n" +
 	"\x0eImportProducts\x12&.shop.catalog.v1.ImportProductsRequest\x1a'.shop.catalog.v1.ImportProductsResponse\"\x1d\xe2\xd4\x1c\x16\b\x04\x12\x05staff\x12\x05admin\x1a\x025mP\x01\x90\x02\x02(\x01\x12\x8f\x01\n" +
 	"\x0eListCategories\x12&.shop.catalog.v1.ListCategoriesRequest\x1a'.shop.catalog.v1.ListCategoriesResponse\",\xe2\xd4\x1c\x0f\b\x02\x1a\x021s2\a\n" +
-	"\x0310s\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categories\x90\x02\x01\x12s\n" +
-	"\x0eForgetProducts\x12&.shop.catalog.v1.ForgetProductsRequest\x1a'.shop.catalog.v1.ForgetProductsResponse\"\x10\xe2\xd4\x1c\t\b\x01\x1a\x05500ms\x90\x02\x02B?Z=github.com/gowarren/warren/shop/api/shop/catalog/v1;catalogv1b\x06proto3"
+	"\x0310s\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categories\x90\x02\x01B?Z=github.com/gowarren/warren/shop/api/shop/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_shop_catalog_v1_catalog_proto_rawDescOnce sync.Once
@@ -1333,7 +1248,7 @@ func file_shop_catalog_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_shop_catalog_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_shop_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_shop_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_shop_catalog_v1_catalog_proto_goTypes = []any{
 	(Reason)(0),                            // 0: shop.catalog.v1.Reason
 	(*Product)(nil),                        // 1: shop.catalog.v1.Product
@@ -1351,23 +1266,21 @@ var file_shop_catalog_v1_catalog_proto_goTypes = []any{
 	(*ImportProductsResponse)(nil),         // 13: shop.catalog.v1.ImportProductsResponse
 	(*ListCategoriesRequest)(nil),          // 14: shop.catalog.v1.ListCategoriesRequest
 	(*ListCategoriesResponse)(nil),         // 15: shop.catalog.v1.ListCategoriesResponse
-	(*ForgetProductsRequest)(nil),          // 16: shop.catalog.v1.ForgetProductsRequest
-	(*ForgetProductsResponse)(nil),         // 17: shop.catalog.v1.ForgetProductsResponse
-	(*ImportProductsResponse_Refusal)(nil), // 18: shop.catalog.v1.ImportProductsResponse.Refusal
-	(*v1.Money)(nil),                       // 19: shop.money.v1.Money
-	(*timestamppb.Timestamp)(nil),          // 20: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),          // 21: google.protobuf.FieldMask
+	(*ImportProductsResponse_Refusal)(nil), // 16: shop.catalog.v1.ImportProductsResponse.Refusal
+	(*v1.Money)(nil),                       // 17: shop.money.v1.Money
+	(*timestamppb.Timestamp)(nil),          // 18: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),          // 19: google.protobuf.FieldMask
 }
 var file_shop_catalog_v1_catalog_proto_depIdxs = []int32{
-	19, // 0: shop.catalog.v1.Product.price:type_name -> shop.money.v1.Money
-	20, // 1: shop.catalog.v1.Product.create_time:type_name -> google.protobuf.Timestamp
-	20, // 2: shop.catalog.v1.Product.update_time:type_name -> google.protobuf.Timestamp
+	17, // 0: shop.catalog.v1.Product.price:type_name -> shop.money.v1.Money
+	18, // 1: shop.catalog.v1.Product.create_time:type_name -> google.protobuf.Timestamp
+	18, // 2: shop.catalog.v1.Product.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: shop.catalog.v1.ListProductsResponse.products:type_name -> shop.catalog.v1.Product
 	1,  // 4: shop.catalog.v1.SearchProductsResponse.products:type_name -> shop.catalog.v1.Product
-	19, // 5: shop.catalog.v1.CreateProductRequest.price:type_name -> shop.money.v1.Money
+	17, // 5: shop.catalog.v1.CreateProductRequest.price:type_name -> shop.money.v1.Money
 	1,  // 6: shop.catalog.v1.UpdateProductRequest.product:type_name -> shop.catalog.v1.Product
-	21, // 7: shop.catalog.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
-	18, // 8: shop.catalog.v1.ImportProductsResponse.refusals:type_name -> shop.catalog.v1.ImportProductsResponse.Refusal
+	19, // 7: shop.catalog.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
+	16, // 8: shop.catalog.v1.ImportProductsResponse.refusals:type_name -> shop.catalog.v1.ImportProductsResponse.Refusal
 	2,  // 9: shop.catalog.v1.ListCategoriesResponse.categories:type_name -> shop.catalog.v1.Category
 	0,  // 10: shop.catalog.v1.ImportProductsResponse.Refusal.reason:type_name -> shop.catalog.v1.Reason
 	3,  // 11: shop.catalog.v1.CatalogService.ListProducts:input_type -> shop.catalog.v1.ListProductsRequest
@@ -1378,18 +1291,16 @@ var file_shop_catalog_v1_catalog_proto_depIdxs = []int32{
 	10, // 16: shop.catalog.v1.CatalogService.DeleteProduct:input_type -> shop.catalog.v1.DeleteProductRequest
 	12, // 17: shop.catalog.v1.CatalogService.ImportProducts:input_type -> shop.catalog.v1.ImportProductsRequest
 	14, // 18: shop.catalog.v1.CatalogService.ListCategories:input_type -> shop.catalog.v1.ListCategoriesRequest
-	16, // 19: shop.catalog.v1.CatalogService.ForgetProducts:input_type -> shop.catalog.v1.ForgetProductsRequest
-	4,  // 20: shop.catalog.v1.CatalogService.ListProducts:output_type -> shop.catalog.v1.ListProductsResponse
-	6,  // 21: shop.catalog.v1.CatalogService.SearchProducts:output_type -> shop.catalog.v1.SearchProductsResponse
-	1,  // 22: shop.catalog.v1.CatalogService.GetProduct:output_type -> shop.catalog.v1.Product
-	1,  // 23: shop.catalog.v1.CatalogService.CreateProduct:output_type -> shop.catalog.v1.Product
-	1,  // 24: shop.catalog.v1.CatalogService.UpdateProduct:output_type -> shop.catalog.v1.Product
-	11, // 25: shop.catalog.v1.CatalogService.DeleteProduct:output_type -> shop.catalog.v1.DeleteProductResponse
-	13, // 26: shop.catalog.v1.CatalogService.ImportProducts:output_type -> shop.catalog.v1.ImportProductsResponse
-	15, // 27: shop.catalog.v1.CatalogService.ListCategories:output_type -> shop.catalog.v1.ListCategoriesResponse
-	17, // 28: shop.catalog.v1.CatalogService.ForgetProducts:output_type -> shop.catalog.v1.ForgetProductsResponse
-	20, // [20:29] is the sub-list for method output_type
-	11, // [11:20] is the sub-list for method input_type
+	4,  // 19: shop.catalog.v1.CatalogService.ListProducts:output_type -> shop.catalog.v1.ListProductsResponse
+	6,  // 20: shop.catalog.v1.CatalogService.SearchProducts:output_type -> shop.catalog.v1.SearchProductsResponse
+	1,  // 21: shop.catalog.v1.CatalogService.GetProduct:output_type -> shop.catalog.v1.Product
+	1,  // 22: shop.catalog.v1.CatalogService.CreateProduct:output_type -> shop.catalog.v1.Product
+	1,  // 23: shop.catalog.v1.CatalogService.UpdateProduct:output_type -> shop.catalog.v1.Product
+	11, // 24: shop.catalog.v1.CatalogService.DeleteProduct:output_type -> shop.catalog.v1.DeleteProductResponse
+	13, // 25: shop.catalog.v1.CatalogService.ImportProducts:output_type -> shop.catalog.v1.ImportProductsResponse
+	15, // 26: shop.catalog.v1.CatalogService.ListCategories:output_type -> shop.catalog.v1.ListCategoriesResponse
+	19, // [19:27] is the sub-list for method output_type
+	11, // [11:19] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
 	11, // [11:11] is the sub-list for extension extendee
 	0,  // [0:11] is the sub-list for field type_name
@@ -1407,7 +1318,7 @@ func file_shop_catalog_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_catalog_v1_catalog_proto_rawDesc), len(file_shop_catalog_v1_catalog_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,7 +30,6 @@ const (
 	CatalogService_DeleteProduct_FullMethodName  = "/shop.catalog.v1.CatalogService/DeleteProduct"
 	CatalogService_ImportProducts_FullMethodName = "/shop.catalog.v1.CatalogService/ImportProducts"
 	CatalogService_ListCategories_FullMethodName = "/shop.catalog.v1.CatalogService/ListCategories"
-	CatalogService_ForgetProducts_FullMethodName = "/shop.catalog.v1.CatalogService/ForgetProducts"
 )
 
 // CatalogServiceClient is the client API for CatalogService service.
@@ -58,9 +57,6 @@ type CatalogServiceClient interface {
 	ImportProducts(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportProductsRequest, ImportProductsResponse], error)
 	// ListCategories returns the categories that have products, by name.
 	ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error)
-	// ForgetProducts makes one instance drop what it cached of products; the
-	// instance that changed them calls it on all others.
-	ForgetProducts(ctx context.Context, in *ForgetProductsRequest, opts ...grpc.CallOption) (*ForgetProductsResponse, error)
 }
 
 type catalogServiceClient struct {
@@ -154,16 +150,6 @@ func (c *catalogServiceClient) ListCategories(ctx context.Context, in *ListCateg
 	return out, nil
 }
 
-func (c *catalogServiceClient) ForgetProducts(ctx context.Context, in *ForgetProductsRequest, opts ...grpc.CallOption) (*ForgetProductsResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ForgetProductsResponse)
-	err := c.cc.Invoke(ctx, CatalogService_ForgetProducts_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // CatalogServiceServer is the server API for CatalogService service.
 // All implementations must embed UnimplementedCatalogServiceServer
 // for forward compatibility.
@@ -189,9 +175,6 @@ type CatalogServiceServer interface {
 	ImportProducts(grpc.ClientStreamingServer[ImportProductsRequest, ImportProductsResponse]) error
 	// ListCategories returns the categories that have products, by name.
 	ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error)
-	// ForgetProducts makes one instance drop what it cached of products; the
-	// instance that changed them calls it on all others.
-	ForgetProducts(context.Context, *ForgetProductsRequest) (*ForgetProductsResponse, error)
 	mustEmbedUnimplementedCatalogServiceServer()
 }
 
@@ -225,9 +208,6 @@ func (UnimplementedCatalogServiceServer) ImportProducts(grpc.ClientStreamingServ
 }
 func (UnimplementedCatalogServiceServer) ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCategories not implemented")
-}
-func (UnimplementedCatalogServiceServer) ForgetProducts(context.Context, *ForgetProductsRequest) (*ForgetProductsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ForgetProducts not implemented")
 }
 func (UnimplementedCatalogServiceServer) mustEmbedUnimplementedCatalogServiceServer() {}
 func (UnimplementedCatalogServiceServer) testEmbeddedByValue()                        {}
@@ -383,24 +363,6 @@ func _CatalogService_ListCategories_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
-func _CatalogService_ForgetProducts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ForgetProductsRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(CatalogServiceServer).ForgetProducts(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: CatalogService_ForgetProducts_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(CatalogServiceServer).ForgetProducts(ctx, req.(*ForgetProductsRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 // CatalogService_ServiceDesc is the grpc.ServiceDesc for CatalogService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -435,10 +397,6 @@ var CatalogService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListCategories",
 			Handler:    _CatalogService_ListCategories_Handler,
-		},
-		{
-			MethodName: "ForgetProducts",
-			Handler:    _CatalogService_ForgetProducts_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
