@@ -96,7 +96,7 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 		return c.fullConn.ExecContext(ctx, query, args)
 	}
 	err = c.patiently(ctx, func() error {
-		s, err := c.take(ctx, query, len(args))
+		s, err := c.take(ctx, query)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 // QueryContext implements [driver.QueryerContext].
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
 	err = c.patiently(ctx, func() error {
-		s, err := c.take(ctx, query, len(args))
+		s, err := c.take(ctx, query)
 		if err != nil {
 			return err
 		}
@@ -125,23 +125,19 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 
 // take returns a prepared statement that nobody else uses: it leaves the kept
 // ones until it is given back, so the same query can run inside of itself.
-func (c *conn) take(ctx context.Context, query string, args int) (*keptStatement, error) {
-	s := c.kept.take(query)
-	if s == nil {
-		prepared, err := c.PrepareContext(ctx, query)
-		if err != nil {
-			return nil, err
-		}
-		full, ok := prepared.(fullStmt)
-		if !ok {
-			return nil, errors.Join(fmt.Errorf("driver's statement %T is too old", prepared), prepared.Close())
-		}
-		s = &keptStatement{fullStmt: full, query: query}
+func (c *conn) take(ctx context.Context, query string) (*keptStatement, error) {
+	if s := c.kept.take(query); s != nil {
+		return s, nil
 	}
-	if want := s.NumInput(); want >= 0 && want != args {
-		return nil, errors.Join(fmt.Errorf("statement has %d placeholders, got %d arguments", want, args), c.giveBack(s, nil))
+	prepared, err := c.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	full, ok := prepared.(fullStmt)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("driver's statement %T is too old", prepared), prepared.Close())
+	}
+	return &keptStatement{fullStmt: full, query: query}, nil
 }
 
 // giveBack keeps the statement for the next time, unless it just went wrong.
@@ -158,11 +154,13 @@ func (c *conn) giveBack(s *keptStatement, err error) error {
 
 // Close implements [driver.Conn].
 func (c *conn) Close() error {
-	var errs []error
 	for _, s := range c.kept.all() {
-		errs = append(errs, s.Close())
+		_ = s.Close() // the connection takes them along in any case
 	}
-	return errors.Join(append(errs, c.fullConn.Close())...)
+	if err := c.fullConn.Close(); !errors.Is(err, driver.ErrBadConn) {
+		return err
+	}
+	return nil // was gone before
 }
 
 // keptRows give their statement back when they are closed.
@@ -170,6 +168,19 @@ type keptRows struct {
 	driver.Rows
 	conn      *conn
 	statement *keptStatement
+}
+
+// Next implements [driver.Rows].
+func (r *keptRows) Next(dest []driver.Value) error {
+	if err := r.Rows.Next(dest); err != nil {
+		return err // io.EOF is compared, so it stays bare
+	}
+	for i, v := range dest {
+		if b, ok := v.([]byte); ok && b == nil {
+			dest[i] = []byte{} // no bytes, which isn't NULL; SQLite's driver mixes them up
+		}
+	}
+	return nil
 }
 
 // Close implements [driver.Rows].

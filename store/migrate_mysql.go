@@ -106,8 +106,11 @@ func (s session) apply(ctx context.Context, m *migration, at applied) error {
 	}
 	for i := int(at.done); i < len(statements); i++ {
 		if _, err := s.conn.ExecContext(context.WithValue(ctx, scriptKey{}, true), statements[i]); err != nil {
-			return fmt.Errorf("%w: %s: statement %d of %d: %w (%w)",
-				ErrMigration, m.name, i+1, len(statements), s.db.explain(ctx, err), errHalfDone)
+			err = fmt.Errorf("%w: %s: statement %d of %d: %w", ErrMigration, m.name, i+1, len(statements), s.db.explain(ctx, err))
+			if i > 0 {
+				err = fmt.Errorf("%w (%w)", err, errHalfDone)
+			}
+			return err
 		}
 		if err := s.progress(ctx, m, i+1, checksum(joined(statements[:i+1]))); err != nil {
 			return fmt.Errorf("%s: statement %d of %d ran but could not be noted: %w (%w)", m.name, i+1, len(statements), err, errHalfDone)

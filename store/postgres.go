@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,7 +67,12 @@ func openPostgres(u *url.URL, name string) (*engine, error) {
 	config.RuntimeParams = defaults
 	return &engine{
 		dialect: PostgreSQL,
-		write:   stdlib.GetConnector(*config),
+		write: stdlib.GetConnector(*config, stdlib.OptionResetSession(func(_ context.Context, c *pgx.Conn) error {
+			if hungUp(c.PgConn().Conn()) {
+				return driver.ErrBadConn
+			}
+			return nil
+		})),
 		maxOpen: maxOpen,
 		fault:   postgresFault,
 	}, nil

@@ -57,9 +57,9 @@ func (db *DB) query(ctx context.Context, on runner, query string, args []any) (*
 	if err != nil {
 		return nil, err
 	}
-	values, err := toDatabase(args)
+	values, err := s.values(args)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.summary(), err)
+		return nil, err
 	}
 	call := db.begin(ctx, s)
 	rows, err := on.QueryContext(call.ctx, s.text, values...)
@@ -74,9 +74,9 @@ func (db *DB) exec(ctx context.Context, on runner, query string, args []any) (in
 	if err != nil {
 		return 0, err
 	}
-	values, err := toDatabase(args)
+	values, err := s.values(args)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", s.summary(), err)
+		return 0, err
 	}
 	call := db.begin(ctx, s)
 	result, err := on.ExecContext(call.ctx, s.text, values...)

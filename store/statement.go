@@ -13,6 +13,7 @@ type statement struct {
 	text  string // for the engine
 	op    string // SELECT
 	table string // products; may be empty
+	marks int    // how many arguments it takes
 	// absorb: a taken key means "nothing inserted" and is no error. It stands for
 	// ON CONFLICT DO NOTHING on MySQL.
 	absorb bool
@@ -68,6 +69,9 @@ func translate(d Dialect, text string) (*statement, error) {
 	tokens := scan(strings.TrimRight(strings.TrimSpace(text), "; \n\t"))
 	s := &statement{}
 	s.op, s.table = describe(tokens)
+	if s.op == "" {
+		return nil, errors.New("statement is empty")
+	}
 	var err error
 	switch d {
 	case PostgreSQL:
@@ -80,8 +84,25 @@ func translate(d Dialect, text string) (*statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("translate %s: %w", s.summary(), err)
 	}
+	for _, t := range tokens {
+		if t.kind == kindMark {
+			s.marks++
+		}
+	}
 	s.text = join(tokens)
 	return s, nil
+}
+
+// values are the arguments as the database takes them.
+func (s *statement) values(args []any) ([]any, error) {
+	if len(args) != s.marks {
+		return nil, fmt.Errorf("%s: statement has %d placeholders, got %d arguments", s.summary(), s.marks, len(args))
+	}
+	values, err := toDatabase(args)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.summary(), err)
+	}
+	return values, nil
 }
 
 func join(tokens []token) string {
