@@ -42,6 +42,9 @@ func ParseScope(text string) (Scope, error) {
 	if s.Method != "" && s.Method[0] != '/' {
 		s.Method = "/" + s.Method
 	}
+	if both && (service == "" || method == "") {
+		return Scope{}, unknownForm(text)
+	}
 	return s, s.check()
 }
 
@@ -65,8 +68,12 @@ func (s Scope) check() error {
 	if service && method {
 		return nil
 	}
+	return unknownForm(s.String())
+}
+
+func unknownForm(scope string) error {
 	return fmt.Errorf("unknown form of scope %q: write a service (catalog), a contract (shop.catalog.v1.CatalogService), "+
-		"a method (/shop.catalog.v1.CatalogService/GetProduct), both (order:/shop.catalog.v1.CatalogService/GetProduct), or all", s)
+		"a method (/shop.catalog.v1.CatalogService/GetProduct), both (order:/shop.catalog.v1.CatalogService/GetProduct), or all", scope)
 }
 
 // covering lists the scopes of entries that apply to s in a process of the

@@ -30,7 +30,9 @@ func TestConformance(t *testing.T) {
 					check(t, os.Remove(document(environment)))
 					return
 				}
-				check(t, os.WriteFile(document(environment), data, 0o600))
+				// In one step, so that what is read is what the suite wrote.
+				check(t, os.WriteFile(folder+".new", data, 0o600))
+				check(t, os.Rename(folder+".new", document(environment)))
 			},
 			Read: func(t *testing.T, environment string) []byte {
 				data, err := os.ReadFile(document(environment))
