@@ -39,7 +39,7 @@ type batcher struct {
 	away                 bool // the last export went wrong; only run touches it
 }
 
-func newBatcher(exporter sdktrace.SpanExporter, metrics prometheus.Registerer, logger *slog.Logger) *batcher {
+func newBatcher(exporter sdktrace.SpanExporter, metrics prometheus.Registerer, logger *slog.Logger) (*batcher, error) {
 	exported := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "warren_traces_exported_spans_total", Help: "Spans that the collector took.",
 	})
@@ -53,12 +53,15 @@ func newBatcher(exporter sdktrace.SpanExporter, metrics prometheus.Registerer, l
 		stop:  make(chan struct{}), done: make(chan struct{}),
 		exported: exported, droppedFull: lost.WithLabelValues("queue_full"), dropped: lost.WithLabelValues("export"),
 	}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
-	metrics.MustRegister(exported, lost, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "warren_traces_queued_spans", Help: "Spans waiting to be exported.",
-	}, func() float64 { return float64(len(b.queue)) }))
+	}, func() float64 { return float64(len(b.queue)) })
+	if err := register(metrics, exported, lost, queued); err != nil {
+		return nil, err
+	}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
 	go b.run()
-	return b
+	return b, nil
 }
 
 // OnStart implements sdktrace.SpanProcessor.

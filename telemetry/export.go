@@ -3,10 +3,12 @@ package telemetry
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
 
+	"github.com/gowarren/warren/internal/openurl"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -16,30 +18,20 @@ import (
 // openExporter opens the collector that the URL's scheme names. It doesn't
 // connect: the first batch does.
 func openExporter(ctx context.Context, raw string) (sdktrace.SpanExporter, error) {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return nil, fmt.Errorf("open trace exporter: %w", err)
-	}
-	open := map[string]func(context.Context, *url.URL) (sdktrace.SpanExporter, error){
+	return openurl.Open(ctx, "trace exporter", raw, map[string]openurl.Opener[sdktrace.SpanExporter]{
 		"otlp": openGRPC, "otlps": openGRPC, "otlp+http": openHTTP, "otlp+https": openHTTP,
-	}[u.Scheme]
-	if open == nil {
-		return nil, fmt.Errorf("open trace exporter %s: unknown scheme %q; known: otlp, otlps, otlp+http, otlp+https", u.Redacted(), u.Scheme)
-	}
+	})
+}
+
+// checkURL refuses what an exporter would silently ignore.
+func checkURL(u *url.URL) error {
 	if u.Hostname() == "" {
-		return nil, fmt.Errorf("open trace exporter %s: no host; write %s://host:port", u.Redacted(), u.Scheme)
+		return fmt.Errorf("no host; write %s://host:port", u.Scheme)
 	}
 	if u.User != nil {
-		return nil, fmt.Errorf("open trace exporter %s: credentials in a URL are shown everywhere; set OTEL_EXPORTER_OTLP_HEADERS", u.Redacted())
+		return errors.New("credentials in a URL are shown everywhere; set OTEL_EXPORTER_OTLP_HEADERS")
 	}
-	for name := range u.Query() {
-		return nil, fmt.Errorf("open trace exporter %s: unknown parameter %q; it takes none", u.Redacted(), name)
-	}
-	exporter, err := open(ctx, u)
-	if err != nil {
-		return nil, fmt.Errorf("open trace exporter %s: %w", u.Redacted(), err)
-	}
-	return exporter, nil
+	return openurl.NewParams(u).Err()
 }
 
 // Retries of a batch end well before its time is up; then the next batch tries.
@@ -50,6 +42,9 @@ const (
 )
 
 func openGRPC(ctx context.Context, u *url.URL) (sdktrace.SpanExporter, error) {
+	if err := checkURL(u); err != nil {
+		return nil, err
+	}
 	if u.Path != "" && u.Path != "/" {
 		return nil, fmt.Errorf("path %q has no meaning over gRPC; did you mean otlp+http?", u.Path)
 	}
@@ -69,6 +64,9 @@ func openGRPC(ctx context.Context, u *url.URL) (sdktrace.SpanExporter, error) {
 }
 
 func openHTTP(ctx context.Context, u *url.URL) (sdktrace.SpanExporter, error) {
+	if err := checkURL(u); err != nil {
+		return nil, err
+	}
 	path := u.Path
 	if path == "" || path == "/" {
 		path = "/v1/traces"

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"fmt"
 	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,7 +10,7 @@ import (
 
 // newMetrics returns a registry that already tells about the runtime, the
 // process and the build.
-func newMetrics(opts Options) *prometheus.Registry {
+func newMetrics(opts Options) (*prometheus.Registry, error) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "warren_build_info",
 		Help: "Which service and version this process runs; always 1.",
@@ -19,10 +20,18 @@ func newMetrics(opts Options) *prometheus.Registry {
 	})
 	build.Set(1)
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(
+	return metrics, register(metrics,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		build,
 	)
-	return metrics
+}
+
+func register(metrics prometheus.Registerer, all ...prometheus.Collector) error {
+	for _, c := range all {
+		if err := metrics.Register(c); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return nil
 }

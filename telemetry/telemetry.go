@@ -11,7 +11,6 @@ package telemetry
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -62,14 +61,21 @@ func Open(ctx context.Context, opts Options) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics := newMetrics(opts)
+	metrics, err := newMetrics(opts)
+	if err != nil {
+		return nil, err
+	}
 	exporter := opts.Exporter
 	if exporter == nil && opts.Traces != "" {
 		if exporter, err = openExporter(ctx, opts.Traces); err != nil {
 			return nil, err
 		}
 	}
-	return &Telemetry{logger: logger, metrics: metrics, tracer: newTracer(opts, exporter, metrics, logger)}, nil
+	tracer, err := newTracer(opts, exporter, metrics, logger)
+	if err != nil {
+		return nil, err
+	}
+	return &Telemetry{logger: logger, metrics: metrics, tracer: tracer}, nil
 }
 
 // Logger returns the process's logger. Log with a context: its lines then carry
@@ -89,5 +95,5 @@ func (t *Telemetry) Flush(ctx context.Context) error { return t.tracer.flush(ctx
 // Close exports what is left and ends the exporter. What can't be exported
 // before ctx ends is dropped and counted.
 func (t *Telemetry) Close(ctx context.Context) error {
-	return errors.Join(t.tracer.close(ctx))
+	return t.tracer.close(ctx)
 }

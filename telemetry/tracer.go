@@ -23,13 +23,17 @@ type Tracer struct {
 	provider *sdktrace.TracerProvider
 }
 
-func newTracer(opts Options, exporter sdktrace.SpanExporter, metrics prometheus.Registerer, logger *slog.Logger) *Tracer {
+func newTracer(opts Options, exporter sdktrace.SpanExporter, metrics prometheus.Registerer, logger *slog.Logger) (*Tracer, error) {
 	t := &Tracer{sample: opts.Sample}
 	if t.sample == nil {
 		t.sample = func() float64 { return defaultSample }
 	}
 	if exporter == nil {
-		return t
+		return t, nil
+	}
+	batches, err := newBatcher(exporter, metrics, logger)
+	if err != nil {
+		return nil, err
 	}
 	t.provider = sdktrace.NewTracerProvider(
 		// Start has decided before the SDK is asked.
@@ -40,10 +44,10 @@ func newTracer(opts Options, exporter sdktrace.SpanExporter, metrics prometheus.
 			attribute.String("service.version", opts.Version),
 			attribute.String("deployment.environment.name", opts.Environment),
 		)),
-		sdktrace.WithSpanProcessor(newBatcher(exporter, metrics, logger)),
+		sdktrace.WithSpanProcessor(batches),
 	)
 	t.spans = t.provider.Tracer("github.com/gowarren/warren")
-	return t
+	return t, nil
 }
 
 // Start begins a span as a child of the one in ctx, or a new trace. The span is

@@ -1,0 +1,89 @@
+package telemetry
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+func TestTraceparent(t *testing.T) {
+	for text, want := range map[string]string{
+		parent: parent,
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+		// Flags nobody has defined yet mean nothing, but their trace goes on.
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+		// Later versions may say more.
+		"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01":      parent,
+		"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more": parent,
+	} {
+		if at, ok := parseTraceparent(text); !ok || at.traceparent() != want {
+			t.Errorf("%s is read as %s, %v", text, at.traceparent(), ok)
+		}
+	}
+	for _, text := range []string{
+		"", "00", parent + "-", parent + "-x", parent[:54],
+		"ff" + parent[2:],                    // the forbidden version
+		"cc" + parent[2:] + "more",           // a later version without its dash
+		strings.ToUpper(parent),              // hex in capitals
+		strings.Replace(parent, "-", "_", 1), // another separator
+		strings.Replace(parent, "4bf", "4bg", 1),
+		"00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+		" " + parent[1:],
+	} {
+		if at, ok := parseTraceparent(text); ok {
+			t.Errorf("%q is read as %s", text, at.traceparent())
+		}
+	}
+}
+
+func TestTracestate(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": false,
+		"rojo=00f067aa0ba902b7,congo=t61rcWkgMzE": true,
+		"a=1,b":                         false,
+		"a=1,a=2":                       false,
+		"A=1":                           false,
+		"a=" + strings.Repeat("x", 200): true,
+		"a=" + strings.Repeat("x", 200) + ",b=" + strings.Repeat("x", 200) + ",c=" + strings.Repeat("x", 200): false,
+	} {
+		if got := validTracestate(text); got != want {
+			t.Errorf("validTracestate(%q) = %v", text, got)
+		}
+	}
+}
+
+// FuzzExtract compares with OpenTelemetry's own propagator: what it refuses we
+// refuse, and what we accept we hand on unchanged.
+func FuzzExtract(f *testing.F) {
+	f.Add(parent, "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")
+	f.Add("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", "a=1,,b=2")
+	f.Add("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "=")
+	f.Fuzz(func(t *testing.T, traceparent, tracestate string) {
+		tracer := &Tracer{}
+		header := propagation.MapCarrier{traceparentKey: traceparent, tracestateKey: tracestate}
+		ctx := tracer.Extract(t.Context(), header.Get)
+		theirs := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(t.Context(), header))
+		l := linkOf(ctx)
+		if l == nil {
+			return // stricter than they are is allowed: see the table above
+		}
+		if !theirs.IsValid() || theirs.TraceID() != l.trace || theirs.SpanID() != l.position.span || theirs.IsSampled() != l.sampled() {
+			t.Fatalf("we read %+v, they %+v", l.position, theirs)
+		}
+		sent := make(http.Header)
+		tracer.Inject(ctx, sent.Set)
+		again := tracer.Extract(t.Context(), sent.Get)
+		if got := linkOf(again); got == nil || got.position != l.position {
+			t.Fatalf("%+v went out as %v", l.position, sent)
+		}
+		if sc := l.spanContext(); l.state != "" && sc.TraceState().Len() == 0 {
+			t.Fatalf("state %q was accepted, and is nothing", l.state)
+		}
+	})
+}
