@@ -69,6 +69,13 @@ func TestEveryDefinitionCounts(t *testing.T) {
 	secret := config.Definition{Name: "rpc.retry.attempts", Type: "int", Default: "1", Secret: true}
 	contains(t, centre.Define(t.Context(), "order", []config.Definition{secret}), "published by rpc as int", "become secret int")
 	contains(t, centre.Define(t.Context(), "No Service", nil), "service", "lower-case")
+	damage := map[string][]byte{"order.size": []byte("{")}
+	if err := m.Define(t.Context(), "order", damage); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := centre.Definitions(t.Context()); err != nil || len(all) != 3 {
+		t.Errorf("beside a damaged definition: %v, %v", all, err)
+	}
 	bad := config.Definition{Name: "rpc.other", Type: "int", Default: "many"}
 	contains(t, centre.Define(t.Context(), "order", []config.Definition{bad}), "default of rpc.other")
 }

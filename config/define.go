@@ -34,20 +34,14 @@ func (f *follower) publishDefinitions(ctx context.Context) {
 		// What another instance watches and this one doesn't yet must stay.
 		err := centre.define(attempt, s.options.Service, s.Definitions(), false)
 		cancel()
-		var conflict *definitionConflict
-		switch {
-		case errors.As(err, &conflict):
-			s.mu.Lock()
-			s.mistake(conflict.name, err)
-			s.mu.Unlock()
-		case err != nil:
+		s.disagreed(err)
+		f.offered.Do(func() { close(f.published) })
+		if conflict := (*definitionConflict)(nil); err != nil && !errors.As(err, &conflict) {
 			if !pause(ctx, lastRetry) {
 				return
 			}
 			f.wake()
-			continue
 		}
-		f.offered.Do(func() { close(f.published) })
 	}
 }
 

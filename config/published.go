@@ -26,8 +26,8 @@ func (c *Centre) Define(ctx context.Context, service string, list []Definition) 
 }
 
 func (c *Centre) define(ctx context.Context, service string, list []Definition, replace bool) error {
-	if !serviceForm.MatchString(service) {
-		return fmt.Errorf("publish definitions of service %q: the name is lower-case letters, digits and -", service)
+	if err := checkService(service); err != nil {
+		return err
 	}
 	stored, err := c.driver.Definitions(ctx)
 	if err != nil {
@@ -49,10 +49,7 @@ func (c *Centre) define(ctx context.Context, service string, list []Definition, 
 // changes lists what must be written so that the service's definitions are those
 // of the list; nil stands for one that goes.
 func changes(stored map[string]map[string][]byte, service string, list []Definition, replace bool) (map[string][]byte, error) {
-	known, err := decodeDefinitions(stored)
-	if err != nil {
-		return nil, err
-	}
+	known := decodeDefinitions(stored)
 	changed := make(map[string][]byte)
 	if replace {
 		for name := range stored[service] {
@@ -89,21 +86,22 @@ func (c *Centre) definitions(ctx context.Context) (definitions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read published definitions: %w", err)
 	}
-	return decodeDefinitions(stored)
+	return decodeDefinitions(stored), nil
 }
 
-func decodeDefinitions(stored map[string]map[string][]byte) (definitions, error) {
+// decodeDefinitions leaves out what isn't a definition: one service's damaged
+// record must not stop all others; its next start writes it anew.
+func decodeDefinitions(stored map[string]map[string][]byte) definitions {
 	known := make(definitions)
 	for _, service := range sortedKeys(stored) {
 		for _, name := range sortedKeys(stored[service]) {
 			var d Definition
-			if err := json.Unmarshal(stored[service][name], &d); err != nil {
-				return nil, fmt.Errorf("read published definition of %s by %s: %w", name, service, err)
+			if json.Unmarshal(stored[service][name], &d) == nil && d.Name == name {
+				known[name] = append(known[name], published{Definition: d, service: service})
 			}
-			known[name] = append(known[name], published{Definition: d, service: service})
 		}
 	}
-	return known, nil
+	return known
 }
 
 // definitionConflict is a definition that contradicts a published one.

@@ -112,3 +112,10 @@ func (s Scope) covering(own string) []Scope {
 	add(Scope{})
 	return out
 }
+
+func checkService(name string) error {
+	if !serviceForm.MatchString(name) {
+		return fmt.Errorf("service %q: a name is a letter and then letters, digits and -, all lower-case", name)
+	}
+	return nil
+}

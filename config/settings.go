@@ -52,7 +52,8 @@ type Settings struct {
 	document    []byte // the last good one, as it was delivered
 	definitions map[string]Definition
 	watches     map[watchKey]watched
-	mistakes    map[string]error // by setting: errors of program and file, and of publishing
+	mistakes    map[string]error // of program and file, by setting
+	publishing  error            // why this service's definitions are not published
 
 	follow *follower // nil without a centre
 }
@@ -106,6 +107,11 @@ func New(options Options) (*Settings, error) {
 	if err := checkEnvironment(options.Environment); err != nil {
 		return nil, err
 	}
+	if options.Service != "" {
+		if err := checkService(options.Service); err != nil {
+			return nil, err
+		}
+	}
 	for _, d := range options.Definitions {
 		if err := s.define(d); err != nil {
 			return nil, err
@@ -133,8 +139,8 @@ func (s *Settings) Close() {
 }
 
 // Ready waits until the values are those of the centre or, with the centre
-// away, those of the snapshot, and until this service's definitions are
-// published if the centre is there. It returns what Err returns.
+// away, those of the snapshot, and until this service's definitions were offered
+// to the centre if it is there. It returns what Err returns.
 func (s *Settings) Ready(ctx context.Context) error {
 	if s.follow != nil {
 		if err := s.follow.ready(ctx); err != nil {
@@ -153,6 +159,9 @@ func (s *Settings) Err() error {
 	var errs []error
 	for _, name := range sortedKeys(s.mistakes) {
 		errs = append(errs, s.mistakes[name])
+	}
+	if conflict := (*definitionConflict)(nil); errors.As(s.publishing, &conflict) {
+		errs = append(errs, s.publishing)
 	}
 	return errors.Join(errs...)
 }
@@ -269,6 +278,17 @@ func (s *Settings) mistake(name string, err error) {
 		s.logger.Error("a setting is declared wrongly", "setting", name, "error", err)
 	}
 	s.mistakes[name] = err
+}
+
+// disagreed notes how publishing the definitions ended. While the centre is away
+// nothing else is to be expected.
+func (s *Settings) disagreed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && !s.Stale() && (s.publishing == nil || s.publishing.Error() != err.Error()) {
+		s.logger.Error("the definitions of this service's settings are not published", "error", err)
+	}
+	s.publishing = err
 }
 
 func sortEntries(entries []Entry) {

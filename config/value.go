@@ -59,7 +59,8 @@ func (v *Value[T]) Get() T { return v.now.Load().value }
 // OnChange calls f with the new value after each change; of changes in quick
 // succession only the last may be told. Calls come in order and never two at a
 // time for one Value, on a goroutine of their own: f may read settings, watch
-// more of them, take its time. After stop has returned no new call begins.
+// more of them, take its time. After stop has returned no new call begins. To miss
+// nothing, call OnChange first and Get after it.
 func (v *Value[T]) OnChange(f func(T)) (stop func()) {
 	c := &callback[T]{call: f}
 	v.mu.Lock()
