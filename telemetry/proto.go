@@ -40,8 +40,8 @@ func (v protoValue) LogValue() slog.Value {
 
 // redactMessage overwrites the secret fields of m, at any depth.
 func redactMessage(m protoreflect.Message) {
-	if packed, ok := m.Interface().(*anypb.Any); ok {
-		redactAny(packed)
+	if m.Descriptor().FullName() == "google.protobuf.Any" {
+		redactAny(m)
 		return
 	}
 	// The fields are collected first: Range forbids all changes but those of
@@ -89,17 +89,24 @@ func redactWithin(field protoreflect.FieldDescriptor, value protoreflect.Value) 
 }
 
 // redactAny redacts a packed message, and empties one whose contract isn't
-// known here: nobody can say what it holds.
-func redactAny(packed *anypb.Any) {
+// known here: nobody can say what it holds. It goes by the fields, for an Any
+// inside a dynamic message is a dynamic message too.
+func redactAny(m protoreflect.Message) {
+	fields := m.Descriptor().Fields()
+	link, content := fields.ByName("type_url"), fields.ByName("value")
+	packed := &anypb.Any{TypeUrl: m.Get(link).String(), Value: m.Get(content).Bytes()}
 	inner, err := packed.UnmarshalNew()
 	if err != nil {
-		packed.Reset()
+		m.Clear(link)
+		m.Clear(content)
 		return
 	}
 	redactMessage(inner.ProtoReflect())
-	if err := packed.MarshalFrom(inner); err != nil {
-		packed.Reset()
+	clean, err := proto.Marshal(inner)
+	if err != nil {
+		clean = nil
 	}
+	m.Set(content, protoreflect.ValueOfBytes(clean))
 }
 
 // isSecret reads the contract's option, also from descriptors that were built
