@@ -38,7 +38,7 @@ func checkURL(u *url.URL) error {
 const (
 	retryFirst = 200 * time.Millisecond
 	retryMost  = 2 * time.Second
-	retryFor   = 6 * time.Second
+	retryFor   = 3 * time.Second
 )
 
 func openGRPC(ctx context.Context, u *url.URL) (sdktrace.SpanExporter, error) {
