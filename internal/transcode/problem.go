@@ -9,6 +9,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // Problem is an error as REST answers it: application/problem+json of RFC
@@ -34,7 +36,7 @@ type Problem struct {
 func NewProblem(status int, reason, detail string) *Problem {
 	return &Problem{
 		Type: "about:blank", Title: title(status), Status: status,
-		Code: codeName(codeOf(status)), Reason: reason, Detail: detail,
+		Code: codeName(codeOf(status)), Reason: reason, Domain: "warren", Detail: detail,
 	}
 }
 
@@ -49,7 +51,7 @@ func ProblemOf(err error) *Problem {
 	}
 	s := status.Convert(err)
 	p := NewProblem(HTTPStatus(s.Code()), "", s.Message())
-	p.Code = codeName(s.Code())
+	p.Code, p.Domain = codeName(s.Code()), ""
 	for _, detail := range s.Details() {
 		p.addDetail(detail)
 	}
@@ -78,7 +80,7 @@ func (p *Problem) hide(code codes.Code) {
 		p.Detail = "an internal error happened; it was logged under the request's id"
 	case codes.Unavailable:
 		p.Detail = "the service is not available"
-		p.Reason = "UNAVAILABLE"
+		p.Reason, p.Domain = "UNAVAILABLE", "warren"
 	case codes.DeadlineExceeded:
 		p.Detail = "the answer took too long"
 	}
@@ -145,8 +147,25 @@ func HTTPStatus(c codes.Code) int {
 	return http.StatusInternalServerError
 }
 
-// GRPCCode is the code of gRPC that says what a problem says.
-func (p *Problem) GRPCCode() codes.Code { return codeOf(p.Status) }
+// GRPCStatus says the same to a client of gRPC.
+func (p *Problem) GRPCStatus() *status.Status {
+	s := status.New(codeOf(p.Status), p.Detail)
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: p.Reason, Domain: p.Domain, Metadata: p.Metadata}}
+	if len(p.Violations) > 0 {
+		bad := &errdetails.BadRequest{}
+		for _, v := range p.Violations {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: v.Field, Description: v.Description})
+		}
+		details = append(details, bad)
+	}
+	if p.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(p.RetryAfter)})
+	}
+	if full, err := s.WithDetails(details...); err == nil {
+		return full
+	}
+	return s
+}
 
 func codeOf(status int) codes.Code {
 	switch status {

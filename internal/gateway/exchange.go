@@ -1,0 +1,307 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/internal/transcode"
+	"github.com/gowarren/warren/rpc"
+	"github.com/gowarren/warren/telemetry"
+)
+
+// exchange is one request on its way through the gateway.
+type exchange struct {
+	g     *Gateway
+	w     *recorder
+	r     *http.Request
+	ctx   context.Context // with trace, caller and deadline
+	start time.Time
+
+	id       string
+	client   netip.Addr
+	caller   auth.Caller
+	found    found
+	endpoint *endpoint
+	span     *telemetry.Span
+	grpc     grpcKind
+
+	taken       []taken // from rate limits
+	corsAllowed bool
+	gone        bool   // the client left
+	reason      string // of the problem answered
+}
+
+// ServeHTTP takes a request through the pipeline.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := &exchange{g: g, r: r, ctx: r.Context(), start: time.Now(), grpc: grpcKindOf(r)}
+	e.w = &recorder{ResponseWriter: w, control: http.NewResponseController(w), patience: g.numbers.writeTimeout.Get()}
+	g.inFlight.Add(1)
+	g.metrics.active.Inc()
+	defer e.finish()
+	e.begin()
+	if p := e.admit(); p != nil {
+		e.fail(p)
+		return
+	}
+	strip(r.Header)
+	switch {
+	case e.grpc != notGRPC:
+		e.serveGRPC()
+	default:
+		e.serveHTTP()
+	}
+}
+
+// begin gives the request its name.
+func (e *exchange) begin() {
+	e.client = clientAddress(e.r, e.g.numbers.proxies.get())
+	e.id = requestID(e.r)
+	e.w.Header().Set("X-Request-Id", e.id)
+	if e.g.numbers.trustTrace.Get() {
+		e.ctx = e.g.tracer.Extract(e.ctx, e.r.Header.Get)
+	}
+	e.ctx, e.span = e.g.tracer.Start(e.ctx, e.r.Method, trace.SpanKindServer)
+}
+
+// admit refuses what is not looked at any further.
+func (e *exchange) admit() *transcode.Problem {
+	if e.g.inFlight.Load() > int64(e.g.numbers.concurrent.Get()) {
+		return transcode.NewProblem(http.StatusServiceUnavailable, "OVERLOADED", "the gateway has more requests than it can handle")
+	}
+	if p := e.g.tooLarge(e.r); p != nil {
+		return p
+	}
+	return ambiguous(e.r)
+}
+
+// serveHTTP is everything but gRPC.
+func (e *exchange) serveHTTP() {
+	t := e.g.table.Load()
+	e.corsAllowed = e.g.cors(e.w.Header(), e.r)
+	if e.r.URL.Path == "/openapi.json" {
+		e.serveDocument(t.openapi)
+		return
+	}
+	e.found = t.find(e.r)
+	switch {
+	case e.found.route == nil && len(e.found.allowed) > 0 && e.r.Method == http.MethodOptions:
+		e.options(e.found.allowed)
+	case e.found.route == nil && len(e.found.allowed) > 0:
+		e.notAllowed(e.found.allowed)
+	case e.found.route == nil:
+		e.fail(transcode.NewProblem(http.StatusNotFound, "NO_ROUTE", "there is nothing here"))
+	case e.found.route.endpoint == nil:
+		e.span.SetName(e.r.Method + " " + e.found.route.pattern)
+		e.g.proxy.serve(e)
+	default:
+		e.endpoint = e.found.route.endpoint
+		e.span.SetName(e.r.Method + " " + e.found.route.pattern)
+		e.serveREST()
+	}
+}
+
+// serveREST takes a request for a contract's method on.
+func (e *exchange) serveREST() {
+	cancel, p := e.enter()
+	defer cancel()
+	if p != nil {
+		e.fail(p)
+		return
+	}
+	if e.endpoint.method.Unary() {
+		e.unary()
+	} else {
+		e.stream()
+	}
+}
+
+// enter is what every call of a method passes, by REST and by gRPC.
+func (e *exchange) enter() (context.CancelFunc, *transcode.Problem) {
+	nothing := func() {}
+	if p := e.authenticate(); p != nil {
+		return nothing, p
+	}
+	if p := e.authorize(); p != nil {
+		return nothing, p
+	}
+	if p := e.limit(nil); p != nil {
+		return nothing, p
+	}
+	if p := e.metadata(); p != nil {
+		return nothing, p
+	}
+	return e.deadline()
+}
+
+// fail answers with a problem, unless the client has left.
+func (e *exchange) fail(p *transcode.Problem) {
+	if e.r.Context().Err() != nil {
+		e.gone = true
+		return
+	}
+	e.reason = p.Reason
+	if p.Status == transcode.StatusClientClosedRequest { // cancelled, but not by this client
+		p = transcode.NewProblem(http.StatusServiceUnavailable, "CANCELED", "the call was cancelled")
+	}
+	p.RequestID, p.TraceID = e.id, telemetry.TraceID(e.ctx)
+	switch p.Status {
+	case http.StatusServiceUnavailable:
+		if p.RetryAfter == 0 {
+			p.RetryAfter = e.g.numbers.retry.Get()
+		}
+	case http.StatusUnauthorized:
+		e.w.Header().Set("WWW-Authenticate", "Bearer")
+	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
+		e.w.Header().Set("Connection", "close") // the rest of the body is not waited for
+	}
+	if e.grpc != notGRPC {
+		e.failGRPC(p)
+		return
+	}
+	p.Write(e.w)
+}
+
+// failCall answers with the error of a call.
+func (e *exchange) failCall(err error) {
+	if _, ok := errors.AsType[*transcode.BadRequest](err); !ok {
+		e.span.SetError(err)
+	}
+	e.fail(transcode.ProblemOf(err))
+}
+
+// finish accounts for the request, whatever became of it.
+func (e *exchange) finish() {
+	var again any
+	if p := recover(); p != nil {
+		again = e.panicked(p)
+	}
+	e.g.inFlight.Add(-1)
+	e.g.metrics.active.Dec()
+	took := time.Since(e.start)
+	status := e.w.status
+	switch {
+	case e.gone || status == 0 && e.r.Context().Err() != nil:
+		status = transcode.StatusClientClosedRequest
+	case status == 0:
+		status = http.StatusOK
+	}
+	e.routeMetrics().observe(status, took)
+	if e.span.Recording() {
+		e.span.SetAttr(attribute.Int("http.response.status_code", status), attribute.String("url.path", e.r.URL.Path),
+			attribute.String("http.request.method", e.r.Method), attribute.String("http.route", e.pattern()))
+		if status >= 500 {
+			e.span.SetError(fmt.Errorf("answered %d %s", status, e.reason))
+		}
+	}
+	e.span.End()
+	e.log(status, took)
+	if again != nil {
+		panic(again)
+	}
+}
+
+// panicked answers 500 for a panic in the gateway itself. It returns what to
+// go on panicking with where the answer has begun: only ending the connection
+// tells the client.
+func (e *exchange) panicked(p any) (again any) {
+	if p == http.ErrAbortHandler { // the proxy's way to say that one side left
+		return p
+	}
+	e.g.logger.ErrorContext(e.ctx, "panic", "panic", p, "request_id", e.id, "stack", string(debug.Stack()))
+	if e.w.status != 0 {
+		return http.ErrAbortHandler
+	}
+	e.fail(transcode.NewProblem(http.StatusInternalServerError, "INTERNAL", "an internal error happened; it was logged under the request's id"))
+	return nil
+}
+
+func (e *exchange) pattern() string {
+	switch {
+	case e.found.route != nil:
+		return e.found.route.pattern
+	case e.endpoint != nil:
+		return e.endpoint.method.FullName
+	}
+	return ""
+}
+
+func (e *exchange) routeMetrics() *routeMetrics {
+	switch {
+	case e.found.route != nil:
+		return e.found.route.metrics
+	case e.endpoint != nil:
+		return e.endpoint.metrics
+	}
+	return e.g.metrics.unrouted
+}
+
+func (e *exchange) log(status int, took time.Duration) {
+	if e.g.access == nil {
+		return
+	}
+	line := accessLine{
+		time: e.start, method: e.r.Method, path: short(e.r.URL.Path), route: e.pattern(), status: status, sent: e.w.sent,
+		duration: took, client: e.client.String(), protocol: e.r.Proto, requestID: e.id, trace: telemetry.TraceID(e.ctx),
+		user: e.caller.Subject, agent: short(e.r.UserAgent()), reason: e.reason,
+	}
+	if e.endpoint != nil {
+		line.target = e.endpoint.method.FullName
+	} else if e.found.route != nil {
+		line.target = e.found.route.service
+	}
+	e.g.access.add(line)
+}
+
+// authenticate finds out who calls. A token that is there must be right, also
+// where none is needed: its owner is mistaken about who he is.
+func (e *exchange) authenticate() *transcode.Problem {
+	value := e.r.Header.Get("Authorization")
+	if value == "" || e.g.verifier == nil {
+		return nil
+	}
+	scheme, token, ok := strings.Cut(value, " ")
+	if !ok || token == "" || !strings.EqualFold(scheme, "Bearer") {
+		return transcode.NewProblem(http.StatusUnauthorized, "UNAUTHENTICATED", "the authorization is not a bearer token")
+	}
+	caller, err := e.g.verifier.Verify(e.ctx, token)
+	switch {
+	case err == nil:
+		e.caller = caller
+		e.ctx = auth.NewContext(e.ctx, caller)
+		return nil
+	case errors.Is(err, auth.ErrKeysUnavailable) && auth.Allow(auth.Caller{}, e.endpoint.method) == nil:
+		return nil // what is open to everybody stays open without keys
+	case errors.Is(err, auth.ErrKeysUnavailable):
+		return transcode.NewProblem(http.StatusServiceUnavailable, "KEYS_UNAVAILABLE", "tokens cannot be judged at the moment")
+	}
+	e.g.logger.LogAttrs(e.ctx, slog.LevelDebug, "a token was refused", slog.Any("error", err))
+	return transcode.NewProblem(http.StatusUnauthorized, "UNAUTHENTICATED", "the bearer token is not valid")
+}
+
+func (e *exchange) authorize() *transcode.Problem {
+	err := auth.Allow(e.caller, e.endpoint.method)
+	if err == nil {
+		return nil
+	}
+	if denied, ok := errors.AsType[*auth.Denied](err); ok && denied.Unauthenticated {
+		return transcode.NewProblem(http.StatusUnauthorized, "UNAUTHENTICATED", "this "+denied.Reason)
+	}
+	return transcode.NewProblem(http.StatusForbidden, "PERMISSION_DENIED", "this "+err.Error())
+}
+
+// metadataNames are those that the gateway itself sends to services.
+var metadataNames = map[string]bool{
+	rpc.MetadataIdempotencyKey: true, rpc.MetadataRequestID: true, rpc.MetadataAuthorization: true,
+	rpc.MetadataAttempt: true, rpc.MetadataService: true, rpc.MetadataClientAddress: true, rpc.MetadataKey: true,
+}

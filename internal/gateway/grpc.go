@@ -1,0 +1,235 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/gowarren/warren/internal/transcode"
+)
+
+// grpcKind is in which of its forms gRPC is spoken.
+type grpcKind int
+
+const (
+	notGRPC     grpcKind = iota
+	grpcNative           // over HTTP/2, with trailers
+	grpcWeb              // trailers are a last frame, for browsers
+	grpcWebText          // all of it in base64
+	grpcStrange          // with messages that are no protobuf
+)
+
+func grpcKindOf(r *http.Request) grpcKind {
+	contentType := r.Header.Get("Content-Type")
+	if !hasPrefixFold(contentType, "application/grpc") {
+		return notGRPC
+	}
+	media, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	switch strings.TrimSpace(media) {
+	case "application/grpc", "application/grpc+proto":
+		if r.ProtoMajor >= 2 {
+			return grpcNative
+		}
+	case "application/grpc-web", "application/grpc-web+proto":
+		return grpcWeb
+	case "application/grpc-web-text", "application/grpc-web-text+proto":
+		return grpcWebText
+	}
+	return grpcStrange
+}
+
+// frame is one message as it is on the wire: the gateway passes it on without
+// looking into it.
+type frame struct{ data []byte }
+
+// rawCodec is the codec of frames.
+type rawCodec struct{}
+
+var _ encoding.CodecV2 = rawCodec{}
+
+// Name is that of the codec whose messages are passed on.
+func (rawCodec) Name() string { return "proto" }
+
+// Marshal returns the frame's bytes.
+func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
+	f, ok := v.(*frame)
+	if !ok {
+		return nil, fmt.Errorf("marshal %T: it is no frame", v)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(f.data)}, nil
+}
+
+// Unmarshal keeps the bytes.
+func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	f, ok := v.(*frame)
+	if !ok {
+		return fmt.Errorf("unmarshal %T: it is no frame", v)
+	}
+	f.data = data.Materialize()
+	return nil
+}
+
+// serveGRPC passes a call of gRPC or gRPC-Web on, within the same limits as
+// one of REST.
+func (e *exchange) serveGRPC() {
+	if e.grpc == grpcStrange || e.r.Method != http.MethodPost && e.r.Method != http.MethodOptions {
+		e.grpc = notGRPC
+		e.fail(transcode.NewProblem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "only gRPC over HTTP/2 and gRPC-Web, with protobuf messages, are spoken here"))
+		return
+	}
+	e.corsAllowed = e.g.cors(e.w.Header(), e.r)
+	e.endpoint = e.g.table.Load().methods[e.r.URL.Path]
+	if e.endpoint == nil {
+		e.fail(transcode.NewProblem(http.StatusNotImplemented, "NO_ROUTE", "there is no such method"))
+		return
+	}
+	e.span.SetName(e.endpoint.method.FullName)
+	cancel, p := e.enter()
+	defer cancel()
+	if p != nil {
+		e.fail(p)
+		return
+	}
+	e.passMetadata()
+	frames, p := e.newFrames()
+	if p != nil {
+		e.fail(p)
+		return
+	}
+	if e.endpoint.method.Unary() {
+		e.passUnary(frames)
+	} else {
+		e.passStream(frames)
+	}
+}
+
+// passUnary is a call of its own kind because a unary call can be repeated on
+// another instance.
+func (e *exchange) passUnary(frames *frames) {
+	request, err := frames.only()
+	if err != nil {
+		e.fail(e.frameProblem(err))
+		return
+	}
+	if p := e.limitFrame(request); p != nil {
+		e.fail(p)
+		return
+	}
+	reply := &frame{}
+	var header, trailer metadata.MD
+	err = e.g.client.Invoke(e.ctx, e.endpoint.method.FullName, request, reply,
+		grpc.ForceCodecV2(rawCodec{}), grpc.Header(&header), grpc.Trailer(&trailer))
+	if err != nil {
+		e.endGRPC(frames, trailer, err)
+		return
+	}
+	e.beginGRPC(header)
+	if err := frames.write(reply); err == nil {
+		e.endGRPC(frames, trailer, nil)
+	}
+}
+
+// limitFrame decodes a message only where a limit depends on its fields.
+func (e *exchange) limitFrame(f *frame) *transcode.Problem {
+	if !e.endpoint.byField {
+		return nil
+	}
+	message := dynamicpb.NewMessage(e.endpoint.method.Desc.Input())
+	if err := proto.Unmarshal(f.data, message); err != nil {
+		return malformed("the message cannot be read")
+	}
+	return e.limit(message)
+}
+
+func (e *exchange) passStream(frames *frames) {
+	m := e.endpoint.method
+	ctx, cancel := context.WithCancelCause(e.ctx)
+	defer cancel(nil)
+	desc := &grpc.StreamDesc{StreamName: m.Name, ClientStreams: m.ClientStreams, ServerStreams: m.ServerStreams}
+	s, err := e.g.client.NewStream(ctx, desc, m.FullName, grpc.ForceCodecV2(rawCodec{}))
+	if err != nil {
+		e.endGRPC(frames, nil, err)
+		return
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		if err := e.passFrames(frames, s); err != nil && !errors.Is(err, io.EOF) {
+			cancel(problemError{e.frameProblem(err)})
+		}
+	}()
+	defer func() {
+		cancel(nil)
+		// A read of the body may wait for a client that sends no more.
+		_ = e.w.control.SetReadDeadline(e.start)
+		<-sent
+	}()
+	stop := context.AfterFunc(ctx, func() {})
+	defer stop()
+	go func() {
+		select {
+		case <-e.g.ending:
+			cancel(problemError{transcode.NewProblem(http.StatusServiceUnavailable, "DRAINING", "the gateway is going away; connect again")})
+		case <-ctx.Done():
+		}
+	}()
+	e.passAnswers(ctx, frames, s)
+}
+
+// passFrames sends what the client sends.
+func (e *exchange) passFrames(frames *frames, s grpc.ClientStream) error {
+	for {
+		f, err := frames.read()
+		if errors.Is(err, io.EOF) {
+			return s.CloseSend()
+		}
+		if err != nil {
+			return err
+		}
+		if p := e.limitFrame(f); p != nil {
+			return problemError{p}
+		}
+		if err := s.SendMsg(f); err != nil {
+			return io.EOF // why comes with the answer
+		}
+	}
+}
+
+// passAnswers writes what the service answers.
+func (e *exchange) passAnswers(ctx context.Context, frames *frames, s grpc.ClientStream) {
+	header, err := s.Header()
+	if err == nil {
+		e.beginGRPC(header)
+		e.w.Flush()
+	}
+	for err == nil {
+		f := &frame{}
+		if err = s.RecvMsg(f); err != nil {
+			break
+		}
+		if err = frames.write(f); err != nil {
+			e.gone = true
+			return
+		}
+		e.w.Flush()
+	}
+	if errors.Is(err, io.EOF) {
+		e.endGRPC(frames, s.Trailer(), nil)
+		return
+	}
+	if p, ok := errors.AsType[problemError](context.Cause(ctx)); ok {
+		e.fail(p.problem)
+		return
+	}
+	e.endGRPC(frames, s.Trailer(), err)
+}

@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+)
+
+// The contracts are kept on disk, so that a gateway that starts before its
+// services knows what it will serve and says 503 instead of 404.
+
+func (c *catalogue) load() {
+	if c.snapshot == "" {
+		return
+	}
+	contracts, err := readSnapshot(c.snapshot)
+	if err != nil {
+		c.logger.Warn("contracts of the last run not read", "error", err)
+		return
+	}
+	for name, set := range contracts {
+		k, err := c.build(name, set)
+		if err != nil {
+			c.logger.Warn("contract of the last run refused", "contract", name, "error", err)
+			continue
+		}
+		c.contracts[name] = k
+	}
+	c.publish()
+}
+
+func readSnapshot(path string) (map[string]*descriptorpb.FileDescriptorSet, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read contracts: %w", err)
+	}
+	var raw map[string][]byte
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return nil, fmt.Errorf("read contracts from %s: %w", path, err)
+	}
+	out := map[string]*descriptorpb.FileDescriptorSet{}
+	for name, bytes := range raw {
+		set := &descriptorpb.FileDescriptorSet{}
+		if err := proto.Unmarshal(bytes, set); err != nil {
+			return nil, fmt.Errorf("read contract %s from %s: %w", name, path, err)
+		}
+		out[name] = set
+	}
+	return out, nil
+}
+
+// save never stops a request: a disk that is full costs the next start its
+// memory, and is logged.
+func (c *catalogue) save() {
+	if c.snapshot == "" {
+		return
+	}
+	if err := c.writeSnapshot(); err != nil {
+		c.logger.Warn("contracts not saved", "error", err)
+	}
+}
+
+func (c *catalogue) writeSnapshot() error {
+	raw := map[string][]byte{}
+	for name, k := range c.contracts {
+		bytes, err := proto.MarshalOptions{Deterministic: true}.Marshal(k.set)
+		if err != nil {
+			return fmt.Errorf("save contract %s: %w", name, err)
+		}
+		raw[name] = bytes
+	}
+	data, err := json.Marshal(raw)
+	if err != nil {
+		return fmt.Errorf("save contracts: %w", err)
+	}
+	return replaceFile(c.snapshot, data)
+}
+
+// replaceFile leaves either the old or the new content, never a part.
+func replaceFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("save contracts: %w", err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("save contracts: %w", err), os.Remove(f.Name()))
+	}
+	return nil
+}

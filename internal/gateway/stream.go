@@ -1,0 +1,253 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gowarren/warren/internal/transcode"
+)
+
+// stream answers a request with a stream: what the client sends is JSON, one
+// message per line; what it gets is that or Server-Sent Events.
+func (e *exchange) stream() {
+	m := e.endpoint.method
+	ctx, cancel := context.WithCancelCause(e.ctx)
+	defer cancel(nil)
+	var send func(grpc.ClientStream) error
+	if m.ClientStreams {
+		if contentType := e.r.Header.Get("Content-Type"); !e.found.route.plan.Accepts(contentType) {
+			e.fail(transcode.NewProblem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "send the messages as "+transcode.NDJSON))
+			return
+		}
+		if m.ServerStreams && e.r.ProtoMajor == 1 {
+			_ = e.w.control.EnableFullDuplex() // without it, answers wait for the last line
+		}
+		send = e.sendLines
+	} else {
+		request, p := e.request()
+		if p != nil {
+			e.fail(p)
+			return
+		}
+		send = func(s grpc.ClientStream) error { return s.SendMsg(request) }
+	}
+	desc := &grpc.StreamDesc{StreamName: m.Name, ClientStreams: m.ClientStreams, ServerStreams: m.ServerStreams}
+	s, err := e.g.client.NewStream(ctx, desc, m.FullName)
+	if err != nil {
+		e.failCall(err)
+		return
+	}
+	sent := make(chan struct{})
+	defer func() { cancel(nil); <-sent }() // the body must not be read when the handler is over
+	go func() {
+		defer close(sent)
+		if err := send(s); err != nil && !errors.Is(err, io.EOF) { // EOF: why comes with the answer
+			cancel(err)
+			return
+		}
+		_ = s.CloseSend()
+	}()
+	if !m.ServerStreams {
+		e.lastAnswer(ctx, s)
+		return
+	}
+	e.answers(ctx, s)
+}
+
+// sendLines sends the lines of the body as messages.
+func (e *exchange) sendLines(s grpc.ClientStream) error {
+	body := &patientBody{e: e}
+	limit := e.endpoint.body.Get()
+	var source io.Reader = body
+	if e.r.Header.Get("Content-Encoding") != "" {
+		decompressed, p := e.decompressed(1 << 62)
+		if p != nil {
+			return problemError{p}
+		}
+		source = decompressed
+	}
+	lines := transcode.NewLines(source, limit)
+	for {
+		line, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return problemError{e.bodyProblem(err)}
+		}
+		message, err := e.found.route.plan.Decode(transcode.Request{Vars: e.found.vars, Query: e.r.URL.RawQuery, Body: line})
+		if err != nil {
+			return lines.Blame(err)
+		}
+		if err := s.SendMsg(message); err != nil {
+			return err
+		}
+	}
+}
+
+// patientBody gives a stream's client time for each read instead of for all.
+type patientBody struct{ e *exchange }
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	if !b.e.endpoint.method.ServerStreams { // a chat may be silent for as long as it likes
+		_ = b.e.w.control.SetReadDeadline(time.Now().Add(b.e.g.numbers.bodyTimeout.Get()))
+	}
+	return b.e.r.Body.Read(p)
+}
+
+// problemError carries a problem through what returns errors.
+type problemError struct{ problem *transcode.Problem }
+
+// Error says what the problem says.
+func (p problemError) Error() string { return p.problem.Detail }
+
+// problemOf prefers what the sending side found wrong to the cancellation that
+// followed from it.
+func problemOf(ctx context.Context, err error) *transcode.Problem {
+	if cause := context.Cause(ctx); cause != nil {
+		if p, ok := errors.AsType[problemError](cause); ok {
+			return p.problem
+		}
+		if bad, ok := errors.AsType[*transcode.BadRequest](cause); ok {
+			return transcode.ProblemOf(bad)
+		}
+	}
+	return transcode.ProblemOf(err)
+}
+
+// lastAnswer answers a client stream with its one message.
+func (e *exchange) lastAnswer(ctx context.Context, s grpc.ClientStream) {
+	reply := e.found.route.plan.NewResponse()
+	if err := s.RecvMsg(reply); err != nil {
+		e.span.SetError(err)
+		e.fail(problemOf(ctx, err))
+		return
+	}
+	e.answer(reply)
+}
+
+// received is one message of a server stream, or its end.
+type received struct {
+	message proto.Message
+	err     error
+}
+
+// ahead is how many messages are read before they can be written: enough to
+// write several with one flush, few enough to slow the service down with the
+// client.
+const ahead = 16
+
+func (e *exchange) receive(ctx context.Context, s grpc.ClientStream) <-chan received {
+	out := make(chan received, ahead)
+	go func() {
+		for {
+			next := received{message: e.found.route.plan.NewResponse()}
+			next.err = s.RecvMsg(next.message)
+			select {
+			case out <- next:
+			case <-ctx.Done():
+				return
+			}
+			if next.err != nil {
+				return
+			}
+		}
+	}()
+	return out
+}
+
+// openWait is how long an answer may wait for the first message, so that a
+// stream that fails at once has a status of its own.
+const openWait = 250 * time.Millisecond
+
+// answers writes a server stream until it, the client or the gateway ends.
+func (e *exchange) answers(ctx context.Context, s grpc.ClientStream) {
+	messages := e.receive(ctx, s)
+	contentType := transcode.NDJSON
+	if strings.Contains(e.r.Header.Get("Accept"), transcode.SSE) {
+		contentType = transcode.SSE
+	}
+	out := e.found.route.plan.NewStream(contentType)
+	heartbeat := time.NewTimer(openWait)
+	defer heartbeat.Stop()
+	begun := false
+	for {
+		select {
+		case next := <-messages:
+			if next.err != nil && !begun && !errors.Is(next.err, io.EOF) {
+				e.span.SetError(next.err)
+				e.fail(problemOf(ctx, next.err))
+				return
+			}
+			begun = e.beginStream(begun, out.ContentType())
+			if next.err != nil {
+				e.endStream(out, ctx, next.err)
+				return
+			}
+			if err := out.Message(e.w, next.message); err != nil {
+				e.endStream(out, ctx, err)
+				return
+			}
+			if len(messages) == 0 {
+				e.w.Flush()
+			}
+		case <-heartbeat.C:
+			begun = e.beginStream(begun, out.ContentType())
+			_ = out.Heartbeat(e.w)
+			e.w.Flush()
+		case <-e.r.Context().Done():
+			e.gone = true
+			return
+		case <-e.g.ending:
+			e.drainStream(out, begun)
+			return
+		}
+		heartbeat.Reset(e.g.numbers.heartbeat.Get())
+	}
+}
+
+func (e *exchange) beginStream(begun bool, contentType string) bool {
+	if begun {
+		return true
+	}
+	h := e.w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // proxies in between must not wait for the end
+	h.Set("X-Content-Type-Options", "nosniff")
+	e.w.WriteHeader(http.StatusOK)
+	return true
+}
+
+func (e *exchange) endStream(out *transcode.Stream, ctx context.Context, err error) {
+	if e.r.Context().Err() != nil {
+		e.gone = true
+		return
+	}
+	var p *transcode.Problem
+	if !errors.Is(err, io.EOF) {
+		e.span.SetError(err)
+		p = problemOf(ctx, err)
+		p.RequestID = e.id
+		e.reason = p.Reason
+	}
+	_ = out.Close(e.w, p) // a client that left is noticed by its context
+}
+
+// drainStream asks the client to connect again: elsewhere.
+func (e *exchange) drainStream(out *transcode.Stream, begun bool) {
+	p := transcode.NewProblem(http.StatusServiceUnavailable, "DRAINING", "the gateway is going away; connect again")
+	if !begun {
+		e.fail(p)
+		return
+	}
+	p.RequestID, e.reason = e.id, p.Reason
+	_ = out.Close(e.w, p)
+}
