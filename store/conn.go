@@ -15,6 +15,8 @@ type connector struct {
 	setup []string
 	// prepared bounds the statements kept per connection.
 	prepared int
+	// remote: the other end is a server.
+	remote bool
 	// patience, when set, runs what may find the database locked.
 	patience func(ctx context.Context, do func() error) error
 }
@@ -157,10 +159,11 @@ func (c *conn) Close() error {
 	for _, s := range c.kept.all() {
 		_ = s.Close() // the connection takes them along in any case
 	}
-	if err := c.fullConn.Close(); !errors.Is(err, driver.ErrBadConn) {
-		return err
+	err := c.fullConn.Close()
+	if c.owner.remote {
+		return nil // it could only say that the server went first
 	}
-	return nil // was gone before
+	return err
 }
 
 // keptRows give their statement back when they are closed.

@@ -113,7 +113,7 @@ func (s session) apply(ctx context.Context, m *migration, at applied) error {
 			return err
 		}
 		if err := s.progress(ctx, m, i+1, checksum(joined(statements[:i+1]))); err != nil {
-			return fmt.Errorf("%s: statement %d of %d ran but could not be noted: %w (%w)", m.name, i+1, len(statements), err, errHalfDone)
+			return fmt.Errorf("%s: statement %d of %d ran and is not noted: %w (%w)", m.name, i+1, len(statements), err, errHalfDone)
 		}
 	}
 	_, err := s.Exec(ctx, `UPDATE warren_migrations SET checksum = ?, finished_at = ? WHERE step_set = ? AND version = ?`,

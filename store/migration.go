@@ -155,6 +155,9 @@ func pending(have []migration, done []applied) (next *migration, at applied, ahe
 		if a.version < have[len(have)-1].version {
 			return nil, at, nil, fmt.Errorf("%w: the database has %s, which this program doesn't know although it knows later ones", ErrMigration, a.name)
 		}
+		if !a.finished {
+			a.name += " (unfinished)"
+		}
 		ahead = append(ahead, a.name)
 	}
 	if next != nil && len(ahead) > 0 {

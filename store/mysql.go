@@ -67,6 +67,7 @@ func openMySQL(_ context.Context, u *url.URL) (*engine, error) {
 			open:     func(ctx context.Context) (driver.Conn, error) { return inner.Connect(ctx) },
 			setup:    mysqlSetup,
 			prepared: mysqlPrepared,
+			remote:   true,
 		},
 		maxOpen: maxOpen,
 		fault:   mysqlFault,

@@ -50,6 +50,8 @@ type Tx struct {
 	tx  *sql.Tx
 	ctx context.Context
 	err error // the first that went wrong
+	// reading are the rows that are read right now.
+	reading *Rows
 }
 
 // InTx runs fn in a transaction: committed when fn returns nil, rolled back when
@@ -58,6 +60,7 @@ type Tx struct {
 // again from its start, at most ten times with growing pauses: what fn does
 // besides using tx must bear repetition. The context that fn gets is for tx and
 // for other services; a second transaction in it is refused with [ErrNested].
+// (With the context from outside it would, on SQLite, wait for the first.)
 //
 // An error that is [ErrUnavailable] and says "commit" leaves open whether the
 // transaction took place.
@@ -193,10 +196,22 @@ func (tx *Tx) repeatable() bool {
 	return f == faultContention || f == faultLost
 }
 
+// ready tells whether the next statement may be sent. Reading rows and sending
+// another statement at once works on SQLite only, so nowhere.
+func (tx *Tx) ready() error {
+	if tx.err != nil {
+		return fmt.Errorf("transaction is over since: %w", tx.err)
+	}
+	if tx.reading != nil && !tx.reading.call.ended {
+		return fmt.Errorf("rows of %q are still being read: close them before the next statement", tx.reading.call.statement.summary())
+	}
+	return nil
+}
+
 // Query reads rows, which must be closed before the next statement.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	if tx.err != nil {
-		return nil, tx.over()
+	if err := tx.ready(); err != nil {
+		return nil, err
 	}
 	rows, err := tx.db.query(ctx, tx.tx, query, args)
 	if err != nil {
@@ -204,6 +219,7 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 		return nil, err
 	}
 	rows.call.tx = tx
+	tx.reading = rows
 	return rows, nil
 }
 
@@ -215,8 +231,8 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
 
 // Exec runs a statement that writes and returns how many rows it touched.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	if tx.err != nil {
-		return 0, tx.over()
+	if err := tx.ready(); err != nil {
+		return 0, err
 	}
 	touched, err := tx.db.exec(ctx, tx.tx, query, args)
 	if err != nil {
@@ -224,8 +240,6 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	}
 	return touched, err
 }
-
-func (tx *Tx) over() error { return fmt.Errorf("transaction is over since: %w", tx.err) }
 
 // Dialect returns the SQL that the transaction's database speaks.
 func (tx *Tx) Dialect() Dialect { return tx.db.Dialect() }

@@ -19,6 +19,7 @@ const patience = 60 * time.Second
 // Run checks that a database does what package store promises. fresh returns the
 // URL of an empty database.
 func Run(t *testing.T, fresh func(testing.TB) string) {
+	fresh(t) // a server that isn't there is one complaint, not one per test
 	for _, part := range []struct {
 		name  string
 		tests map[string]func(*bench)

@@ -134,6 +134,20 @@ var transactions = map[string]func(*bench){
 			b.Errorf("balance is %d; want 1", got)
 		}
 	},
+	"OneStatementAtATime": func(b *bench) {
+		b.accounts(3)
+		b.must(b.db.InTx(b.ctx, func(ctx context.Context, tx *store.Tx) error {
+			rows, err := tx.Query(ctx, `SELECT id FROM accounts`)
+			b.must(err)
+			rows.Next()
+			if _, err := tx.Exec(ctx, `UPDATE accounts SET balance = 1`); err == nil || !strings.Contains(err.Error(), "still being read") {
+				b.Errorf("a statement while rows are read: %v", err)
+			}
+			b.must(rows.Close())
+			_, err = tx.Exec(ctx, `UPDATE accounts SET balance = 1`)
+			return err
+		}))
+	},
 	"TransactionEndsWithItsFunction": func(b *bench) {
 		b.accounts(1)
 		var kept *store.Tx
