@@ -110,7 +110,7 @@ func TestSlowCollectorBlocksNobody(t *testing.T) {
 		}
 		b.counts(t, 0, 100, 0)
 		b.collector.set(nil, false)
-		<-time.After(exportTimeout)
+		<-time.After(exportTimeout + batchDelay) // the last batch may be a part
 		synctest.Wait()
 		b.counts(t, queueSize, 100, batchSize)
 		if err := b.Shutdown(t.Context()); err != nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/gowarren/warren/telemetry"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -18,7 +18,7 @@ func Example() {
 		Service:  "catalog",
 		Exporter: exporter,
 		Sample:   func() float64 { return 1 },
-		Output:   os.Stderr,
+		Output:   io.Discard, // by default standard error
 	})
 	if err != nil {
 		fmt.Println(err)

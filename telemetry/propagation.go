@@ -135,6 +135,6 @@ func validTracestate(s string) bool {
 	if s == "" || len(s) > maxTracestate {
 		return false
 	}
-	_, err := trace.ParseTraceState(s)
-	return err == nil
+	state, err := trace.ParseTraceState(s)
+	return err == nil && state.Len() > 0
 }
