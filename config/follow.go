@@ -32,10 +32,11 @@ type follower struct {
 	offered   sync.Once
 
 	// Of the watching goroutine alone:
-	seen    int64  // the newest revision of this connection
-	live    bool   // this connection has delivered
-	away    bool   // the outage is logged
-	refused []byte // the document refused last, so that the log says so once
+	snapshot bool   // there are values from a snapshot
+	seen     int64  // the newest revision of this connection
+	live     bool   // this connection has delivered
+	away     bool   // the outage is logged
+	refused  []byte // the document refused last, so that the log says so once
 }
 
 func newFollower(s *Settings) *follower {
@@ -98,6 +99,9 @@ func (f *follower) watch(ctx context.Context) {
 			wait = firstRetry
 		}
 		f.stale.Store(true)
+		if f.snapshot {
+			f.once.Do(func() { close(f.first) })
+		}
 		if !f.away {
 			f.away = true
 			f.settings.logger.Warn("the configuration centre is away; the last settings stay in force",

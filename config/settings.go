@@ -33,6 +33,9 @@ type Options struct {
 	// Definitions are known before the first Watch: the file layer is checked
 	// against them, and they are published.
 	Definitions []Definition
+	// Applied is told each revision that came into force, in order; nil is
+	// nobody. It must not wait.
+	Applied func(revision int64)
 	// Logger is told of outages and of values refused; slog.Default when nil.
 	Logger *slog.Logger
 	// Metrics gets warren_config_revision, warren_config_stale and
@@ -258,6 +261,9 @@ func (s *Settings) apply(d document, data []byte) {
 	s.mu.Unlock()
 	for _, w := range changed {
 		w.notify()
+	}
+	if s.options.Applied != nil {
+		s.options.Applied(d.Revision)
 	}
 }
 

@@ -246,3 +246,23 @@ func contains(t *testing.T, err error, words ...string) {
 		}
 	}
 }
+
+// With a snapshot and a centre, what counts is the centre, from the start on.
+func TestReadyPrefersTheCentreToTheSnapshot(t *testing.T) {
+	m, path := newMemory(), filepath.Join(t.TempDir(), "snapshot.json")
+	centre := newCentre(t, m)
+	set(t, centre, "rpc.timeout", config.Scope{}, time.Minute)
+	first := start(t, config.Options{Driver: m, Snapshot: path})
+	if err := first.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	set(t, centre, "rpc.timeout", config.Scope{}, 5*time.Minute)
+	second := start(t, config.Options{Driver: m, Snapshot: path})
+	if err := second.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v := config.Watch(second, timeout, config.Scope{}); v.Get() != 5*time.Minute {
+		t.Errorf("ready with %v", v.Get())
+	}
+}

@@ -27,7 +27,7 @@ func (f *follower) loadSnapshot() {
 		return
 	}
 	f.settings.apply(d, data)
-	f.once.Do(func() { close(f.first) })
+	f.snapshot = true
 }
 
 // saveSnapshot is best effort: without it only a start while the centre is away

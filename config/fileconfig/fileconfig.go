@@ -226,11 +226,3 @@ func replace(path string, data []byte) error {
 	}
 	return syncFolder(filepath.Dir(path))
 }
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
-}
