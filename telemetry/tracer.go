@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
@@ -115,6 +117,24 @@ func (t *Tracer) Extract(ctx context.Context, get func(key string) string) conte
 		at.state = state
 	}
 	return &link{Context: ctx, position: at, remote: true}
+}
+
+// ExtractHTTP is Extract for HTTP headers: it doesn't pay for spelling their
+// names, and joins what may come in several lines.
+func (t *Tracer) ExtractHTTP(ctx context.Context, header http.Header) context.Context {
+	if t == nil {
+		return ctx
+	}
+	parents := header["Traceparent"]
+	if len(parents) != 1 { // of two nobody knows which is true
+		return ctx
+	}
+	return t.Extract(ctx, func(key string) string {
+		if key == traceparentKey {
+			return parents[0]
+		}
+		return strings.Join(header["Tracestate"], ",")
+	})
 }
 
 // spanContext is the position as the SDK wants its parent.

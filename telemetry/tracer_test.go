@@ -209,6 +209,38 @@ func TestNilTracer(t *testing.T) {
 	}
 }
 
+func TestExtractHTTP(t *testing.T) {
+	tracer, _ := recording(t, never)
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+	for name, test := range map[string]struct {
+		header http.Header
+		state  string
+		ok     bool
+	}{
+		"nothing":     {http.Header{}, "", false},
+		"parent":      {http.Header{"Traceparent": {parent}}, "", true},
+		"two parents": {http.Header{"Traceparent": {parent, parent}}, "", false},
+		"two states":  {http.Header{"Traceparent": {parent}, "Tracestate": {"a=1", "b=2"}}, "a=1,b=2", true},
+		"bad state":   {http.Header{"Traceparent": {parent}, "Tracestate": {"a=1", "a=2"}}, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, sent := tracer.ExtractHTTP(t.Context(), test.header), make(http.Header)
+			tracer.Inject(ctx, sent.Set)
+			if ok := sent.Get("Traceparent") == parent; ok != test.ok || sent.Get("Tracestate") != test.state {
+				t.Errorf("went on as %v", sent)
+			}
+		})
+	}
+	var none *telemetry.Tracer
+	if none.ExtractHTTP(t.Context(), nil) != t.Context() {
+		t.Error("a nil tracer reads headers")
+	}
+	header, ctx := http.Header{"Traceparent": {parent}}, t.Context()
+	if n := testing.AllocsPerRun(1000, func() { tracer.ExtractHTTP(ctx, header) }); n > 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // The three ways through a process that a request takes which nobody records.
 func newTrace(tracer *telemetry.Tracer, ctx context.Context) {
 	ctx, span := tracer.Start(ctx, "serve", trace.SpanKindServer)

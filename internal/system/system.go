@@ -22,8 +22,8 @@ const LocalEnvironment = "local"
 
 // System is what the file says, for one environment.
 type System struct {
-	// File is the file's path as it was given, Dir its absolute folder, below
-	// which the services' paths are.
+	// File is the file's path and Dir its folder, below which the services'
+	// paths are; both absolute, so that they hold in other processes too.
 	File, Dir string
 
 	Name        string
@@ -84,7 +84,7 @@ func Load(path, environment string) (*System, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read system file: %w; name another with WARREN_SYSTEM_FILE", err)
 	}
-	dir, err := filepath.Abs(filepath.Dir(path))
+	file, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("read system file: %w", err)
 	}
@@ -92,11 +92,12 @@ func Load(path, environment string) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Dir = dir
+	s.File, s.Dir = file, filepath.Dir(file)
 	return s, nil
 }
 
-// Parse is Load for a file that was read before; path is its name in errors.
+// Parse is Load for a file that was read before; path is its name in errors,
+// and File as it is.
 func Parse(path string, text []byte, environment string) (*System, error) {
 	r := &reader{file: path}
 	s := r.system(text, environment)

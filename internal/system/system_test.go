@@ -153,4 +153,8 @@ func TestLoad(t *testing.T) {
 	if err != nil || s.Dir != dir || s.File != path || s.Environment != "staging" {
 		t.Errorf("Load = %+v, %v", s, err)
 	}
+	t.Chdir(dir)
+	if s, err := system.Load("warren.yaml", ""); err != nil || s.File != path || s.Dir != dir || s.Services[0].Position != "warren.yaml:4:3" {
+		t.Errorf("Load of a relative path = %+v, %v", s, err)
+	}
 }
