@@ -79,6 +79,15 @@ func (k *announcer) run(ctx context.Context) {
 	var lost <-chan struct{}
 	var again <-chan time.Time
 	var since time.Time // of the last success
+	failing := false
+	delay := func() time.Duration {
+		// A session that never lasts must not become a busy loop.
+		if !failing && time.Since(since) > k.retry.max {
+			k.retry.reset()
+		}
+		failing = true
+		return k.retry.delay()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -86,13 +95,9 @@ func (k *announcer) run(ctx context.Context) {
 		case <-k.wake:
 		case <-again:
 		case <-lost:
-			// A session that never lasts must not become a busy loop.
-			if time.Since(since) > k.retry.max {
-				k.retry.reset()
-			}
 			k.outage.began("announce", errSessionLost)
 			k.unregister(anyOf)
-			lost, again = nil, time.After(k.retry.delay())
+			lost, again = nil, time.After(delay())
 			continue
 		}
 		again = nil
@@ -103,11 +108,11 @@ func (k *announcer) run(ctx context.Context) {
 		lost = k.driver.Lost()
 		if err == nil {
 			k.outage.over("announce")
-			since = time.Now()
+			since, failing = time.Now(), false
 			continue
 		}
 		k.outage.began("announce", err)
-		again = time.After(k.retry.delay())
+		again = time.After(delay())
 		if ended(lost) {
 			k.unregister(anyOf)
 			lost = nil

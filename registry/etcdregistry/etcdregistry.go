@@ -45,13 +45,19 @@ func Open(_ context.Context, u *url.URL) (driver.Driver, error) {
 	if ttl < time.Second || ttl%time.Second != 0 {
 		return nil, fmt.Errorf("ttl %v is not a whole number of seconds", ttl)
 	}
-	return &etcd{client: etcdurl.NewClient(target), prefix: target.Prefix + "registry/", ttl: ttl}, nil
+	return &etcd{
+		client:  etcdurl.NewClient(target),
+		prefix:  target.Prefix + "registry/",
+		ttl:     ttl,
+		timeout: target.Config.DialTimeout,
+	}, nil
 }
 
 type etcd struct {
-	client *etcdurl.Client
-	prefix string
-	ttl    time.Duration
+	client  *etcdurl.Client
+	prefix  string
+	ttl     time.Duration
+	timeout time.Duration // of one page of a listing
 
 	mu      sync.Mutex
 	session *session

@@ -19,9 +19,6 @@ import (
 // page bounds one answer of etcd when all instances are listed.
 const page = 500
 
-// listing bounds the time in which etcd must list all instances.
-const listing = 5 * time.Second
-
 // Watch lists the instances, then follows their changes. Any doubt (compaction,
 // no leader, silence for as long as a lease) ends it: the next Watch lists anew.
 func (e *etcd) Watch(ctx context.Context, emit func(driver.Snapshot)) error {
@@ -32,7 +29,7 @@ func (e *etcd) Watch(ctx context.Context, emit func(driver.Snapshot)) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	set := &set{prefix: e.prefix, instances: map[string]driver.Instance{}, refused: map[string]error{}}
-	if err := set.list(ctx, client); err != nil {
+	if err := set.list(ctx, client, e.timeout); err != nil {
 		return fmt.Errorf("list instances: %w", err)
 	}
 	emit(set.snapshot())
@@ -43,7 +40,7 @@ func (e *etcd) Watch(ctx context.Context, emit func(driver.Snapshot)) error {
 		clientv3.WithPrevKV(), clientv3.WithFragment())
 	// The client reconnects in silence for as long as it takes. Asking for
 	// progress is how the silence of a quiet system is told from that one.
-	ask := time.NewTicker(max(e.ttl/4, 250*time.Millisecond))
+	ask := time.NewTicker(max(e.ttl/3, 250*time.Millisecond))
 	defer ask.Stop()
 	heard := time.Now()
 	for {
@@ -63,7 +60,7 @@ func (e *etcd) Watch(ctx context.Context, emit func(driver.Snapshot)) error {
 			if silence := time.Since(heard); silence > e.ttl {
 				return fmt.Errorf("watch instances: etcd is silent for %v", silence.Round(time.Millisecond))
 			}
-			asking, done := context.WithTimeout(ctx, max(e.ttl/4, 250*time.Millisecond))
+			asking, done := context.WithTimeout(ctx, max(e.ttl/3, 250*time.Millisecond))
 			_ = watcher.RequestProgress(asking) // what counts is the answer
 			done()
 		}
@@ -79,16 +76,16 @@ type set struct {
 	revision  int64
 }
 
-func (s *set) list(ctx context.Context, client *clientv3.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, listing)
-	defer cancel()
+func (s *set) list(ctx context.Context, client *clientv3.Client, timeout time.Duration) error {
 	from, end := s.prefix, clientv3.GetPrefixRangeEnd(s.prefix)
 	for {
 		opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(page)}
 		if s.revision != 0 {
 			opts = append(opts, clientv3.WithRev(s.revision)) // all pages show one moment
 		}
-		response, err := client.Get(ctx, from, opts...)
+		asking, done := context.WithTimeout(ctx, timeout)
+		response, err := client.Get(asking, from, opts...)
+		done()
 		if err != nil {
 			return err
 		}
