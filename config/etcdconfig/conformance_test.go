@@ -2,8 +2,6 @@ package etcdconfig_test
 
 import (
 	"fmt"
-	"log/slog"
-	"net/url"
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -12,22 +10,23 @@ import (
 	"github.com/gowarren/warren/config/configtest"
 	"github.com/gowarren/warren/config/driver"
 	"github.com/gowarren/warren/config/etcdconfig"
-	"github.com/gowarren/warren/internal/engines"
+	"github.com/gowarren/warren/internal/engines/enginestest"
+	"github.com/gowarren/warren/internal/openurl"
 )
 
 func TestConformance(t *testing.T) {
-	server := newServer(t)
+	server := enginestest.StartEtcd(t)
 	systems := 0
 	configtest.Run(t, func(t *testing.T) configtest.Harness {
 		systems++
 		system := fmt.Sprintf("system%d", systems)
 		key := func(environment string) string { return "/" + system + "/config/" + environment + "/document" }
 		return configtest.Harness{
-			Open:  func(t *testing.T) driver.Driver { return open(t, server, system) },
-			Stop:  server.stop,
-			Start: server.start,
+			Open:  func(t *testing.T) driver.Driver { return open(t, server.URL(system)) },
+			Stop:  func(t *testing.T) { server.Stop(t) },
+			Start: func(t *testing.T) { server.Start(t) },
 			Write: func(t *testing.T, environment string, data []byte) {
-				client := server.dial(t)
+				client := dial(t, server)
 				var err error
 				if data == nil {
 					_, err = client.Delete(t.Context(), key(environment))
@@ -37,62 +36,23 @@ func TestConformance(t *testing.T) {
 				check(t, err)
 			},
 			Read: func(t *testing.T, environment string) []byte {
-				answer, err := server.dial(t).Get(t.Context(), key(environment))
+				answer, err := dial(t, server).Get(t.Context(), key(environment))
 				check(t, err)
 				if len(answer.Kvs) == 0 {
 					t.Fatalf("there is no document of %s", environment)
 				}
 				return answer.Kvs[0].Value
 			},
-			Forget: func(t *testing.T) { server.forget(t, key("local")) },
+			Forget: func(t *testing.T) { forget(t, server, key("local")) },
 		}
 	})
 }
 
-// server is an etcd that can be stopped and started at one address.
-type server struct {
-	options engines.EtcdOptions
-	running *engines.Etcd
-}
-
-func newServer(t *testing.T) *server {
-	t.Helper()
-	s := &server{options: engines.EtcdOptions{Dir: t.TempDir(), NoSync: true, Logger: slog.New(slog.DiscardHandler)}}
-	s.start(t)
-	t.Cleanup(func() {
-		if s.running != nil {
-			check(t, s.running.Close())
-		}
-	})
-	return s
-}
-
-func (s *server) start(t *testing.T) {
-	t.Helper()
-	running, err := engines.StartEtcd(t.Context(), s.options)
-	check(t, err)
-	s.running, s.options.Address = running, running.Endpoint()
-}
-
-func (s *server) stop(t *testing.T) {
-	t.Helper()
-	check(t, s.running.Close())
-	s.running = nil
-}
-
-func (s *server) dial(t *testing.T) *clientv3.Client {
-	t.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.options.Address}, Logger: zap.NewNop()})
-	check(t, err)
-	t.Cleanup(func() { _ = client.Close() })
-	return client
-}
-
-// forget restarts the server and compacts up to the newest revision before a
+// forget restarts the server and compacts it up to the newest revision before a
 // watch can resume.
-func (s *server) forget(t *testing.T, key string) {
+func forget(t *testing.T, server *enginestest.Etcd, key string) {
 	t.Helper()
-	client := s.dial(t)
+	client := dial(t, server)
 	for range 3 {
 		_, err := client.Put(t.Context(), key+".other", "moves the revision on")
 		check(t, err)
@@ -101,13 +61,21 @@ func (s *server) forget(t *testing.T, key string) {
 	check(t, err)
 	_, err = client.Compact(t.Context(), answer.Header.Revision)
 	check(t, err)
-	s.stop(t)
-	s.start(t)
+	server.Stop(t)
+	server.Start(t)
 }
 
-func open(t *testing.T, s *server, system string) driver.Driver {
+func dial(t *testing.T, server *enginestest.Etcd) *clientv3.Client {
 	t.Helper()
-	u, err := url.Parse("etcd://" + s.options.Address + "/" + system)
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}, Logger: zap.NewNop()})
+	check(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func open(t *testing.T, address string) driver.Driver {
+	t.Helper()
+	u, err := openurl.Parse(address)
 	check(t, err)
 	d, err := etcdconfig.Open(t.Context(), u)
 	check(t, err)

@@ -2,13 +2,13 @@ package etcdconfig
 
 import (
 	"context"
-	"log/slog"
 	"net/url"
 	"testing"
 	"time"
 
 	"github.com/gowarren/warren/config/driver"
-	"github.com/gowarren/warren/internal/engines"
+	"github.com/gowarren/warren/internal/engines/enginestest"
+	"github.com/gowarren/warren/internal/openurl"
 )
 
 // A watch that asks for revisions that etcd has compacted reads the document
@@ -104,20 +104,16 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 
 func openEngine(t *testing.T) *etcd {
 	t.Helper()
-	server, err := engines.StartEtcd(t.Context(), engines.EtcdOptions{Dir: t.TempDir(), NoSync: true, Logger: slog.New(slog.DiscardHandler)})
+	u, err := openurl.Parse(enginestest.StartEtcd(t).URL("shop"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &url.URL{Scheme: "etcd", Host: server.Endpoint(), Path: "/shop"}
 	d, err := Open(t.Context(), u)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := server.Close(); err != nil {
 			t.Error(err)
 		}
 	})
