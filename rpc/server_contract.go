@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"time"
+
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -64,14 +66,14 @@ func (s *Server) method(service, name string, c *contract.Service, r *rules) *se
 		rules:    r.of(m),
 		metrics:  s.metrics.bind(m.FullName[1:]),
 	}
-	scope := config.Scope{Method: m.FullName}
-	switch {
-	case !m.Unary():
-		bound.timeout = config.Watch(s.opts.Settings, settingStreamTimeout, scope)
-	case m.Timeout > 0:
-		bound.timeout = config.Watch(s.opts.Settings, settingTimeout, scope, m.Timeout)
-	default:
-		bound.timeout = config.Watch(s.opts.Settings, settingTimeout, scope)
+	var stated []time.Duration
+	if m.Timeout > 0 {
+		stated = []time.Duration{m.Timeout}
 	}
+	setting := settingTimeout
+	if !m.Unary() {
+		setting = settingStreamTimeout
+	}
+	bound.timeout = config.Watch(s.opts.Settings, setting, config.Scope{Method: m.FullName}, stated...)
 	return bound
 }

@@ -128,7 +128,8 @@ func (m *servedMethod) decoder(decode func(any) error) func(any) error {
 }
 
 // malformed says that a message which cannot be decoded is the caller's
-// mistake; gRPC calls it an internal error.
+// mistake, so that it is counted as one and not logged as ours. The caller has
+// been told already: gRPC itself answers with an internal error.
 func malformed(err error) error {
 	if err == io.EOF {
 		return err
