@@ -50,6 +50,7 @@ type Gateway struct {
 	logger    *slog.Logger
 	verifier  *auth.Verifier
 	client    grpc.ClientConnInterface
+	calls     *rpc.Client // the same, as what it is
 	catalogue *catalogue
 	numbers   *numbers
 	limiter   *limit.Limiter
@@ -99,7 +100,7 @@ func New(opts Options) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new gateway: %w", err)
 	}
-	g.client = client
+	g.client, g.calls = client, client
 	g.access = newAccessLog(opts.AccessLog, g.metrics.dropped)
 	g.server = newServer(g)
 	g.rebuild()
@@ -151,6 +152,9 @@ func (g *Gateway) Ready(context.Context) error {
 		return errors.New("the registry has not been read yet")
 	}
 }
+
+// Client is what the gateway calls with, for the rest of its process.
+func (g *Gateway) Client() *rpc.Client { return g.calls }
 
 // Close ends everything at once; Drain first to lose nothing.
 func (g *Gateway) Close() error {

@@ -16,6 +16,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -133,6 +134,12 @@ func commonParent(services []system.Service) string {
 	return parent
 }
 
+// The generators that turn contracts into Go.
+const (
+	protogenGo   = "google.golang.org/protobuf/cmd/protoc-gen-go"
+	protogenGRPC = "google.golang.org/grpc/cmd/protoc-gen-go-grpc"
+)
+
 // module is the path of the Go module around the system file, which must have
 // Warren and the generators.
 func (s *Service) module(ctx context.Context) (string, error) {
@@ -150,9 +157,10 @@ func (s *Service) module(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("new service %s: list the module's tools: %w", s.Name, err)
 	}
-	if !strings.Contains(tools, "protoc-gen-go-grpc") || !strings.Contains(tools, "protoc-gen-go\n") {
+	names := strings.Fields(tools)
+	if !slices.Contains(names, protogenGo) || !slices.Contains(names, protogenGRPC) {
 		return "", fmt.Errorf("new service %s: the module has no protobuf generators; add them with: "+
-			"go get -tool google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc", s.Name)
+			"go get -tool %s %s", s.Name, protogenGo, protogenGRPC)
 	}
 	return module, nil
 }

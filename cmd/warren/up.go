@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gowarren/warren/internal/fleet"
+	"github.com/gowarren/warren/internal/supervisor"
+)
+
+func newUp(o *options) *cobra.Command {
+	var gateway string
+	var fresh, logs bool
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Build and run the system, with everything it needs",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			program, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find the warren program: %w", err)
+			}
+			return up(cmd, supervisor.Options{
+				File: o.file, Environment: o.environment, Data: o.data, Fresh: fresh,
+				Gateway: gateway, Program: program, Version: version(),
+				Events: func(e fleet.Event) { printEvent(cmd.ErrOrStderr(), e) },
+			}, o, logs, timeout)
+		},
+	}
+	c.Flags().StringVar(&gateway, "gateway", "", "address of the gateway (default from the system file)")
+	c.Flags().BoolVar(&fresh, "fresh", false, "begin with an empty data folder")
+	c.Flags().BoolVar(&logs, "logs", false, "print the logs of all services")
+	c.Flags().DurationVar(&timeout, "timeout", 2*time.Minute, "how long to wait until everything is ready")
+	return c
+}
+
+func up(cmd *cobra.Command, opts supervisor.Options, o *options, logs bool, timeout time.Duration) error {
+	s, err := supervisor.Up(cmd.Context(), opts)
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	ready, cancel := context.WithTimeout(cmd.Context(), timeout)
+	defer cancel()
+	if err := s.Wait(ready); err != nil && cmd.Context().Err() == nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "not everything is ready: %v\n(the rest works; warren ps and warren logs tell more)\n", err)
+	} else if cmd.Context().Err() == nil {
+		if err := printUp(out, s, o.json); err != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), err)
+		}
+	}
+	if logs {
+		go followLogs(cmd.Context(), out, s.Follow(cmd.Context()))
+	}
+	err = waitForEnd(cmd.Context(), s)
+	fmt.Fprintln(cmd.ErrOrStderr(), "draining; press Ctrl-C again to stop hard")
+	hardOnSecondSignal()
+	if closeErr := s.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func waitForEnd(ctx context.Context, s *supervisor.Supervisor) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.Done():
+		return err
+	}
+}
+
+// hardOnSecondSignal ends the program at once on a further signal; the
+// processes end with it.
+func hardOnSecondSignal() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		fmt.Fprintln(os.Stderr, "warren: stopped hard")
+		os.Exit(130)
+	}()
+}
+
+func printUp(w io.Writer, s *supervisor.Supervisor, asJSON bool) error {
+	resp, err := s.List()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(w, resp)
+	}
+	fmt.Fprintln(w)
+	if err := printInstances(w, resp); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%s is up in %.1f s: http://%s (OpenAPI at /openapi.json)\nCtrl-C drains and stops it.\n",
+		resp.GetSystem().GetName(), s.ReadyAfter().Seconds(), resp.GetSystem().GetGateway())
+	return nil
+}
+
+func printEvent(w io.Writer, e fleet.Event) {
+	fmt.Fprintln(w, e.Message)
+	for _, line := range e.Lines {
+		fmt.Fprintln(w, "    "+line)
+	}
+}
+
+func followLogs(ctx context.Context, w io.Writer, lines <-chan fleet.Line) {
+	for {
+		select {
+		case line := <-lines:
+			fmt.Fprintf(w, "%s | %s\n", line.Instance, line.Text)
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/internal/openurl"
+	"github.com/gowarren/warren/internal/system"
+)
+
+// dialTimeout bounds one look whether an engine is there.
+const dialTimeout = 2 * time.Second
+
+// roles are what a system's engines are for.
+func roles(sys *system.System) [][2]string {
+	e := sys.Engines
+	return [][2]string{{"registry", e.Registry}, {"config", e.Config}, {"database", e.Database}}
+}
+
+// reachable looks whether the engines outside this process answer.
+func reachable(ctx context.Context, sys *system.System) Findings {
+	var out Findings
+	for _, r := range roles(sys) {
+		role, url := r[0], r[1]
+		if url == system.Embedded || strings.HasPrefix(url, "sqlite:") || strings.HasPrefix(url, "file:") || strings.HasPrefix(url, "static:") {
+			out = append(out, Finding{Fine, "engine", role, "nothing to install: " + promiseOf(role, url).name, ""})
+			continue
+		}
+		out = append(out, dial(ctx, role, url)...)
+	}
+	return out
+}
+
+func dial(ctx context.Context, role, raw string) Findings {
+	u, err := openurl.Parse(raw)
+	if err != nil {
+		return Findings{{Broken, "engine", role, err.Error(), ""}}
+	}
+	var out Findings
+	for _, host := range strings.Split(u.Host, ",") {
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			host = net.JoinHostPort(host, map[string]string{"postgres": "5432", "mysql": "3306", "etcd": "2379"}[u.Scheme])
+		}
+		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", host)
+		if err != nil {
+			out = append(out, Finding{Broken, "engine", role, u.Scheme + " at " + host + " does not answer: " + err.Error(), "start it, or correct the URL"})
+			continue
+		}
+		_ = conn.Close()
+		out = append(out, Finding{Fine, "engine", role, u.Scheme + " at " + host + " answers", ""})
+	}
+	return out
+}
+
+// promise is what an engine guarantees, in one sentence per question.
+type promise struct {
+	name     string
+	survives string // what may fail without anybody noticing
+	loses    string // what a crash may lose
+	limit    string // what it does not do
+}
+
+// promiseOf tells what an engine promises in a role.
+func promiseOf(role, url string) promise {
+	scheme, _, _ := strings.Cut(url, ":")
+	single := role != "database" && !strings.Contains(url, ",")
+	switch {
+	case url == system.Embedded:
+		return promise{"etcd inside the supervisor", "the end of any service; not that of the machine", "nothing that was acknowledged",
+			"one member: while the supervisor is down nobody registers and nothing is set; callers keep what they know"}
+	case scheme == "etcd" && single:
+		return promise{"one etcd", "the end of any service and of the supervisor", "nothing that was acknowledged",
+			"one member: while it is down nobody registers and nothing is set; callers keep what they know"}
+	case scheme == "etcd":
+		return promise{"an etcd cluster", "the loss of a minority of its members", "nothing that was acknowledged", "needs a majority to register or set anything"}
+	case scheme == "static":
+		return promise{"a fixed list", "everything: it does not change", "nothing", "instances are not found, nor missed, by themselves"}
+	case scheme == "file":
+		return promise{"a file", "the end of any process", "nothing that was acknowledged", "one machine; changes are seen by processes that share the file"}
+	case scheme == "sqlite":
+		return promise{"SQLite", "kill -9 of any process", "power failure: see the URL's synchronous parameter in docs/store.md",
+			"one machine and one writer at a time per service"}
+	case scheme == "postgres":
+		return promise{"PostgreSQL", "what its replication survives", "nothing that was committed, unless synchronous_commit is off", "transactions may be refused to be serialized: they are repeated"}
+	case scheme == "mysql":
+		return promise{"MySQL or MariaDB", "what its replication survives", "nothing that was committed, with the default innodb_flush_log_at_trx_commit",
+			"a migration that fails may be half applied: its DDL is not transactional"}
+	}
+	return promise{scheme, "unknown", "unknown", "unknown"}
+}
+
+// compare tells which guarantees change from one environment to another.
+func compare(from, to *system.System) Findings {
+	var out Findings
+	targets := roles(to)
+	for i, r := range roles(from) {
+		a, b := promiseOf(r[0], r[1]), promiseOf(r[0], targets[i][1])
+		if a == b {
+			out = append(out, Finding{Fine, "guarantee", r[0], a.name + " in both environments", ""})
+			continue
+		}
+		for _, q := range [][3]string{{"survives", a.survives, b.survives}, {"may lose", a.loses, b.loses}, {"limits", a.limit, b.limit}} {
+			if q[1] != q[2] {
+				out = append(out, Finding{Differs, "guarantee", r[0], fmt.Sprintf("%s: %s in %s (%s): %s; in %s (%s): %s",
+					r[0], q[0], from.Environment, a.name, q[1], to.Environment, b.name, q[2]), ""})
+			}
+		}
+	}
+	return out
+}

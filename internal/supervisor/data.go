@@ -1,0 +1,103 @@
+package supervisor
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// data is the folder in which a system lives: one supervisor at a time.
+//
+//	etcd/        registry and live settings
+//	<service>.db databases
+//	bin/ log/    what is built, what is printed
+//	snapshots/   what processes remember for a start without the registry
+//	run/         sockets, and the environment for processes that join
+//	key          the system's secret
+type data struct {
+	dir  string
+	lock *os.File
+}
+
+// openData takes the folder, emptied first if fresh.
+func openData(dir string, fresh bool) (*data, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open data folder: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open data folder: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open data folder: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("open data folder %s: another system runs in it; stop that one, or give this one a folder of its own with --data", dir)
+	}
+	d := &data{dir: dir, lock: lock}
+	if fresh {
+		if err := d.empty(); err != nil {
+			return nil, errors.Join(err, d.close())
+		}
+	}
+	if err := os.MkdirAll(d.path("run"), 0o700); err != nil {
+		return nil, errors.Join(fmt.Errorf("open data folder: %w", err), d.close())
+	}
+	return d, nil
+}
+
+func (d *data) path(elem ...string) string {
+	return filepath.Join(append([]string{d.dir}, elem...)...)
+}
+
+// empty removes what earlier runs left, except binaries, which the Go build
+// cache would give back unchanged, and the lock that is held.
+func (d *data) empty() error {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		return fmt.Errorf("empty data folder: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() == "lock" || e.Name() == "bin" {
+			continue
+		}
+		if err := os.RemoveAll(d.path(e.Name())); err != nil {
+			return fmt.Errorf("empty data folder: %w", err)
+		}
+	}
+	return nil
+}
+
+// key returns the file of the system's secret, made on first use.
+func (d *data) key() (string, error) {
+	path := d.path("key")
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return path, err
+	}
+	secret := rand.Text() + rand.Text() + rand.Text()
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("write the system's key: %w", err)
+	}
+	return path, nil
+}
+
+// publish writes the environment for processes that are started by hand.
+func (d *data) publish(environment []string) error {
+	text := strings.Join(environment, "\n") + "\n"
+	if err := os.WriteFile(d.path("run", "env"), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("publish the system's environment: %w", err)
+	}
+	return nil
+}
+
+func (d *data) close() error {
+	_ = os.Remove(d.path("run", "env"))
+	return d.lock.Close() // and with it the lock
+}

@@ -1,0 +1,162 @@
+// Package supervisor brings a system up on one machine: it starts the engines
+// inside this process, the gateway and the services as processes of their own,
+// keeps them running, and answers the command.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gowarren/warren/internal/engines"
+	"github.com/gowarren/warren/internal/fleet"
+	"github.com/gowarren/warren/internal/system"
+	"github.com/gowarren/warren/registry"
+)
+
+// Options say what to bring up.
+type Options struct {
+	File        string // warren.yaml
+	Environment string // of the file; "" is the one it names
+	Data        string // folder; "" is .warren beside the file
+	Fresh       bool   // begin with an empty folder
+	Gateway     string // address; "" is the file's
+	Program     string // the warren binary, which is the gateway too
+	Version     string
+	Events      func(fleet.Event) // for the operator; must not block
+}
+
+// Supervisor is a system that is up.
+type Supervisor struct {
+	opts     Options
+	system   *system.System
+	data     *data
+	etcd     *engines.Etcd
+	registry *registry.Registry
+	fleet    *fleet.Fleet
+
+	registryURL, configURL string
+
+	log     *slog.Logger
+	started time.Time
+	closers []func() error // run in reverse
+	done    chan error
+
+	readyOnce sync.Once
+	ready     atomic.Int64 // how long it took, as a time.Duration; 0: not yet
+}
+
+// Up builds and starts the system. When it returns, everything is running or
+// starting; Wait tells when it is ready. Close must be called unless it fails.
+func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
+	s := &Supervisor{opts: opts, started: time.Now(), done: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.system, err = system.Load(opts.File, opts.Environment); err != nil {
+		return nil, err
+	}
+	if opts.Data == "" {
+		s.opts.Data = filepath.Join(s.system.Dir, ".warren")
+	}
+	if s.data, err = openData(s.opts.Data, opts.Fresh); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.data.close)
+	if err := s.openLog(); err != nil {
+		return nil, err
+	}
+	if err := s.startFleet(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.listen()
+}
+
+// openLog sends the supervisor's own log where the services' logs are.
+func (s *Supervisor) openLog() error {
+	path := s.data.path("log", "warren.log")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("open the supervisor's log: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the supervisor's log: %w", err)
+	}
+	s.closers = append(s.closers, f.Close)
+	s.log = slog.New(slog.NewJSONHandler(f, nil))
+	return nil
+}
+
+// startFleet builds the services, starts the engines, then everything else.
+// Building goes first: a mistake in the code should not wait for an engine.
+func (s *Supervisor) startFleet(ctx context.Context) error {
+	p := &presence{}
+	f, err := fleet.New(ctx, s.plan(), fleet.Options{Presence: p, Events: s.event})
+	if err != nil {
+		return err
+	}
+	stop := func() error { f.Stop(); return nil } // again is no harm
+	s.closers = append(s.closers, stop)
+	environment, err := s.startEngines(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.openRegistry(ctx, p); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, stop) // before the engines that it needs to drain
+	s.fleet = f
+	f.Start(environment)
+	return s.data.publish(environment)
+}
+
+// Wait returns when everything is ready, or with what is not.
+func (s *Supervisor) Wait(ctx context.Context) error {
+	if err := s.fleet.Wait(ctx); err != nil {
+		return err
+	}
+	s.readyOnce.Do(func() { s.ready.Store(int64(time.Since(s.started))) })
+	return nil
+}
+
+// ReadyAfter is how long it took until everything was ready; 0: it is not yet.
+func (s *Supervisor) ReadyAfter() time.Duration { return time.Duration(s.ready.Load()) }
+
+// Done is closed when somebody asked the system to stop, or an engine died;
+// the error says which.
+func (s *Supervisor) Done() <-chan error { return s.done }
+
+// Close drains and stops everything, in reverse order.
+func (s *Supervisor) Close() error {
+	var errs []error
+	for len(s.closers) > 0 {
+		last := s.closers[len(s.closers)-1]
+		s.closers = s.closers[:len(s.closers)-1]
+		errs = append(errs, last())
+	}
+	return errors.Join(errs...)
+}
+
+// event hands what happens to the operator, and to the log.
+func (s *Supervisor) event(e fleet.Event) {
+	s.log.Info(e.Message, "kind", e.Kind, "instance", e.Instance, "lines", e.Lines)
+	if s.opts.Events != nil {
+		s.opts.Events(e)
+	}
+}
+
+// end asks for the end of the system; the first reason counts.
+func (s *Supervisor) end(reason error) {
+	select {
+	case s.done <- reason:
+	default:
+	}
+}

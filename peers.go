@@ -1,0 +1,72 @@
+package warren
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+
+	peerv1 "github.com/gowarren/warren/api/warren/peer/v1"
+	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/internal/node"
+	"github.com/gowarren/warren/rpc"
+)
+
+// peers tells the other instances of this service which entries of a cache
+// changed, by calling each of them. An instance that cannot be reached misses
+// the message; the age limit of its entries bounds what it then knows wrong.
+type peers struct {
+	peerv1.UnimplementedPeerServiceServer
+	node *node.Node
+
+	mu   sync.Mutex
+	subs map[string]map[*subscription]struct{} // by cache
+}
+
+type subscription struct{ changed func(keys []string) }
+
+func newPeers(n *node.Node) *peers {
+	return &peers{node: n, subs: map[string]map[*subscription]struct{}{}}
+}
+
+// Publish tells every other instance of the service.
+func (p *peers) Publish(ctx context.Context, cache string, keys []string) error {
+	req := &peerv1.InvalidateRequest{Cache: cache, Keys: keys}
+	errs := p.node.Client.Broadcast(ctx, p.node.Env.Service, peerv1.PeerService_Invalidate_FullMethodName, req,
+		func() any { return &peerv1.InvalidateResponse{} })
+	return errors.Join(errs...)
+}
+
+// Subscribe calls changed with what other instances publish about the cache.
+func (p *peers) Subscribe(cache string, changed func(keys []string)) (stop func()) {
+	s := &subscription{changed: changed}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.subs[cache] == nil {
+		p.subs[cache] = map[*subscription]struct{}{}
+	}
+	p.subs[cache][s] = struct{}{}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.subs[cache], s)
+	}
+}
+
+// Invalidate takes the message of another instance.
+func (p *peers) Invalidate(ctx context.Context, req *peerv1.InvalidateRequest) (*peerv1.InvalidateResponse, error) {
+	if from := auth.FromContext(ctx).Service; from != p.node.Env.Service {
+		return nil, &rpc.Error{Code: codes.PermissionDenied, Message: "only instances of " + p.node.Env.Service + " share its caches"}
+	}
+	p.mu.Lock()
+	var subs []*subscription
+	for s := range p.subs[req.GetCache()] {
+		subs = append(subs, s)
+	}
+	p.mu.Unlock()
+	for _, s := range subs {
+		s.changed(req.GetKeys())
+	}
+	return &peerv1.InvalidateResponse{}, nil
+}
