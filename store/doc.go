@@ -20,7 +20,7 @@
 // # SQL that runs on all
 //
 // Arguments stand as ?, wherever the database has it otherwise. Names are quoted
-// as "order", text as 'text' with no other escape than '', and || joins texts.
+// as "order", text as 'text' with a quote in it doubled, and || joins texts.
 // Comparing text, unique keys and LIKE look at every byte. ON CONFLICT … DO
 // NOTHING and DO UPDATE SET x = excluded.x work everywhere for one row, and so
 // does FOR UPDATE. An UPDATE counts the rows that it found.

@@ -52,6 +52,9 @@ func openMySQL(_ context.Context, u *url.URL) (*engine, error) {
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
+	if u.Host == "" && config.Net == "tcp" {
+		return nil, errors.New("the URL names no host, as in mysql://host/shop")
+	}
 	if config.DBName == "" {
 		return nil, errors.New("the URL names no database, as in mysql://host/shop")
 	}

@@ -42,6 +42,20 @@ func TestOpenRefusesBadURLs(t *testing.T) {
 	}
 }
 
+func TestOpenTakesGoodURLs(t *testing.T) {
+	for address, want := range map[string]store.Dialect{
+		"sqlite:x.db?synchronous=normal&busy_timeout=1s&max_open=2":                    store.SQLite,
+		"postgres://a:1,b:2/d?target_session_attrs=read-write&max_open=3":              store.PostgreSQL,
+		"postgresql://u@/d?host=/var/run/postgresql&search_path=shop&lock_timeout=100": store.PostgreSQL,
+		"mysql://u:p%40@[::1]/d?tls=true&connect_timeout=1s":                           store.MySQL,
+		"mysql://u@/d?socket=/run/mysqld/mysqld.sock":                                  store.MySQL,
+	} {
+		if got := open(t, address, store.Options{}).Dialect(); got != want {
+			t.Errorf("%s speaks %s; want %s", address, got, want)
+		}
+	}
+}
+
 func TestErrorsOfConnectingHaveNoPassword(t *testing.T) {
 	for _, address := range []string{"postgres://u:hunter2@127.0.0.1:1/d", "mysql://u:hunter2@127.0.0.1:1/d"} {
 		db, err := store.Open(t.Context(), address, store.Options{})

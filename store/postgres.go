@@ -45,6 +45,9 @@ func openPostgres(u *url.URL, name string) (*engine, error) {
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
+	if u.Host == "" && !handed.Has("host") {
+		return nil, errors.New("the URL names no host, as in postgres://host/shop")
+	}
 	if strings.Trim(u.Path, "/") == "" {
 		return nil, errors.New("the URL names no database, as in postgres://host/shop")
 	}
@@ -114,8 +117,11 @@ func postgresFault(err error) fault {
 	case "57P03", "53300": // starting or stopping, too many connections
 		return faultAway
 	}
-	if strings.HasPrefix(coded.Code, "08") {
+	switch {
+	case strings.HasPrefix(coded.Code, "08"):
 		return faultLost
+	case strings.Contains(coded.Message, "cached plan must not change"):
+		return faultContention // a migration changed the table; the driver prepares anew
 	}
 	return faultOther
 }

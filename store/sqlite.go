@@ -92,6 +92,7 @@ func (f sqliteFile) connector(query string, setup ...string) *connector {
 			"PRAGMA journal_mode = WAL",
 			"PRAGMA synchronous = " + f.synchronous,
 			"PRAGMA foreign_keys = ON",
+			"PRAGMA journal_size_limit = 67108864",
 			// As on the other databases.
 			"PRAGMA case_sensitive_like = ON",
 		}, setup...),

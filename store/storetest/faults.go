@@ -161,7 +161,6 @@ func (b *bench) kill() {
 	b.Helper()
 	admin := b.open(store.Options{Name: "admin", MaxOpen: 1})
 	list := `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`
-	end := `SELECT pg_terminate_backend(?, 5000)`
 	if b.db.Dialect() == store.MySQL {
 		list = `SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()`
 	}
@@ -178,7 +177,12 @@ func (b *bench) kill() {
 		if b.db.Dialect() == store.MySQL {
 			b.exec(admin, `KILL `+strconv.FormatInt(id, 10))
 		} else {
-			b.exec(admin, end, id)
+			b.exec(admin, `SELECT pg_terminate_backend(?)`, id)
+		}
+	}
+	if b.db.Dialect() == store.PostgreSQL {
+		for _, id := range ids { // it only asked them to end; this waits
+			b.exec(admin, `SELECT pg_terminate_backend(?, 5000)`, id)
 		}
 	}
 	b.must(admin.Close())

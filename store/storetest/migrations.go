@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing/fstest"
@@ -70,6 +71,40 @@ var migrations = map[string]func(*bench){
 		two := steps(first)
 		two["migrations/0001_other.sql"] = two["migrations/0001_step.sql"]
 		b.refused(two, "have the same number")
+	},
+	"StatementsOutliveChangesOfTheSchema": func(b *bench) {
+		b.schema(first)
+		other := b.open(store.Options{Name: "other", MaxOpen: 1})
+		columns := func(q store.Querier) int {
+			rows, err := q.Query(b.ctx, `SELECT * FROM things WHERE id = ?`, 1)
+			b.must(err)
+			defer rows.Close()
+			names, err := rows.Columns()
+			b.must(err)
+			for rows.Next() {
+				into := make([]any, len(names))
+				for i := range into {
+					into[i] = new(any)
+				}
+				b.must(rows.Scan(into...))
+			}
+			b.must(rows.Err())
+			return len(names)
+		}
+		for range 2 {
+			if n := columns(other); n != 2 {
+				b.Errorf("%d columns; want 2", n)
+			}
+		}
+		b.schema(first, second)
+		b.must(other.InTx(b.ctx, func(_ context.Context, tx *store.Tx) error {
+			return tx.QueryRow(b.ctx, `SELECT id FROM things WHERE id = ?`, 1).Scan(new(int))
+		}))
+		for range 2 {
+			if n := columns(other); n != 3 {
+				b.Errorf("%d columns after the change; want 3", n)
+			}
+		}
 	},
 	"DialectsOwnFile": func(b *bench) {
 		own := fstest.MapFS{
