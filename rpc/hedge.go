@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -12,7 +14,7 @@ import (
 // and takes the answer that comes first. Only for methods without side effects.
 func (k *clientCall) hedged(ctx context.Context, args, reply any, opts []grpc.CallOption) error {
 	answer, ok := reply.(proto.Message)
-	if !ok || len(opts) > 0 { // options have one place for the headers of one answer
+	if !ok { // there is no way to make a second one
 		return k.invoke(ctx, args, reply, opts)
 	}
 	if err := k.admit(); err != nil {
@@ -21,7 +23,7 @@ func (k *clientCall) hedged(ctx context.Context, args, reply any, opts []grpc.Ca
 	ctx, k.repeated = k.client.outgoing(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &race{ctx: ctx, args: args, answer: answer, results: make(chan raceResult, 2)}
+	r := &race{ctx: ctx, args: args, answer: answer, opts: opts, results: make(chan raceResult, 2)}
 	first := r.start(k, nil)
 	timer := time.NewTimer(k.policy.hedge)
 	defer timer.Stop()
@@ -42,6 +44,7 @@ func (k *clientCall) hedged(ctx context.Context, args, reply any, opts []grpc.Ca
 				proto.Reset(answer)
 				proto.Merge(answer, won.answer)
 			}
+			won.keep()
 			cancel()
 			// The caller may reuse its request once we return.
 			for ; r.running > 0; r.running-- {
@@ -58,6 +61,7 @@ type race struct {
 	ctx     context.Context
 	args    any
 	answer  proto.Message
+	opts    []grpc.CallOption
 	results chan raceResult
 	running int
 }
@@ -65,6 +69,7 @@ type race struct {
 type raceResult struct {
 	call   *clientCall
 	answer proto.Message
+	keep   func() // what the call's options ask for
 	err    error
 }
 
@@ -77,10 +82,39 @@ func (r *race) start(k *clientCall, avoid *instance) *clientCall {
 		fork.tried = append(fork.tried, avoid)
 	}
 	answer := r.answer.ProtoReflect().New().Interface()
+	opts, keep := ownOptions(r.opts)
 	r.running++
 	go func() {
-		err := fork.try(r.ctx, r.args, answer, nil)
-		r.results <- raceResult{fork, answer, err}
+		err := fork.try(r.ctx, r.args, answer, opts)
+		r.results <- raceResult{fork, answer, keep, err}
 	}()
 	return fork
+}
+
+// ownOptions gives one of two racing calls its own places for what it
+// receives beside the answer; keep copies them to those of the caller.
+func ownOptions(opts []grpc.CallOption) (own []grpc.CallOption, keep func()) {
+	var copies []func()
+	for _, opt := range opts {
+		switch o := opt.(type) {
+		case grpc.HeaderCallOption:
+			md := new(metadata.MD)
+			copies = append(copies, func() { *o.HeaderAddr = *md })
+			opt = grpc.Header(md)
+		case grpc.TrailerCallOption:
+			md := new(metadata.MD)
+			copies = append(copies, func() { *o.TrailerAddr = *md })
+			opt = grpc.Trailer(md)
+		case grpc.PeerCallOption:
+			at := new(peer.Peer)
+			copies = append(copies, func() { *o.PeerAddr = *at })
+			opt = grpc.Peer(at)
+		}
+		own = append(own, opt)
+	}
+	return own, func() {
+		for _, c := range copies {
+			c()
+		}
+	}
 }

@@ -60,7 +60,7 @@ func (c *Client) addMethod(fullName string, described *contract.Method) (*method
 	name := strings.TrimPrefix(fullName, "/")
 	service, _, ok := strings.Cut(name, "/")
 	if !ok {
-		return nil, &Error{Code: codes.Unimplemented, Reason: "UNKNOWN_METHOD", Domain: domain,
+		return nil, &Error{Code: codes.Unimplemented,
 			Message: fmt.Sprintf("%q is not the name of a method", fullName)}
 	}
 	t, err := c.target(service)
@@ -78,7 +78,7 @@ func (c *Client) addMethod(fullName string, described *contract.Method) (*method
 	}
 	if described == nil {
 		if c.methods.unknown == maxUnknown {
-			return nil, &Error{Code: codes.Unimplemented, Reason: "UNKNOWN_METHOD", Domain: domain,
+			return nil, &Error{Code: codes.Unimplemented,
 				Message: "too many methods without a contract have been called"}
 		}
 		c.methods.unknown++

@@ -35,8 +35,11 @@ func judge(ctx context.Context, err error, sent bool, elapsed time.Duration) out
 	if !sent || errors.Is(ctx.Err(), context.Canceled) {
 		return neutral
 	}
-	if overloaded(err) {
+	switch refusalOf(err) {
+	case refusedOverloaded:
 		return shed
+	case refusedElsewhere, refusedDraining:
+		return neutral
 	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.Internal, codes.Unknown, codes.DataLoss:
@@ -52,17 +55,49 @@ func judge(ctx context.Context, err error, sent bool, elapsed time.Duration) out
 	return succeeded
 }
 
-// overloaded reports whether the server refused a call because it has too much
-// to do. A connection that broke is unavailable as well, but says nothing
-// about when to come back.
-func overloaded(err error) bool {
-	switch status.Code(err) {
-	case codes.ResourceExhausted:
-		return true
-	case codes.Unavailable:
-		return FromError(err).RetryAfter > 0
+// refusal is what a server says of a call that it answered with Unavailable or
+// ResourceExhausted, beyond the code.
+type refusal int
+
+const (
+	refusedSilently   refusal = iota // no more than the code: perhaps the connection broke
+	refusedOverloaded                // it has too much to do
+	refusedNotBegun                  // it did not begin the call
+	refusedDraining                  // it is going away and did not begin the call
+	refusedElsewhere                 // something that it needs was unavailable
+)
+
+// refusalOf reads the reasons of Warren's servers, and of others what gRPC
+// has for all: when to come back.
+func refusalOf(err error) refusal {
+	code := status.Code(err)
+	if code != codes.Unavailable && code != codes.ResourceExhausted {
+		return refusedSilently
 	}
-	return false
+	e := FromError(err)
+	if e.Domain == domain {
+		switch e.Reason {
+		case "OVERLOADED":
+			return refusedOverloaded
+		case "DRAINING":
+			return refusedDraining
+		case "KEYS_UNAVAILABLE":
+			return refusedNotBegun
+		case "DEPENDENCY_UNAVAILABLE":
+			return refusedElsewhere
+		}
+	}
+	if code == codes.ResourceExhausted || e.RetryAfter > 0 {
+		return refusedOverloaded
+	}
+	return refusedSilently
+}
+
+// notBegun reports whether the server says that it did not begin the call:
+// then it may be sent again whatever its contract says.
+func notBegun(err error) bool {
+	e := FromError(err)
+	return e.Domain == domain && (e.Reason == "OVERLOADED" || e.Reason == "DRAINING" || e.Reason == "KEYS_UNAVAILABLE")
 }
 
 // record lets everything learn from an attempt that is over.

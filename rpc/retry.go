@@ -16,12 +16,6 @@ import (
 // gone. Nobody saw it, so it may go on, for every method.
 const maxFailovers = 8
 
-// mayRetry reports whether an attempt that a server may have seen can be
-// followed by another.
-func (k *clientCall) mayRetry() bool {
-	return k.method.idempotent() && !k.repeated && k.policy.attempts > 1
-}
-
 // again decides whether the call is tried once more after err, and waits until
 // it is time.
 func (k *clientCall) again(ctx context.Context, err error) bool {
@@ -30,7 +24,8 @@ func (k *clientCall) again(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	if !k.sent() {
+	refusal := refusalOf(err)
+	if !k.sent() || refusal == refusedDraining {
 		k.failovers++
 		if code != codes.Unavailable || k.failovers > maxFailovers {
 			return false
@@ -38,7 +33,10 @@ func (k *clientCall) again(ctx context.Context, err error) bool {
 		metrics.retried(retryFailover)
 		return true
 	}
-	if !k.mayRetry() || k.attempts >= k.policy.attempts {
+	if k.repeated || k.attempts >= k.policy.attempts || refusal == refusedElsewhere {
+		return false // one layer retries: this one only what it called itself
+	}
+	if !k.method.idempotent() && !notBegun(err) {
 		return false
 	}
 	delay, ok := retryDelay(k.policy, k.attempts, code, err, k.trailer)

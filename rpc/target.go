@@ -60,7 +60,7 @@ func (c *Client) addTarget(contract string) (*target, error) {
 		return nil, errClosed()
 	}
 	if len(c.pool.targets) >= maxUnknown && !c.served(contract) {
-		return nil, &Error{Code: codes.Unimplemented, Reason: "UNKNOWN_METHOD", Domain: domain,
+		return nil, &Error{Code: codes.Unimplemented,
 			Message: "too many contracts that nobody serves have been called"}
 	}
 	t := &target{name: contract, pool: c.pool}
@@ -292,5 +292,5 @@ func (m *method) breakerOpen(p *policy) error {
 }
 
 func errClosed() error {
-	return &Error{Code: codes.Canceled, Reason: "CLIENT_CLOSED", Domain: domain, Message: "the client is closed"}
+	return &Error{Code: codes.Canceled, Reason: "CANCELED", Domain: domain, Message: "the client is closed"}
 }

@@ -113,7 +113,7 @@ func (k *clientCall) invoke(ctx context.Context, args, reply any, opts []grpc.Ca
 // try makes attempts.
 func (k *clientCall) try(ctx context.Context, args, reply any, opts []grpc.CallOption) error {
 	k.opts = append(append(k.opts[:0], opts...), grpc.Peer(&k.peer))
-	if k.mayRetry() {
+	if !k.repeated && k.policy.attempts > 1 && k.method.idempotent() {
 		k.opts = append(k.opts, grpc.Trailer(&k.trailer))
 	}
 	var last error
