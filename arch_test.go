@@ -38,7 +38,7 @@ var laws = []struct {
 		portableKnowsNoDriver,
 	},
 	{
-		"only package warren, commands, tests and warrentest name drivers",
+		"only internal/node, which every process of Warren is, commands, tests and warrentest name drivers",
 		"one list says what is linked",
 		driversAreNamedOnce,
 	},
@@ -73,7 +73,7 @@ var laws = []struct {
 		mustOnlyAtStart,
 	},
 	{
-		"no test sleeps or skips",
+		"no test sleeps by the real clock, or skips",
 		"a sleep is a race that mostly wins, a skip is a failure that nobody reads",
 		testsNeitherSleepNorSkip,
 	},
@@ -95,16 +95,17 @@ var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "
 
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
-	"internal/gateway":    {"internal/transcode", "internal/openapi", "internal/limit", "internal/contract"},
-	"internal/transcode":  {"internal/contract"},
-	"internal/openapi":    {"internal/contract", "internal/transcode"},
-	"internal/lint":       {"internal/contract", "internal/protogen"},
-	"internal/protogen":   {"internal/contract"},
-	"internal/fleet":      {"internal/system", "internal/engines", "internal/contract"},
-	"internal/scaffold":   {"internal/protogen", "internal/system"},
+	"internal/doctor":     {"internal/lint", "internal/openurl", "internal/system"},
 	"internal/etcdurl":    {"internal/openurl"},
-	"internal/registered": {"internal/contract"},
+	"internal/gateway":    {"internal/contract", "internal/limit", "internal/openapi", "internal/reflected", "internal/transcode"},
+	"internal/lint":       {"internal/contract", "internal/protogen"},
+	"internal/node":       {"internal/admin", "internal/openurl", "internal/system"},
+	"internal/openapi":    {"internal/contract", "internal/transcode"},
+	"internal/protogen":   {"internal/contract"},
+	"internal/scaffold":   {"internal/protogen", "internal/system"},
+	"internal/supervisor": {"internal/engines", "internal/fleet", "internal/node", "internal/openurl", "internal/system"},
 	"internal/system":     {"internal/openurl"},
+	"internal/transcode":  {"internal/contract"},
 }
 
 func TestArchitecture(t *testing.T) {

@@ -10,15 +10,15 @@ import (
 	"github.com/gowarren/warren/internal/openurl"
 	registrydriver "github.com/gowarren/warren/registry/driver"
 	"github.com/gowarren/warren/registry/etcdregistry"
-	// "github.com/gowarren/warren/registry/staticregistry"
+	"github.com/gowarren/warren/registry/staticregistry"
 )
 
 // OpenRegistry opens the driver that a registry URL names. This file is the
 // standard set: what is linked into every Warren process.
 func OpenRegistry(ctx context.Context, raw string) (registrydriver.Driver, error) {
 	return openurl.Open(ctx, "registry", raw, map[string]func(context.Context, *url.URL) (registrydriver.Driver, error){
-		"etcd": etcdregistry.Open,
-		//		"static": staticregistry.Open,
+		"etcd":   etcdregistry.Open,
+		"static": staticregistry.Open,
 	})
 }
 

@@ -159,6 +159,7 @@ func (n *Node) openSettings(ctx context.Context, more []config.Definition) error
 	n.Settings = settings
 	n.share = config.Watch(settings, settingSample, config.Scope{Service: n.Env.Service})
 	n.OnClose(func(context.Context) error { settings.Close(); return nil })
+	n.Health.Add("settings", settings.Ready)
 	n.followLogLevel()
 	return nil
 }
@@ -168,8 +169,8 @@ func (n *Node) openSettings(ctx context.Context, more []config.Definition) error
 func (n *Node) followLogLevel() {
 	level := config.Watch(n.Settings, settingLogLevel, config.Scope{Service: n.Env.Service}, strings.ToLower(n.level.Level().String()))
 	apply := func(text string) { _ = n.level.UnmarshalText([]byte(text)) } // checked by the setting
+	level.OnChange(apply) // first, or a change between the two would be missed
 	apply(level.Get())
-	level.OnChange(apply)
 }
 
 func (n *Node) openRegistry(ctx context.Context) error {
