@@ -81,14 +81,15 @@ func (f *failure) Unwrap() []error { return []error{f.fault.sentinel(), f.cause}
 
 // explain turns an error of the driver into one of this package.
 func (db *DB) explain(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, sql.ErrNoRows) || errors.Is(err, sql.ErrTxDone) {
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	if known, ok := errors.AsType[*failure](err); ok {
 		return known
 	}
 	if ended := ctx.Err(); ended != nil {
-		// Drivers call this many things, such as "interrupted" or "broken pipe".
+		// Drivers call this many things, such as "interrupted" or "broken pipe";
+		// database/sql calls it "transaction has already been rolled back".
 		if errors.Is(err, ended) {
 			return err
 		}
