@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/openapi"
@@ -13,11 +14,17 @@ type document struct {
 	tag  string
 }
 
-func (g *Gateway) describe(contracts []*known) *document {
+// describe writes the document when it is asked for first: new routes must not
+// wait for it.
+func (g *Gateway) describe(contracts []*known) func() *document {
 	services := make([]*contract.Service, len(contracts))
 	for i, k := range contracts {
 		services[i] = k.service
 	}
+	return sync.OnceValue(func() *document { return g.document(services) })
+}
+
+func (g *Gateway) document(services []*contract.Service) *document {
 	body, err := openapi.Document(openapi.Info{Title: g.opts.Title, Version: g.opts.Version}, services)
 	if err != nil {
 		g.logger.Error("OpenAPI document not written", "error", err)

@@ -68,6 +68,9 @@ func (e *exchange) begin() {
 	e.client = clientAddress(e.r, e.g.numbers.proxies.get())
 	e.id = requestID(e.r)
 	e.w.Header().Set("X-Request-Id", e.id)
+	if e.r.ProtoMajor == 1 && e.g.isDraining() {
+		e.w.Header().Set("Connection", "close") // the next request finds another gateway
+	}
 	if e.g.numbers.trustTrace.Get() {
 		e.ctx = e.g.tracer.Extract(e.ctx, e.r.Header.Get)
 	}
@@ -90,7 +93,7 @@ func (e *exchange) serveHTTP() {
 	t := e.g.table.Load()
 	e.corsAllowed = e.g.cors(e.w.Header(), e.r)
 	if e.r.URL.Path == "/openapi.json" {
-		e.serveDocument(t.openapi)
+		e.serveDocument(t.openapi())
 		return
 	}
 	e.found = t.find(e.r)

@@ -65,12 +65,14 @@ type Gateway struct {
 	endpoints map[*contract.Method]*endpoint
 	plains    map[plainRoute]bool
 
-	server   *http.Server
-	draining chan struct{} // closed: not ready any more
-	ending   chan struct{} // closed: streams have to end
-	drain    sync.Once
-	end      sync.Once
-	close    []func() error
+	server      *http.Server
+	serving     serving
+	connections connections
+	draining    chan struct{} // closed: not ready any more
+	ending      chan struct{} // closed: streams have to end
+	drain       sync.Once
+	end         sync.Once
+	close       []func() error
 }
 
 // New returns a gateway that follows the registry until Close. It neither
@@ -140,10 +142,8 @@ func (g *Gateway) start(client *rpc.Client) {
 // Ready says whether the gateway knows what it serves: nil once every instance
 // that the registry named first was asked for its contracts.
 func (g *Gateway) Ready(context.Context) error {
-	select {
-	case <-g.draining:
+	if g.isDraining() {
 		return errors.New("the gateway is draining")
-	default:
 	}
 	select {
 	case <-g.catalogue.first:
@@ -165,6 +165,15 @@ func (g *Gateway) Close() error {
 		errs = append(errs, f())
 	}
 	return errors.Join(errs...)
+}
+
+func (g *Gateway) isDraining() bool {
+	select {
+	case <-g.draining:
+		return true
+	default:
+		return false
+	}
 }
 
 func (g *Gateway) stopReady()   { g.drain.Do(func() { close(g.draining) }) }

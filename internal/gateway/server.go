@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +29,7 @@ func newServer(g *Gateway) *http.Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         g.connections.track,
 		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug), // clients' faults
 	}
 }
@@ -37,12 +37,15 @@ func newServer(g *Gateway) *http.Server {
 // Serve serves on all listeners until Drain or Close, which is no error.
 func (g *Gateway) Serve(listeners ...net.Listener) error {
 	results := make(chan error, len(listeners))
+	g.serving.mu.Lock()
+	g.serving.listeners = listeners
 	for _, l := range listeners {
-		go func() { results <- g.server.Serve(l) }()
+		g.serving.loops.Go(func() { results <- g.server.Serve(l) })
 	}
+	g.serving.mu.Unlock()
 	var first error
 	for range listeners {
-		if err := <-results; !errors.Is(err, http.ErrServerClosed) && first == nil {
+		if err := <-results; !g.ended(err) && first == nil {
 			first = fmt.Errorf("serve the gateway: %w", err)
 			_ = g.server.Close() // the other listeners end with it
 		}
@@ -50,21 +53,7 @@ func (g *Gateway) Serve(listeners ...net.Listener) error {
 	return first
 }
 
-// Drain ends the gateway gently: it is not ready any more, takes no new
-// connections, tells the old ones to go, and lets requests finish. Streams,
-// which may have no end of their own, are asked to end at half of the time.
-func (g *Gateway) Drain(ctx context.Context) error {
-	g.stopReady()
-	half := time.Second
-	if deadline, ok := ctx.Deadline(); ok {
-		half = time.Until(deadline) / 2
-	}
-	timer := time.AfterFunc(half, g.stopStreams)
-	defer timer.Stop()
-	if err := g.server.Shutdown(ctx); err != nil {
-		g.stopStreams()
-		return errors.Join(fmt.Errorf("drain the gateway: %w", err), g.server.Close())
-	}
-	g.stopStreams()
-	return nil
+// ended tells whether a listener's end was meant.
+func (g *Gateway) ended(err error) bool {
+	return errors.Is(err, http.ErrServerClosed) || g.isDraining() && errors.Is(err, net.ErrClosed)
 }

@@ -22,7 +22,7 @@ type table struct {
 	methods map[string]*endpoint // external ones, by full name
 	plain   *http.ServeMux
 	plains  []*route
-	openapi *document
+	openapi func() *document
 }
 
 // route is one place: a method's in REST, or a plain one of a service.
