@@ -51,15 +51,30 @@ func (c Caller) String() string {
 
 type callerKey struct{}
 
+// callerContext is its own type because a context.WithValue would cost a second
+// allocation for every call.
+type callerContext struct {
+	context.Context
+	caller Caller
+}
+
+// Value makes the context findable from those derived from it.
+func (c *callerContext) Value(key any) any {
+	if _, ok := key.(callerKey); ok {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
 // NewContext returns a context that carries the caller.
 func NewContext(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, &c)
+	return &callerContext{Context: ctx, caller: c}
 }
 
 // FromContext returns the caller that the context carries, or an anonymous one.
 func FromContext(ctx context.Context) Caller {
-	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
-		return *c
+	if c, ok := ctx.Value(callerKey{}).(*callerContext); ok {
+		return c.caller
 	}
 	return Caller{}
 }

@@ -87,9 +87,8 @@ func (k *ServiceKey) Verify(token string) (string, error) {
 	if len(token) > maxServiceToken {
 		return "", fmt.Errorf("%w of a service: longer than %d bytes", ErrInvalidToken, maxServiceToken)
 	}
-	id := tokenID(token)
 	now := time.Now()
-	if c, ok := k.cache.get(id, 0, now); ok {
+	if c, ok := k.cache.get(token, 0, now); ok {
 		return c.Service, nil
 	}
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
@@ -107,6 +106,6 @@ func (k *ServiceKey) Verify(token string) (string, error) {
 	if err := claims.ValidateWithLeeway(expected, serviceLeeway); err != nil {
 		return "", fmt.Errorf("%w of a service: %w", ErrInvalidToken, err)
 	}
-	k.cache.put(id, 0, claims.Expiry.Time().Add(serviceLeeway), Caller{Service: claims.Subject})
+	k.cache.put(token, 0, claims.Expiry.Time().Add(serviceLeeway), Caller{Service: claims.Subject})
 	return claims.Subject, nil
 }
