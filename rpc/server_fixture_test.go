@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -80,6 +81,9 @@ func (e *echo) Chat(stream grpc.BidiStreamingServer[echov1.EchoRequest, echov1.E
 	}
 	for {
 		r, err := stream.Recv()
+		if err == io.EOF {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
