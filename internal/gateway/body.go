@@ -37,7 +37,7 @@ func (e *exchange) readBody() (*bytes.Buffer, *transcode.Problem) {
 	if e.r.ContentLength > limit {
 		return nil, bodyTooLarge()
 	}
-	reader, p := e.decompressed(limit)
+	reader, p := e.decompressed(e.r.Body, limit)
 	if p != nil {
 		return nil, p
 	}
@@ -51,23 +51,27 @@ func (e *exchange) readBody() (*bytes.Buffer, *transcode.Problem) {
 	}
 	if err != nil {
 		release(buffer)
-		return nil, e.bodyProblem(err)
+		return nil, bodyProblem(err)
 	}
 	return buffer, nil
 }
 
+// reasonUnreadable is a body of which nobody knows where it ends, and so where
+// the next request starts.
+const reasonUnreadable = "UNREADABLE_BODY"
+
 var errBodyTooLarge = errors.New("the body is too large")
 
 // decompressed undoes the body's encoding, with limits before and after.
-func (e *exchange) decompressed(limit int64) (io.Reader, *transcode.Problem) {
-	body := &limitedReader{r: e.r.Body, left: limit}
+func (e *exchange) decompressed(raw io.Reader, limit int64) (io.Reader, *transcode.Problem) {
+	body := &limitedReader{r: raw, left: limit}
 	switch strings.ToLower(e.r.Header.Get("Content-Encoding")) {
 	case "", "identity":
 		return body, nil
 	case "gzip", "x-gzip":
 		z, err := gzip.NewReader(body)
 		if err != nil {
-			return nil, e.bodyProblem(err)
+			return nil, bodyProblem(err)
 		}
 		return z, nil
 	}
@@ -99,13 +103,12 @@ func bodyTooLarge() *transcode.Problem {
 
 // bodyProblem says whose fault it is that a body cannot be read: it is always
 // the client's, never a service's.
-func (e *exchange) bodyProblem(err error) *transcode.Problem {
+func bodyProblem(err error) *transcode.Problem {
 	switch {
 	case errors.Is(err, errBodyTooLarge), errors.Is(err, transcode.ErrLineTooLong):
 		return bodyTooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return transcode.NewProblem(http.StatusRequestTimeout, "BODY_TOO_SLOW", "the body did not arrive in time")
 	}
-	e.w.Header().Set("Connection", "close") // nobody knows where the next request starts
-	return malformed("the body cannot be read")
+	return transcode.NewProblem(http.StatusBadRequest, reasonUnreadable, "the body cannot be read")
 }

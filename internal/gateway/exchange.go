@@ -168,6 +168,9 @@ func (e *exchange) fail(p *transcode.Problem) {
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		e.w.Header().Set("Connection", "close") // the rest of the body is not waited for
 	}
+	if p.Reason == reasonUnreadable {
+		e.w.Header().Set("Connection", "close")
+	}
 	if e.grpc != notGRPC {
 		e.failGRPC(p)
 		return

@@ -118,7 +118,7 @@ func (e *exchange) serveGRPC() {
 func (e *exchange) passUnary(frames *frames) {
 	request, err := frames.only()
 	if err != nil {
-		e.fail(e.frameProblem(err))
+		e.fail(frameProblem(err))
 		return
 	}
 	if p := e.limitFrame(request); p != nil {
@@ -139,9 +139,10 @@ func (e *exchange) passUnary(frames *frames) {
 	}
 }
 
-// limitFrame decodes a message only where a limit depends on its fields.
+// limitFrame decodes a message only where a limit depends on its fields. A
+// stream of messages is one call, and not limited by what is in them.
 func (e *exchange) limitFrame(f *frame) *transcode.Problem {
-	if !e.endpoint.byField {
+	if !e.endpoint.byField || e.endpoint.method.ClientStreams {
 		return nil
 	}
 	message := dynamicpb.NewMessage(e.endpoint.method.Desc.Input())
@@ -161,29 +162,45 @@ func (e *exchange) passStream(frames *frames) {
 		e.endGRPC(frames, nil, err)
 		return
 	}
+	defer e.passBeside(frames, s, cancel)()
+	stop := e.onEnding(cancel)
+	defer stop()
+	e.passAnswers(ctx, frames, s)
+}
+
+// passBeside sends what the client sends while answers are received, and
+// returns what stops that and waits for it.
+func (e *exchange) passBeside(frames *frames, s grpc.ClientStream, cancel context.CancelCauseFunc) (stop func()) {
+	if !e.endpoint.method.ClientStreams { // there is but one: no need for company
+		if err := e.passFrames(frames, s); err != nil && !errors.Is(err, io.EOF) {
+			cancel(problemError{frameProblem(err)})
+		}
+		return func() {}
+	}
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
 		if err := e.passFrames(frames, s); err != nil && !errors.Is(err, io.EOF) {
-			cancel(problemError{e.frameProblem(err)})
+			cancel(problemError{frameProblem(err)})
 		}
 	}()
-	defer func() {
+	return func() {
 		cancel(nil)
-		// A read of the body may wait for a client that sends no more.
-		_ = e.w.control.SetReadDeadline(e.start)
-		<-sent
-	}()
-	stop := context.AfterFunc(ctx, func() {})
-	defer stop()
+		e.stopReading(sent)
+	}
+}
+
+// onEnding tells a stream when the gateway goes away.
+func (e *exchange) onEnding(cancel context.CancelCauseFunc) (stop func()) {
+	over := make(chan struct{})
 	go func() {
 		select {
 		case <-e.g.ending:
 			cancel(problemError{transcode.NewProblem(http.StatusServiceUnavailable, "DRAINING", "the gateway is going away; connect again")})
-		case <-ctx.Done():
+		case <-over:
 		}
 	}()
-	e.passAnswers(ctx, frames, s)
+	return func() { close(over) }
 }
 
 // passFrames sends what the client sends.

@@ -24,7 +24,6 @@ type frames struct {
 	out    io.Writer
 	gzip   bool
 	limit  int
-	header [5]byte
 	buffer []byte
 }
 
@@ -140,7 +139,7 @@ func (b *base64Writer) Write(p []byte) (int, error) {
 }
 
 // frameProblem says what is wrong with the client's frames.
-func (e *exchange) frameProblem(err error) *transcode.Problem {
+func frameProblem(err error) *transcode.Problem {
 	if p, ok := errors.AsType[problemError](err); ok {
 		return p.problem
 	}
@@ -149,7 +148,7 @@ func (e *exchange) frameProblem(err error) *transcode.Problem {
 			return malformed(known.Error())
 		}
 	}
-	return e.bodyProblem(err)
+	return bodyProblem(err)
 }
 
 // passMetadata passes the client's own metadata on: everything that is neither

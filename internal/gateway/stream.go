@@ -20,23 +20,17 @@ func (e *exchange) stream() {
 	m := e.endpoint.method
 	ctx, cancel := context.WithCancelCause(e.ctx)
 	defer cancel(nil)
-	var send func(grpc.ClientStream) error
+	var first proto.Message
+	var lines *transcode.Lines
+	var p *transcode.Problem
 	if m.ClientStreams {
-		if contentType := e.r.Header.Get("Content-Type"); !e.found.route.plan.Accepts(contentType) {
-			e.fail(transcode.NewProblem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "send the messages as "+transcode.NDJSON))
-			return
-		}
-		if m.ServerStreams && e.r.ProtoMajor == 1 {
-			_ = e.w.control.EnableFullDuplex() // without it, answers wait for the last line
-		}
-		send = e.sendLines
+		lines, p = e.lines()
 	} else {
-		request, p := e.request()
-		if p != nil {
-			e.fail(p)
-			return
-		}
-		send = func(s grpc.ClientStream) error { return s.SendMsg(request) }
+		first, p = e.request()
+	}
+	if p != nil {
+		e.fail(p)
+		return
 	}
 	desc := &grpc.StreamDesc{StreamName: m.Name, ClientStreams: m.ClientStreams, ServerStreams: m.ServerStreams}
 	s, err := e.g.client.NewStream(ctx, desc, m.FullName)
@@ -44,43 +38,82 @@ func (e *exchange) stream() {
 		e.failCall(err)
 		return
 	}
+	if m.ClientStreams {
+		defer e.sendBeside(s, lines, cancel)()
+	} else if err := sendOne(s, first); err != nil {
+		e.failCall(err)
+		return
+	}
+	if m.ServerStreams {
+		e.answers(ctx, s)
+	} else {
+		e.lastAnswer(ctx, s)
+	}
+}
+
+func sendOne(s grpc.ClientStream, m proto.Message) error {
+	if err := s.SendMsg(m); err != nil && !errors.Is(err, io.EOF) { // EOF: why comes with the answer
+		return err
+	}
+	return s.CloseSend()
+}
+
+// sendBeside sends the lines while answers are received. What it returns stops
+// that and waits: nobody may read the body when the handler is over.
+func (e *exchange) sendBeside(s grpc.ClientStream, lines *transcode.Lines, cancel context.CancelCauseFunc) (stop func()) {
 	sent := make(chan struct{})
-	defer func() { cancel(nil); <-sent }() // the body must not be read when the handler is over
 	go func() {
 		defer close(sent)
-		if err := send(s); err != nil && !errors.Is(err, io.EOF) { // EOF: why comes with the answer
+		if err := e.sendLines(s, lines); err != nil && !errors.Is(err, io.EOF) {
 			cancel(err)
 			return
 		}
-		_ = s.CloseSend()
+		_ = s.CloseSend() // its error comes back from the answer
 	}()
-	if !m.ServerStreams {
-		e.lastAnswer(ctx, s)
-		return
+	return func() {
+		cancel(nil)
+		e.stopReading(sent)
 	}
-	e.answers(ctx, s)
 }
 
-// sendLines sends the lines of the body as messages.
-func (e *exchange) sendLines(s grpc.ClientStream) error {
-	body := &patientBody{e: e}
-	limit := e.endpoint.body.Get()
-	var source io.Reader = body
-	if e.r.Header.Get("Content-Encoding") != "" {
-		decompressed, p := e.decompressed(1 << 62)
-		if p != nil {
-			return problemError{p}
-		}
-		source = decompressed
+// stopReading waits until nobody reads the body any more. A read may wait for
+// a client that sends nothing: a deadline that has passed ends it.
+func (e *exchange) stopReading(done <-chan struct{}) {
+	select {
+	case <-done:
+	default:
+		_ = e.w.control.SetReadDeadline(e.start)
+		<-done
 	}
-	lines := transcode.NewLines(source, limit)
+}
+
+// lines makes the body readable by lines.
+func (e *exchange) lines() (*transcode.Lines, *transcode.Problem) {
+	if contentType := e.r.Header.Get("Content-Type"); !e.found.route.plan.Accepts(contentType) {
+		return nil, transcode.NewProblem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "send the messages as "+transcode.NDJSON)
+	}
+	if e.endpoint.method.ServerStreams && e.r.ProtoMajor == 1 {
+		_ = e.w.control.EnableFullDuplex() // without it, answers wait for the last line
+	}
+	body, p := e.decompressed(&patientBody{e: e}, endless)
+	if p != nil {
+		return nil, p
+	}
+	return transcode.NewLines(body, e.endpoint.body.Get()), nil
+}
+
+// endless is the limit of what is limited by its lines.
+const endless = 1 << 62
+
+// sendLines sends the lines of the body as messages.
+func (e *exchange) sendLines(s grpc.ClientStream, lines *transcode.Lines) error {
 	for {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return problemError{e.bodyProblem(err)}
+			return problemError{bodyProblem(err)}
 		}
 		message, err := e.found.route.plan.Decode(transcode.Request{Vars: e.found.vars, Query: e.r.URL.RawQuery, Body: line})
 		if err != nil {
