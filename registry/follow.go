@@ -150,9 +150,7 @@ func (c *collector) publish() (until time.Time) {
 		c.heard, c.revision = true, set.Revision
 		c.reportRefused(set.Refused)
 		if c.view.apply(*set, now) {
-			c.metrics.panics.Inc()
-			c.opts.Logger.Warn("most instances left the registry at once; they are kept as suspects",
-				"suspects", len(c.view.held), "live", len(c.view.live), "hold", c.opts.Hold)
+			c.reportPanic()
 		}
 		c.announcer.confirm(c.view.live)
 	case !c.heard:
@@ -166,7 +164,10 @@ func (c *collector) publish() (until time.Time) {
 		c.view.apply(driver.Snapshot{Instances: saved.Instances}, now)
 	}
 	stale = stale || set == nil && c.current.Load().Stale
-	instances, until := c.view.instances(now)
+	instances, until, dropped := c.view.instances(now)
+	if dropped > 0 {
+		c.opts.Logger.Warn("suspects did not come back and are given up", "suspects", dropped)
+	}
 	c.show(instances, stale)
 	c.last = now
 	return until
@@ -206,6 +207,15 @@ func (c *collector) show(instances []Instance, stale bool) {
 	for watcher := range c.watchers {
 		notify(watcher)
 	}
+}
+
+func (c *collector) reportPanic() {
+	c.metrics.panics.Inc()
+	if c.current.Load().Stale {
+		return // after an outage it is expected, and the outage has its own two lines
+	}
+	c.opts.Logger.Warn("most instances left the registry at once; they are kept as suspects",
+		"suspects", len(c.view.held), "live", len(c.view.live), "hold", c.opts.Hold)
 }
 
 // reportRefused logs each unreadable entry once, for as long as it stays.

@@ -82,9 +82,9 @@ func (v *view) apply(s driver.Snapshot, now time.Time) (panicked bool) {
 	return panicked
 }
 
-// instances returns the believed set, and when it changes by itself because a
-// hold ends (zero: never).
-func (v *view) instances(now time.Time) (set []Instance, until time.Time) {
+// instances returns the believed set, when it changes by itself because a hold
+// ends (zero: never), and how many holds have ended.
+func (v *view) instances(now time.Time) (set []Instance, until time.Time, dropped int) {
 	set = make([]Instance, 0, len(v.live)+len(v.held))
 	for _, instance := range v.live {
 		set = append(set, instance)
@@ -93,6 +93,7 @@ func (v *view) instances(now time.Time) (set []Instance, until time.Time) {
 		end := d.at.Add(v.hold)
 		if !now.Before(end) {
 			delete(v.held, key)
+			dropped++
 			continue
 		}
 		if until.IsZero() || end.Before(until) {
@@ -101,5 +102,5 @@ func (v *view) instances(now time.Time) (set []Instance, until time.Time) {
 		d.instance.Suspect = true
 		set = append(set, d.instance)
 	}
-	return set, until
+	return set, until, dropped
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -95,9 +96,11 @@ func lineError(entry zapcore.Entry, fields []zapcore.Field) error {
 	return errors.New(entry.Message)
 }
 
-// newZapLogger writes what etcd logs from warn on to a slog.Logger.
+// newZapLogger writes what etcd logs from warn on to a slog.Logger. A slow disk
+// makes etcd repeat itself many times a second: twice in ten is enough.
 func newZapLogger(to *slog.Logger, f *fault) *zap.Logger {
-	return zap.New(&slogCore{to: to, closing: &f.closing}, zap.WithFatalHook(f), zap.WithPanicHook(f))
+	core := zapcore.NewSamplerWithOptions(&slogCore{to: to, closing: &f.closing}, 10*time.Second, 2, 0)
+	return zap.New(core, zap.WithFatalHook(f), zap.WithPanicHook(f))
 }
 
 type slogCore struct {

@@ -38,34 +38,34 @@ func (e *Etcd) tidy(ctx context.Context, quota int64) error {
 	if err != nil {
 		return fmt.Errorf("ask etcd for its size: %w", err)
 	}
-	full, err := e.full(ctx)
+	alarm, err := e.full(ctx)
 	if err != nil {
 		return err
 	}
 	unused := status.DbSize - status.DbSizeInUse
-	if unused >= max(worthwhile, status.DbSize/2) || full && unused > 0 {
-		if _, err := e.client.Defragment(ctx, e.Endpoint()); err != nil {
+	if unused >= max(worthwhile, status.DbSize/2) || alarm != nil && unused > 0 {
+		if err := e.server.Server.Backend().Defrag(); err != nil {
 			return fmt.Errorf("defragment etcd: %w", err)
 		}
 	}
-	if full && status.DbSizeInUse < quota/10*8 {
-		alarm := clientv3.AlarmMember{Alarm: etcdserverpb.AlarmType_NOSPACE}
-		if _, err := e.client.AlarmDisarm(ctx, &alarm); err != nil {
+	if alarm != nil && status.DbSizeInUse < quota/10*8 {
+		if _, err := e.client.AlarmDisarm(ctx, alarm); err != nil {
 			return fmt.Errorf("end etcd's alarm: %w", err)
 		}
 	}
 	return nil
 }
 
-func (e *Etcd) full(ctx context.Context) (bool, error) {
+// full returns the alarm that stands for a database at its quota, or nil.
+func (e *Etcd) full(ctx context.Context) (*clientv3.AlarmMember, error) {
 	alarms, err := e.client.AlarmList(ctx)
 	if err != nil {
-		return false, fmt.Errorf("ask etcd for alarms: %w", err)
+		return nil, fmt.Errorf("ask etcd for alarms: %w", err)
 	}
 	for _, alarm := range alarms.Alarms {
 		if alarm.Alarm == etcdserverpb.AlarmType_NOSPACE {
-			return true, nil
+			return &clientv3.AlarmMember{MemberID: alarm.MemberID, Alarm: alarm.Alarm}, nil
 		}
 	}
-	return false, nil
+	return nil, nil
 }

@@ -80,8 +80,7 @@ func TestFileIsReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log strings.Builder
-	r := registry.New(d, registry.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	r := registry.New(d, registry.Options{Logger: slog.New(slog.DiscardHandler)})
 	changes, stop := r.Watch()
 	defer stop()
 	replace(t, path, "instances: [{service: catalog}]") // no address: refused
