@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -56,7 +57,7 @@ func readMigrations(fsys fs.FS, d Dialect) ([]migration, error) {
 	for _, m := range byVersion {
 		out = append(out, m)
 	}
-	slices.SortFunc(out, func(a, b migration) int { return int(a.version - b.version) })
+	slices.SortFunc(out, func(a, b migration) int { return cmp.Compare(a.version, b.version) })
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: no file such as migrations/0001_products.sql", ErrMigration)
 	}
@@ -73,7 +74,7 @@ func readMigration(fsys fs.FS, file string, d Dialect) (m migration, special boo
 	if m.version, err = strconv.ParseInt(parts[2], 10, 64); err != nil {
 		return m, false, fmt.Errorf("%w: file %s: %w", ErrMigration, file, err)
 	}
-	if for_ := parts[3]; for_ != "" && for_ != string(d) {
+	if own := parts[3]; own != "" && own != string(d) {
 		// A step of another dialect is no step here, but its number is taken.
 		m.checksum = checksum("")
 		return m, false, nil
