@@ -53,3 +53,20 @@ func buildOne(ctx context.Context, root string, s ServicePlan, program string, e
 	events(Event{Kind: EventBuilt, Instance: s.Name, Message: fmt.Sprintf("built %s in %.1f s", s.Name, time.Since(began).Seconds())})
 	return nil
 }
+
+// rebuild builds a service whose binary runs. It builds beside that binary,
+// which a process that dies meanwhile is started from, and swaps them in one
+// step. The link lets the Go tool see that nothing has changed.
+func rebuild(ctx context.Context, root string, s ServicePlan, program string, events func(Event)) error {
+	next := program + ".next"
+	_ = os.Remove(next) // left by a supervisor that was killed
+	_ = os.Link(program, next)
+	defer os.Remove(next)
+	if err := buildOne(ctx, root, s, next, events); err != nil {
+		return err
+	}
+	if err := os.Rename(next, program); err != nil {
+		return fmt.Errorf("replace the binary of service %s: %w", s.Name, err)
+	}
+	return nil
+}

@@ -81,6 +81,7 @@ type EventKind string
 const (
 	EventBuilding  EventKind = "building"
 	EventBuilt     EventKind = "built"
+	EventReady     EventKind = "ready"
 	EventRestart   EventKind = "restart"
 	EventCrashLoop EventKind = "crash loop"
 )
@@ -97,7 +98,9 @@ type Event struct {
 type Fleet struct {
 	plan     Plan
 	launcher *launcher
-	logs     *logBook
+	logs     *Logs
+	events   func(Event)
+	building sync.Mutex // one build at a time while the fleet runs
 	services []*service
 	ctx      context.Context // ends when the fleet stops
 	cancel   context.CancelFunc
@@ -108,6 +111,7 @@ type Fleet struct {
 type Options struct {
 	Presence Presence
 	Events   func(Event) // called from many goroutines, must not block
+	Logs     *Logs       // nil: in the plan's data folder
 }
 
 // New builds the services of the plan and opens the addresses that the fleet
@@ -119,9 +123,12 @@ func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 	if plan.Start == 0 {
 		plan.Start = 60 * time.Second
 	}
-	logs, err := newLogBook(filepath.Join(plan.Data, "log"))
-	if err != nil {
-		return nil, err
+	logs := opts.Logs
+	if logs == nil {
+		var err error
+		if logs, err = NewLogs(filepath.Join(plan.Data, "log")); err != nil {
+			return nil, err
+		}
 	}
 	listeners, err := listenAll(plan.Services)
 	if err != nil {
@@ -137,7 +144,7 @@ func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 		closeAll(listeners)
 		return nil, err
 	}
-	f := &Fleet{plan: plan, launcher: launcher, logs: logs}
+	f := &Fleet{plan: plan, launcher: launcher, logs: logs, events: opts.Events}
 	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	for i, sp := range plan.Services {
 		f.services = append(f.services, &service{
@@ -210,13 +217,26 @@ func (f *Fleet) Status() []Status {
 	return out
 }
 
-// Restart replaces the processes of a service one by one, without a gap.
+// Restart builds a service anew and replaces its processes one by one, without
+// a gap. Code that does not compile changes nothing.
 func (f *Fleet) Restart(ctx context.Context, name string) error {
 	s, err := f.service(name)
 	if err != nil {
 		return err
 	}
+	if err := f.rebuild(ctx, s); err != nil {
+		return err
+	}
 	return s.restart(ctx)
+}
+
+func (f *Fleet) rebuild(ctx context.Context, s *service) error {
+	if s.plan.Package == "" {
+		return nil
+	}
+	f.building.Lock()
+	defer f.building.Unlock()
+	return rebuild(ctx, f.plan.Root, s.plan, s.program, f.events)
 }
 
 // Scale sets the number of replicas. Those taken away have drained when it

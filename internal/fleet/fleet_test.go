@@ -205,11 +205,13 @@ func TestKilledReplicaComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := fx.until(t, "another process", func(s Status) bool { return s.PID != 0 && s.PID != first.PID && s.State == Ready })
-	if second.Restarts != 1 || second.LastExit != "killed by killed" || second.Instance == first.Instance {
+	if second.Restarts != 1 || second.LastExit != "killed by SIGKILL" || second.Instance == first.Instance {
 		t.Errorf("after the kill: %+v", second)
 	}
-	if e := <-fx.events; e.Kind != EventRestart {
-		t.Errorf("event: %+v", e)
+	for _, want := range []EventKind{EventReady, EventRestart, EventReady} {
+		if e := <-fx.events; e.Kind != want || e.Instance != "catalog/1" {
+			t.Errorf("event: %+v, want %s of catalog/1", e, want)
+		}
 	}
 }
 

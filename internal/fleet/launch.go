@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // command is what to start: a program with its arguments and environment.
@@ -138,7 +140,7 @@ func (p *process) ending() string {
 	var exit *exec.ExitError
 	if errors.As(p.err, &exit) {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			return "killed by " + status.Signal().String()
+			return "killed by " + unix.SignalName(status.Signal())
 		}
 		return "exit " + strconv.Itoa(exit.ExitCode())
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,9 +26,9 @@ type Line struct {
 	Text     string
 }
 
-// logBook keeps what instances print: the last lines in memory, all in files,
+// Logs keep what instances print: the last lines in memory, all in files,
 // and followers informed. It is safe for concurrent use.
-type logBook struct {
+type Logs struct {
 	dir string
 
 	mu        sync.Mutex
@@ -35,20 +36,27 @@ type logBook struct {
 	followers map[chan Line]struct{}
 }
 
-func newLogBook(dir string) (*logBook, error) {
+// NewLogs returns logs whose files are in a folder, made if it is not there.
+func NewLogs(dir string) (*Logs, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create log folder: %w", err)
 	}
-	return &logBook{dir: dir, recent: map[string][]Line{}, followers: map[chan Line]struct{}{}}, nil
+	return &Logs{dir: dir, recent: map[string][]Line{}, followers: map[chan Line]struct{}{}}, nil
 }
+
+// Writer is where the supervisor's own output goes. Writes must not overlap.
+func (b *Logs) Writer(name string) io.Writer { return b.writer(name, name) }
+
+// Tail returns the last n lines of an instance, or of the supervisor.
+func (b *Logs) Tail(name string, n int) []Line { return b.tail(name, n) }
 
 // writer returns where an instance's output goes. It is used by one process
 // at a time.
-func (b *logBook) writer(service, instance string) *lineWriter {
+func (b *Logs) writer(service, instance string) *lineWriter {
 	return &lineWriter{book: b, service: service, instance: instance}
 }
 
-func (b *logBook) add(line Line) {
+func (b *Logs) add(line Line) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	lines := append(b.recent[line.Instance], line)
@@ -65,7 +73,7 @@ func (b *logBook) add(line Line) {
 }
 
 // tail returns the last n lines of an instance.
-func (b *logBook) tail(instance string, n int) []Line {
+func (b *Logs) tail(instance string, n int) []Line {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	lines := b.recent[instance]
@@ -76,7 +84,7 @@ func (b *logBook) tail(instance string, n int) []Line {
 }
 
 // forget drops the lines kept in memory of an instance that will not return.
-func (b *logBook) forget(instance string) {
+func (b *Logs) forget(instance string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.recent, instance)
@@ -84,7 +92,7 @@ func (b *logBook) forget(instance string) {
 
 // follow sends lines from now on until ctx ends. A follower that falls behind
 // by more than the channel's length misses lines.
-func (b *logBook) follow(ctx context.Context) <-chan Line {
+func (b *Logs) follow(ctx context.Context) <-chan Line {
 	ch := make(chan Line, 1024)
 	b.mu.Lock()
 	b.followers[ch] = struct{}{}
@@ -99,7 +107,7 @@ func (b *logBook) follow(ctx context.Context) <-chan Line {
 
 // lineWriter cuts a stream of output into lines.
 type lineWriter struct {
-	book              *logBook
+	book              *Logs
 	service, instance string
 	partial           []byte
 	file              *os.File

@@ -2,10 +2,10 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,7 +17,7 @@ type service struct {
 	environment  []string
 	listener     *os.File // for a service that listens on a fixed address
 	launcher     *launcher
-	logs         *logBook
+	logs         *Logs
 	presence     Presence
 	events       func(Event)
 	grace        time.Duration
@@ -96,7 +96,7 @@ func (s *service) waitReady(ctx context.Context) error {
 			return nil
 		}
 		if err := s.presence.Changed(ctx); err != nil {
-			return fmt.Errorf("wait for %s: %w", s.plan.Name, errors.Join(errors.New(waiting[0]), err))
+			return fmt.Errorf("wait for %s: %s (warren logs tells why): %w", s.plan.Name, strings.Join(waiting, ", "), err)
 		}
 	}
 }

@@ -120,7 +120,7 @@ func (s *slot) replace(ctx context.Context, old *process, oldID string, out *lin
 		return nil, "", fmt.Errorf("replace %s: the new process was not ready within %s (%s); the old one goes on serving",
 			s.name(), s.service.startTimeout, next.ending())
 	}
-	s.becameReady()
+	s.becameReady(next)
 	old.stop(s.service.grace)
 	s.service.presence.Remove(oldID)
 	return next, id, nil
@@ -128,7 +128,7 @@ func (s *slot) replace(ctx context.Context, old *process, oldID string, out *lin
 
 func (s *slot) markReady(ctx context.Context, p *process, id string) {
 	if s.waitReady(ctx, p, id) == nil {
-		s.becameReady()
+		s.becameReady(p)
 	}
 }
 
@@ -147,10 +147,12 @@ func (s *slot) waitReady(ctx context.Context, p *process, id string) error {
 	return s.service.presence.WaitReady(ctx, id)
 }
 
-func (s *slot) becameReady() {
+func (s *slot) becameReady(p *process) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.state, s.exits = Ready, 0
+	s.mu.Unlock()
+	s.service.events(Event{Kind: EventReady, Instance: s.name(),
+		Message: fmt.Sprintf("%s is ready after %.1f s", s.name(), time.Since(p.started).Seconds())})
 }
 
 // ended records that a process is gone and waits before the next start.

@@ -3,10 +3,10 @@ package node
 import (
 	"bufio"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -48,63 +48,18 @@ type Environment struct {
 	File *system.System // the system file, nil where there is none
 }
 
-// variable is one thing that the environment may say.
-type variable struct {
-	name     string // of the flag; the variable is WARREN_<NAME>
-	usage    string
-	fallback string
-	set      func(*Environment) *string
-}
-
-// variables lists them all. Those without usage are set by the supervisor only.
-var variables = []variable{
-	{"system", "name of the system", "", func(e *Environment) *string { return &e.System }},
-	{"environment", "environment of the system file and of the live settings", "local", func(e *Environment) *string { return &e.Environment }},
-	{"service", "name of this service", "", func(e *Environment) *string { return &e.Service }},
-	{"instance", "name of this process, unique in the system", "", func(e *Environment) *string { return &e.Instance }},
-	{"version", "version of this service", "", func(e *Environment) *string { return &e.Version }},
-	{"zone", "zone in which this process runs", "", func(e *Environment) *string { return &e.Zone }},
-	{"registry", "URL of the registry, e.g. etcd://127.0.0.1:2379/shop", "", func(e *Environment) *string { return &e.Registry }},
-	{"config", "URL of the configuration centre", "", func(e *Environment) *string { return &e.Config }},
-	{"database", "URL of the database; {service} and {data} are replaced", "sqlite:{data}/{service}.db", func(e *Environment) *string { return &e.Database }},
-	{"traces", "URL of the trace collector, e.g. otlp://127.0.0.1:4317", "", func(e *Environment) *string { return &e.Traces }},
-	{"address", "address to serve on", "127.0.0.1:0", func(e *Environment) *string { return &e.Address }},
-	{"advertise", "host or host:port at which others reach this process, where it differs from the address", "", func(e *Environment) *string { return &e.Advertise }},
-	{"admin", "address of health, metrics and profiles", "127.0.0.1:0", func(e *Environment) *string { return &e.Admin }},
-	{"system-file", "the system file", "", func(e *Environment) *string { return &e.SystemFile }},
-	{"key-file", "file with the system's secret", "", func(e *Environment) *string { return &e.KeyFile }},
-	{"data", "folder of databases, snapshots and sockets", ".warren", func(e *Environment) *string { return &e.Data }},
-	{"log-format", "json or human", "", func(e *Environment) *string { return &e.LogFormat }},
-	{"log-level", "debug, info, warn or error", "info", func(e *Environment) *string { return &e.LogLevel }},
-	{"parent-fd", "", "", func(e *Environment) *string { return &e.ParentFD }},
-	{"listener-fd", "", "", func(e *Environment) *string { return &e.ListenerFD }},
-}
-
-// ErrHelp says that help was asked for and printed.
-var ErrHelp = flag.ErrHelp
-
 // ReadEnvironment reads flags, variables and the system file, in this order of
 // strength. A process without a registry joins the system that runs in its
 // data folder, if one does: so a service started by hand, or by a debugger,
 // stands beside those that the supervisor started.
 func ReadEnvironment(args []string, getenv func(string) string, output io.Writer) (Environment, error) {
 	var env Environment
-	flags := flag.NewFlagSet(filepath.Base(os.Args[0]), flag.ContinueOnError)
-	flags.SetOutput(output)
-	for _, v := range variables {
-		if v.usage != "" {
-			flags.StringVar(v.set(&env), v.name, "", v.usage+" ("+v.variable()+")")
-		}
-	}
-	if err := flags.Parse(args); err != nil {
+	if err := env.readFlags(args, output); err != nil {
 		return env, err
-	}
-	if flags.NArg() > 0 {
-		return env, fmt.Errorf("read flags: unexpected argument %q", flags.Arg(0))
 	}
 	env.overlay(getenv)
 	if env.Registry == "" {
-		joined, err := readRunning(filepath.Join(orElse(env.Data, ".warren"), "run", "env"))
+		joined, err := readRunning(orElse(env.Data, ".warren"))
 		if err != nil {
 			return env, err
 		}
@@ -116,10 +71,6 @@ func ReadEnvironment(args []string, getenv func(string) string, output io.Writer
 	return env.withDefaults()
 }
 
-func (v variable) variable() string {
-	return "WARREN_" + strings.ToUpper(strings.ReplaceAll(v.name, "-", "_"))
-}
-
 // overlay fills what is still empty.
 func (e *Environment) overlay(getenv func(string) string) {
 	for _, v := range variables {
@@ -129,9 +80,19 @@ func (e *Environment) overlay(getenv func(string) string) {
 	}
 }
 
-// readRunning reads what the supervisor wrote for processes that join.
-func readRunning(path string) (map[string]string, error) {
-	f, err := os.Open(path)
+// ControlSocket is where the supervisor of the system in a data folder
+// answers the command.
+func ControlSocket(data string) string { return filepath.Join(data, "run", "control.sock") }
+
+// readRunning reads what the supervisor wrote for processes that join. One
+// that was killed left it behind: whether it runs, its socket tells.
+func readRunning(data string) (map[string]string, error) {
+	conn, err := net.Dial("unix", ControlSocket(data))
+	if err != nil {
+		return nil, nil
+	}
+	_ = conn.Close()
+	f, err := os.Open(filepath.Join(data, "run", "env"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -155,14 +116,16 @@ func (e *Environment) overlaySystemFile() error {
 		}
 		e.SystemFile = "warren.yaml"
 	}
-	sys, err := system.Load(e.SystemFile, orElse(e.Environment, "local"))
+	sys, err := system.Load(e.SystemFile, e.Environment)
 	if err != nil {
 		return err
 	}
 	e.File = sys
 	e.System = orElse(e.System, sys.Name)
-	e.Registry = orElse(e.Registry, external(sys.Engines.Registry))
-	e.Config = orElse(e.Config, external(sys.Engines.Config))
+	e.Environment = sys.Environment
+	places := system.Places{Service: e.Service, Data: e.Data}
+	e.Registry = orElse(e.Registry, sys.Expand(external(sys.Engines.Registry), places))
+	e.Config = orElse(e.Config, sys.Expand(external(sys.Engines.Config), places))
 	e.Database = orElse(e.Database, sys.Engines.Database)
 	e.Traces = orElse(e.Traces, sys.Engines.Traces)
 	return nil
@@ -197,9 +160,10 @@ func (e Environment) withDefaults() (Environment, error) {
 	return e, nil
 }
 
-// Expand replaces {service} and {data} in a URL.
+// Expand replaces {service}, {data}, {system} and {environment} in a URL.
 func (e Environment) Expand(url string) string {
-	return strings.NewReplacer("{service}", e.Service, "{data}", e.Data).Replace(url)
+	return strings.NewReplacer("{service}", e.Service, "{data}", e.Data,
+		"{system}", e.System, "{environment}", e.Environment).Replace(url)
 }
 
 // buildVersion is what the Go toolchain knows of the program.

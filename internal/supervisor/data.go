@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/gowarren/warren/internal/node"
 )
 
 // data is the folder in which a system lives: one supervisor at a time.
@@ -24,16 +26,25 @@ type data struct {
 	lock *os.File
 }
 
+// maxSocketPath is what every Unix allows for the name of a socket.
+const maxSocketPath = 100
+
+// lockName is the file that the supervisor holds locked.
+const lockName = "lock"
+
 // openData takes the folder, emptied first if fresh.
 func openData(dir string, fresh bool) (*data, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
+	if len(node.ControlSocket(dir)) > maxSocketPath {
+		return nil, fmt.Errorf("open data folder %s: its name is too long for the sockets in it; give a shorter one with --data", dir)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
@@ -65,7 +76,7 @@ func (d *data) empty() error {
 		return fmt.Errorf("empty data folder: %w", err)
 	}
 	for _, e := range entries {
-		if e.Name() == "lock" || e.Name() == "bin" {
+		if e.Name() == lockName || e.Name() == "bin" {
 			continue
 		}
 		if err := os.RemoveAll(d.path(e.Name())); err != nil {

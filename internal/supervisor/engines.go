@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gowarren/warren/internal/engines"
 	"github.com/gowarren/warren/internal/fleet"
@@ -18,12 +19,14 @@ func (s *Supervisor) startEngines(ctx context.Context) ([]string, error) {
 	sys := s.system
 	places := system.Places{Data: s.data.dir}
 	if sys.Engines.Registry == system.Embedded || sys.Engines.Config == system.Embedded {
+		began := time.Now()
 		etcd, err := engines.StartEtcd(ctx, engines.EtcdOptions{Dir: s.data.path("etcd"), Logger: s.log})
 		if err != nil {
 			return nil, err
 		}
 		s.etcd = etcd
 		s.closers = append(s.closers, etcd.Close)
+		s.event(fleet.Event{Kind: fleet.EventReady, Instance: "etcd", Message: fmt.Sprintf("etcd is ready after %.1f s", time.Since(began).Seconds())})
 		go func() {
 			<-etcd.Failed()
 			if err := etcd.Health(context.Background()); err != nil {

@@ -6,13 +6,13 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/gowarren/warren/internal/engines"
 	"github.com/gowarren/warren/internal/fleet"
@@ -37,8 +37,10 @@ type Supervisor struct {
 	opts     Options
 	system   *system.System
 	data     *data
+	logs     *fleet.Logs
 	etcd     *engines.Etcd
 	registry *registry.Registry
+	control  *grpc.Server
 	fleet    *fleet.Fleet
 
 	registryURL, configURL string
@@ -55,7 +57,7 @@ type Supervisor struct {
 // Up builds and starts the system. When it returns, everything is running or
 // starting; Wait tells when it is ready. Close must be called unless it fails.
 func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
-	s := &Supervisor{opts: opts, started: time.Now(), done: make(chan error, 1)}
+	s := &Supervisor{opts: opts, started: time.Now(), done: make(chan error, 1), control: grpc.NewServer()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -71,51 +73,53 @@ func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, s.data.close)
+	// Answers until all else has ended: draining can be watched.
+	s.closers = append(s.closers, func() error { s.control.Stop(); return nil })
 	if err := s.openLog(); err != nil {
 		return nil, err
 	}
-	if err := s.startFleet(ctx); err != nil {
+	environment, err := s.startFleet(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return s, s.listen()
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	return s, s.data.publish(environment)
 }
 
+// ownLog is the name of the supervisor among those who log.
+const ownLog = "warren"
+
 // openLog sends the supervisor's own log where the services' logs are.
-func (s *Supervisor) openLog() error {
-	path := s.data.path("log", "warren.log")
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("open the supervisor's log: %w", err)
+func (s *Supervisor) openLog() (err error) {
+	if s.logs, err = fleet.NewLogs(s.data.path("log")); err != nil {
+		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the supervisor's log: %w", err)
-	}
-	s.closers = append(s.closers, f.Close)
-	s.log = slog.New(slog.NewJSONHandler(f, nil))
+	s.log = slog.New(slog.NewJSONHandler(s.logs.Writer(ownLog), nil))
 	return nil
 }
 
 // startFleet builds the services, starts the engines, then everything else.
 // Building goes first: a mistake in the code should not wait for an engine.
-func (s *Supervisor) startFleet(ctx context.Context) error {
+func (s *Supervisor) startFleet(ctx context.Context) (environment []string, err error) {
 	p := &presence{}
-	f, err := fleet.New(ctx, s.plan(), fleet.Options{Presence: p, Events: s.event})
+	f, err := fleet.New(ctx, s.plan(), fleet.Options{Presence: p, Events: s.event, Logs: s.logs})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stop := func() error { f.Stop(); return nil } // again is no harm
 	s.closers = append(s.closers, stop)
-	environment, err := s.startEngines(ctx)
-	if err != nil {
-		return err
+	if environment, err = s.startEngines(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.openRegistry(ctx, p); err != nil {
-		return err
+		return nil, err
 	}
 	s.closers = append(s.closers, stop) // before the engines that it needs to drain
 	s.fleet = f
 	f.Start(environment)
-	return s.data.publish(environment)
+	return environment, nil
 }
 
 // Wait returns when everything is ready, or with what is not.
@@ -147,7 +151,11 @@ func (s *Supervisor) Close() error {
 
 // event hands what happens to the operator, and to the log.
 func (s *Supervisor) event(e fleet.Event) {
-	s.log.Info(e.Message, "kind", e.Kind, "instance", e.Instance, "lines", e.Lines)
+	attrs := []any{"kind", e.Kind, "instance", e.Instance}
+	if len(e.Lines) > 0 {
+		attrs = append(attrs, "lines", e.Lines)
+	}
+	s.log.Info(e.Message, attrs...)
 	if s.opts.Events != nil {
 		s.opts.Events(e)
 	}

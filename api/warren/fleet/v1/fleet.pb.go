@@ -376,7 +376,7 @@ func (x *Instance) GetSettingsRevision() int64 {
 type Exit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Time  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// In words: "exit 3", "killed by killed".
+	// In words: "exit 3", "killed by SIGKILL".
 	How           string `protobuf:"bytes,2,opt,name=how,proto3" json:"how,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
