@@ -9,7 +9,7 @@
 //
 // All take max_open, the most connections. SQLite takes synchronous (off, normal,
 // full or extra; default full: a committed transaction survives a power cut; with
-// normal the last ones may not, for a tenfold speed) and busy_timeout (how long to
+// normal the last ones may not, for several times the speed) and busy_timeout (how long to
 // wait for another process that writes; default 10s). PostgreSQL takes the usual
 // sslmode, sslrootcert, sslcert, sslkey, target_session_attrs, connect_timeout,
 // host (for a socket), application_name, search_path, statement_timeout,
