@@ -119,7 +119,7 @@ func (e *Etcd) launch(ctx context.Context, opts EtcdOptions) (*embed.Etcd, error
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	// Nobody competes in an election, so it need not take long; what matters is
 	// that a lease may be as short as a second.
-	config.TickMs, config.ElectionMs = 20, 200
+	config.TickMs, config.ElectionMs = 50, 500
 	config.QuotaBackendBytes = opts.Quota
 	config.AutoCompactionMode = embed.CompactorModePeriodic
 	config.AutoCompactionRetention = opts.Retention.String()

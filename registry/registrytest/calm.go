@@ -63,10 +63,7 @@ func life(t *testing.T, h Harness) {
 	b.awaitIDs(t, "1")
 	// It stays for as long as its process lives.
 	defer b.guard(t, 1)()
-	select {
-	case <-time.After(2 * h.Session):
-	case <-t.Context().Done():
-	}
+	linger(t, 2*h.Session)
 	a.log.want(t, 0)
 	b.log.want(t, 0)
 }

@@ -24,10 +24,7 @@ func outage(t *testing.T, h Harness) {
 	if b.metric(t, "warren_registry_stale") != 1 {
 		t.Error("the metric does not say that the view is stale")
 	}
-	select {
-	case <-time.After(3 * h.Session):
-	case <-t.Context().Done():
-	}
+	linger(t, 3*h.Session)
 	// What changes meanwhile is told later.
 	first.Update(func(i *registry.Instance) { i.Zone = "eu" })
 	h.Start(t)
@@ -43,10 +40,7 @@ func outage(t *testing.T, h Harness) {
 		}
 	}
 	// The new session is one that lasts.
-	select {
-	case <-time.After(2 * h.Session):
-	case <-t.Context().Done():
-	}
+	linger(t, 2*h.Session)
 	unguard()
 	b.log.want(t, 2)
 }

@@ -82,6 +82,7 @@ func (p *process) await(t *testing.T, what string, condition func(registry.Snaps
 	for !condition(p.Snapshot()) {
 		select {
 		case <-changes:
+		case <-time.After(10 * time.Millisecond): // the condition may look at more than the snapshot
 		case <-deadline:
 			t.Fatalf("it never came that %s; known: %+v", what, p.Snapshot())
 		}
@@ -138,6 +139,14 @@ func (p *process) guard(t *testing.T, least int) (stop func()) {
 		}
 	}()
 	return func() { close(end); <-done; unwatch() }
+}
+
+// linger lets time pass where the passing of time is what is tested.
+func linger(t *testing.T, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
 }
 
 // metric is the value of a metric, summed over its labels.
