@@ -148,7 +148,9 @@ func (e Environment) withDefaults() (Environment, error) {
 	e.Host = registry.HostIdentity()
 	e.Service = orElse(e.Service, filepath.Base(os.Args[0]))
 	e.System = orElse(e.System, e.Service)
-	e.Config = orElse(e.Config, e.Registry)
+	if strings.HasPrefix(e.Registry, "etcd:") { // an engine that is both
+		e.Config = orElse(e.Config, e.Registry)
+	}
 	e.Version = orElse(e.Version, buildVersion())
 	if e.Instance == "" {
 		host, err := os.Hostname()
