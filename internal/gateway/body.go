@@ -60,6 +60,8 @@ func (e *exchange) readBody() (*bytes.Buffer, *transcode.Problem) {
 // the next request starts.
 const reasonUnreadable = "UNREADABLE_BODY"
 
+const reasonTooSlow = "BODY_TOO_SLOW"
+
 var errBodyTooLarge = errors.New("the body is too large")
 
 // decompressed undoes the body's encoding, with limits before and after.
@@ -108,7 +110,7 @@ func bodyProblem(err error) *transcode.Problem {
 	case errors.Is(err, errBodyTooLarge), errors.Is(err, transcode.ErrLineTooLong):
 		return bodyTooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return transcode.NewProblem(http.StatusRequestTimeout, "BODY_TOO_SLOW", "the body did not arrive in time")
+		return transcode.NewProblem(http.StatusRequestTimeout, reasonTooSlow, "the body did not arrive in time")
 	}
 	return transcode.NewProblem(http.StatusBadRequest, reasonUnreadable, "the body cannot be read")
 }

@@ -105,11 +105,11 @@ func (e *exchange) serveHTTP() {
 	case e.found.route == nil:
 		e.fail(transcode.NewProblem(http.StatusNotFound, "NO_ROUTE", "there is nothing here"))
 	case e.found.route.endpoint == nil:
-		e.span.SetName(e.r.Method + " " + e.found.route.pattern)
+		e.span.SetName(e.found.route.span)
 		e.g.proxy.serve(e)
 	default:
 		e.endpoint = e.found.route.endpoint
-		e.span.SetName(e.r.Method + " " + e.found.route.pattern)
+		e.span.SetName(e.found.route.span)
 		e.serveREST()
 	}
 }
@@ -149,7 +149,8 @@ func (e *exchange) enter() (context.CancelFunc, *transcode.Problem) {
 
 // fail answers with a problem, unless the client has left.
 func (e *exchange) fail(p *transcode.Problem) {
-	if e.r.Context().Err() != nil {
+	// net/http takes a body that came too slowly for a client that left.
+	if e.r.Context().Err() != nil && p.Reason != reasonTooSlow {
 		e.gone = true
 		return
 	}
@@ -197,7 +198,11 @@ func (e *exchange) finish() {
 	took := time.Since(e.start)
 	status := e.w.status
 	switch {
-	case e.gone || status == 0 && e.r.Context().Err() != nil:
+	case status == 0 && (e.gone || e.r.Context().Err() != nil):
+		// Whoever has only closed his side must not take silence for success.
+		status = transcode.StatusClientClosedRequest
+		e.w.WriteHeader(status)
+	case e.gone:
 		status = transcode.StatusClientClosedRequest
 	case status == 0:
 		status = http.StatusOK

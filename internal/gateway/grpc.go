@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
@@ -116,7 +117,10 @@ func (e *exchange) serveGRPC() {
 // passUnary is a call of its own kind because a unary call can be repeated on
 // another instance.
 func (e *exchange) passUnary(frames *frames) {
+	// Without deadlines, as in tests, a message may take for ever.
+	_ = e.w.control.SetReadDeadline(time.Now().Add(e.g.numbers.bodyTimeout.Get()))
 	request, err := frames.only()
+	_ = e.w.control.SetReadDeadline(time.Time{})
 	if err != nil {
 		e.fail(frameProblem(err))
 		return

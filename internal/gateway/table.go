@@ -31,6 +31,7 @@ type route struct {
 	endpoint        *endpoint // of a contract's method
 	plan            *transcode.Plan
 	service         string // of a plain route
+	span            string
 	metrics         *routeMetrics
 }
 
@@ -39,9 +40,8 @@ type endpoint struct {
 	method  *contract.Method
 	body    *config.Value[int]
 	limits  []*liveLimit
-	byField bool // a limit needs the request's fields
-	secret  bool // the answer has secret fields: it is neither compressed nor stored
-	span    string
+	byField bool          // a limit needs the request's fields
+	secret  bool          // the answer has secret fields: it is neither compressed nor stored
 	metrics *routeMetrics // of calls by gRPC
 }
 
@@ -51,7 +51,6 @@ func (g *Gateway) newEndpoint(m *contract.Method) *endpoint {
 		body:    config.Watch(g.settings, settingBody, config.Scope{Service: m.Service, Method: m.FullName}),
 		limits:  watchLimits(g.settings, m),
 		secret:  hasSecret(m.Desc.Output(), map[protoreflect.FullName]bool{}),
-		span:    "POST " + m.FullName,
 		metrics: g.metrics.route(http.MethodPost, m.FullName),
 	}
 	for _, l := range e.limits {
@@ -139,7 +138,7 @@ func (g *Gateway) addRoutes(t *table, k *known, e *endpoint) {
 			g.logger.Error("route refused", "error", err)
 			continue
 		}
-		added := &route{method: r.Method, pattern: r.Pattern, endpoint: e, plan: plan, metrics: g.metrics.route(r.Method, r.Pattern)}
+		added := &route{method: r.Method, pattern: r.Pattern, span: r.Method + " " + r.Pattern, endpoint: e, plan: plan, metrics: g.metrics.route(r.Method, r.Pattern)}
 		if taken := t.rest.add(r.Template, r.Method, added); taken != nil {
 			g.logger.Error("route refused: two methods claim it", "route", r.Method+" "+r.Pattern,
 				"method", e.method.FullName, "claimed_by", taken.endpoint.method.FullName)
@@ -159,7 +158,7 @@ func (g *Gateway) addPlain(t *table) {
 	})
 	for _, p := range all {
 		pattern := strings.TrimSpace(p.route.Method + " " + p.route.Pattern)
-		r := &route{method: p.route.Method, pattern: p.route.Pattern, service: p.service, metrics: g.metrics.route(p.route.Method, p.route.Pattern)}
+		r := &route{method: p.route.Method, pattern: p.route.Pattern, span: pattern, service: p.service, metrics: g.metrics.route(p.route.Method, p.route.Pattern)}
 		if err := handle(t.plain, pattern, r); err != nil {
 			g.logger.Error("route refused", "route", pattern, "service", p.service, "error", err)
 			continue
