@@ -43,6 +43,7 @@ type catalogue struct {
 	version   int // of contracts
 	contracts map[string]*known
 	seen      map[string]map[string]bool // by contract: the instances that were read
+	services  map[string]bool            // whose contracts are known
 	first     chan struct{}              // closed when all instances of the first snapshot were asked
 
 	methods cell[map[string]*contract.Method]
@@ -57,7 +58,8 @@ const (
 func newCatalogue(r *registry.Registry, f *reflector, snapshot string, logger *slog.Logger, changed func()) *catalogue {
 	c := &catalogue{
 		registry: r, reflector: f, snapshot: snapshot, logger: logger, changed: changed,
-		contracts: map[string]*known{}, seen: map[string]map[string]bool{}, first: make(chan struct{}),
+		contracts: map[string]*known{}, seen: map[string]map[string]bool{},
+		services: map[string]bool{}, first: make(chan struct{}),
 	}
 	c.methods.Store(&map[string]*contract.Method{})
 	c.load()
@@ -76,6 +78,21 @@ func (c *catalogue) all() ([]*known, int) {
 		out = append(out, c.contracts[name])
 	}
 	return out, c.version
+}
+
+// missing returns those of the services that have never been seen.
+func (c *catalogue) missing(expected []string) (out []string) {
+	if len(expected) == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range expected {
+		if !c.services[name] {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // follow reads contracts until ctx ends: at every change of the registry, and
@@ -174,6 +191,10 @@ func (c *catalogue) ask(ctx context.Context, u unread) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seen[u.contract][u.key()] = true
+	if !c.services[u.instance.Service] {
+		c.services[u.instance.Service] = true
+		defer c.save()
+	}
 	old := c.contracts[u.contract]
 	// Where instances differ, as during an update, the newest one's word counts.
 	if k == nil || old != nil && (old.started.After(u.instance.Started) || proto.Equal(old.set, k.set)) {

@@ -103,7 +103,7 @@ func (e *exchange) serveHTTP() {
 	case e.found.route == nil && len(e.found.allowed) > 0:
 		e.notAllowed(e.found.allowed)
 	case e.found.route == nil:
-		e.fail(transcode.NewProblem(http.StatusNotFound, "NO_ROUTE", "there is nothing here"))
+		e.noRoute(t)
 	case e.found.route.endpoint == nil:
 		e.span.SetName(e.found.route.span)
 		e.g.proxy.serve(e)
@@ -112,6 +112,24 @@ func (e *exchange) serveHTTP() {
 		e.span.SetName(e.found.route.span)
 		e.serveREST()
 	}
+}
+
+// noRoute answers for a path that no route matches.
+func (e *exchange) noRoute(t *table) {
+	if t.methods[e.r.URL.Path] != nil { // a method of gRPC; browsers ask before they use gRPC-Web
+		if e.r.Method == http.MethodOptions {
+			e.options([]string{http.MethodPost})
+			return
+		}
+		e.fail(transcode.NewProblem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "this is a method for clients of gRPC and gRPC-Web"))
+		return
+	}
+	if missing := e.g.catalogue.missing(e.g.opts.Expected); len(missing) > 0 {
+		p := transcode.NewProblem(http.StatusServiceUnavailable, "SERVICE_NOT_STARTED", "there is nothing here yet; "+strings.Join(missing, ", ")+" has not started")
+		e.fail(p)
+		return
+	}
+	e.fail(transcode.NewProblem(http.StatusNotFound, "NO_ROUTE", "there is nothing here"))
 }
 
 // serveREST takes a request for a contract's method on.

@@ -35,6 +35,9 @@ type Options struct {
 	// Snapshot is the file that keeps the contracts for the next start; empty:
 	// they are forgotten.
 	Snapshot string
+	// Expected names the services that the system has. As long as one of them
+	// has never been seen, a path that nobody serves may be its: it answers 503.
+	Expected []string
 	// Title and Version head the OpenAPI document.
 	Title, Version string
 	// AccessLog receives one line of JSON per request; nil: none is written.

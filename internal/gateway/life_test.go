@@ -36,6 +36,18 @@ func TestRoutesAppearVanishAndHeal(t *testing.T) {
 	w.eventually("healed", func() bool { return w.get("/v1/books/1").status == 200 })
 }
 
+func TestAServiceThatNeverStarted(t *testing.T) {
+	w := newWorld(t, nil)
+	w.opts.Expected, w.opts.Client.Metrics = []string{"library", "shop"}, nil
+	w.start()
+	w.serve("a", w.library)
+	w.eventually("the rest works", func() bool { return w.get("/v1/books/1").status == 200 })
+	got := w.get("/v1/orders")
+	if got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "shop has not started") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 func TestContractsSurviveARestart(t *testing.T) {
 	w := newWorld(t, map[string]string{"rpc.wait": "10ms"})
 	w.opts.Snapshot = filepath.Join(t.TempDir(), "contracts.json")
@@ -109,6 +121,13 @@ func TestCORS(t *testing.T) {
 		if h := get(origin); h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", origin, h)
 		}
+	}
+	web := w.do("OPTIONS", "/library.v1.LibraryService/GetBook", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "POST")
+	if web.status != 204 || web.header.Get("Access-Control-Allow-Methods") != "OPTIONS, POST" {
+		t.Errorf("%d %v", web.status, web.header)
+	}
+	if internal := w.do("OPTIONS", "/library.v1.LibraryService/Audit", ""); internal.status != 404 {
+		t.Errorf("%d", internal.status)
 	}
 	pre := w.do("OPTIONS", "/v1/books", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "POST")
 	if pre.status != 204 || pre.header.Get("Access-Control-Allow-Methods") != "GET, HEAD, OPTIONS, POST" || pre.header.Get("Access-Control-Max-Age") != "600" {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -15,14 +17,23 @@ import (
 // The contracts are kept on disk, so that a gateway that starts before its
 // services knows what it will serve and says 503 instead of 404.
 
+// saved is the file's content.
+type saved struct {
+	Contracts map[string][]byte `json:"contracts"` // FileDescriptorSets by contract
+	Services  []string          `json:"services"`  // that were seen
+}
+
 func (c *catalogue) load() {
 	if c.snapshot == "" {
 		return
 	}
-	contracts, err := readSnapshot(c.snapshot)
+	contracts, services, err := readSnapshot(c.snapshot)
 	if err != nil {
 		c.logger.Warn("contracts of the last run not read", "error", err)
 		return
+	}
+	for _, name := range services {
+		c.services[name] = true
 	}
 	for name, set := range contracts {
 		k, err := c.build(name, set)
@@ -35,27 +46,27 @@ func (c *catalogue) load() {
 	c.publish()
 }
 
-func readSnapshot(path string) (map[string]*descriptorpb.FileDescriptorSet, error) {
+func readSnapshot(path string) (contracts map[string]*descriptorpb.FileDescriptorSet, services []string, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read contracts: %w", err)
+		return nil, nil, fmt.Errorf("read contracts: %w", err)
 	}
-	var raw map[string][]byte
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return nil, fmt.Errorf("read contracts from %s: %w", path, err)
+	var s saved
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, nil, fmt.Errorf("read contracts from %s: %w", path, err)
 	}
-	out := map[string]*descriptorpb.FileDescriptorSet{}
-	for name, bytes := range raw {
+	contracts = map[string]*descriptorpb.FileDescriptorSet{}
+	for name, bytes := range s.Contracts {
 		set := &descriptorpb.FileDescriptorSet{}
 		if err := proto.Unmarshal(bytes, set); err != nil {
-			return nil, fmt.Errorf("read contract %s from %s: %w", name, path, err)
+			return nil, nil, fmt.Errorf("read contract %s from %s: %w", name, path, err)
 		}
-		out[name] = set
+		contracts[name] = set
 	}
-	return out, nil
+	return contracts, s.Services, nil
 }
 
 // save never stops a request: a disk that is full costs the next start its
@@ -70,15 +81,15 @@ func (c *catalogue) save() {
 }
 
 func (c *catalogue) writeSnapshot() error {
-	raw := map[string][]byte{}
+	s := saved{Contracts: map[string][]byte{}, Services: slices.Sorted(maps.Keys(c.services))}
 	for name, k := range c.contracts {
 		bytes, err := proto.MarshalOptions{Deterministic: true}.Marshal(k.set)
 		if err != nil {
 			return fmt.Errorf("save contract %s: %w", name, err)
 		}
-		raw[name] = bytes
+		s.Contracts[name] = bytes
 	}
-	data, err := json.Marshal(raw)
+	data, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("save contracts: %w", err)
 	}

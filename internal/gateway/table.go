@@ -102,7 +102,11 @@ func (g *Gateway) rebuild() {
 
 func (g *Gateway) build(contracts []*known) *table {
 	t := &table{methods: map[string]*endpoint{}, plain: http.NewServeMux()}
-	for _, k := range contracts {
+	// Where two contracts claim a route, as after one was renamed, the one that
+	// was seen last is meant.
+	newest := slices.Clone(contracts)
+	slices.SortStableFunc(newest, func(a, b *known) int { return b.started.Compare(a.started) })
+	for _, k := range newest {
 		for _, m := range k.service.Methods {
 			if !m.External() {
 				continue // it does not exist outside
