@@ -96,8 +96,8 @@ func NewServer(opts ServerOptions) *Server {
 	// Open to everybody, outside every limit, and not counted as work: what
 	// asks whether we live must not wait behind those whom we serve.
 	s.health = health.NewServer()
-	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
+	grpc_health_v1.RegisterHealthServer(openRegistrar{s}, s.health)
+	reflection.Register(openRegistrar{s})
 	return s
 }
 
@@ -163,7 +163,11 @@ func (s *Server) register(desc *grpc.ServiceDesc, impl any) error {
 func (s *Server) Check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.problems...)
+	if len(s.problems) > 0 {
+		return errors.Join(s.problems...)
+	}
+	// Each is right alone; together two may lie on one route.
+	return checkTogether(s.contracts)
 }
 
 // Contracts returns the contracts registered, without health and reflection.

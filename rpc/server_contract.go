@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,6 +29,17 @@ func readContract(desc *grpc.ServiceDesc) (*contract.Service, error) {
 		c.Methods = append(c.Methods, m)
 	}
 	return c, nil
+}
+
+// checkTogether checks the files in which the contracts stand.
+func checkTogether(contracts []*contract.Service) error {
+	var files []protoreflect.FileDescriptor
+	for _, c := range contracts {
+		if c.Desc != nil && !slices.Contains(files, c.Desc.ParentFile()) {
+			files = append(files, c.Desc.ParentFile())
+		}
+	}
+	return contract.Check(files...).Err()
 }
 
 func unknownMethod(service, name string) *contract.Method {

@@ -5,6 +5,10 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // drainLook is how often a draining server looks whether it is alone.
@@ -93,6 +97,37 @@ func (s *Server) quietSince(began time.Time) bool {
 		last = began
 	}
 	return time.Since(last) >= s.settings.drainQuiet.Get()
+}
+
+// openRegistrar registers what is open to everybody. Its streams end when the
+// server begins to: who watches our health must not keep us from going.
+type openRegistrar struct{ server *Server }
+
+// GetServiceInfo returns all services of the server, for reflection.
+func (r openRegistrar) GetServiceInfo() map[string]grpc.ServiceInfo {
+	return r.server.grpc.GetServiceInfo()
+}
+
+// RegisterService registers the service beside the contracts.
+func (r openRegistrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	open := *desc
+	open.Streams = make([]grpc.StreamDesc, len(desc.Streams))
+	for i, d := range desc.Streams {
+		handle := d.Handler
+		d.Handler = func(srv any, stream grpc.ServerStream) error {
+			ended := make(chan error, 1)
+			go func() { ended <- handle(srv, stream) }()
+			select {
+			case err := <-ended:
+				return err
+			case <-r.server.draining:
+				// The handler ends with its stream, which ends with us.
+				return status.Error(codes.Unavailable, "the server is going away")
+			}
+		}
+		open.Streams[i] = d
+	}
+	r.server.grpc.RegisterService(&open, impl)
 }
 
 // countedListener counts the connections that are open.

@@ -2,6 +2,8 @@ package rpc_test
 
 import (
 	"context"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	echov1 "github.com/gowarren/warren/rpc/internal/testpb/echo/v1"
 
 	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/config/fileconfig"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/telemetry"
 )
@@ -94,6 +97,38 @@ func TestOverloadIsRefusedBeforeAnythingIsDone(t *testing.T) {
 	}
 	if n := total(t, s.metrics, "warren_rpc_shed_total", "normal"); n != 20 {
 		t.Errorf("%v normal calls are counted as shed", n)
+	}
+}
+
+func TestLimitChangesLive(t *testing.T) {
+	d, err := fileconfig.Open(t.Context(), &url.URL{Scheme: "file", Path: filepath.Join(t.TempDir(), "settings.json")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	live, err := config.New(config.Options{Driver: d, Service: "echo", Definitions: rpc.Definitions()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(live.Close)
+	centre, err := config.NewCentre(d, "local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, rpc.ServerOptions{Settings: live}, &echo{})
+	eventually(t, "the definitions are published", func() bool {
+		value := "7"
+		_, err := centre.Set(t.Context(), []config.Edit{{Name: "rpc.admission.max", New: &value}, {Name: "rpc.admission.min", New: &value}}, "test", "to see")
+		return err == nil
+	})
+	changed := time.Now()
+	eventually(t, "the limit is the new one", func() bool { return total(t, s.metrics, "warren_rpc_admission_limit") == 7 })
+	if took := time.Since(changed); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	wrong := "none"
+	if _, err := centre.Set(t.Context(), []config.Edit{{Name: "rpc.admission.max", New: &wrong}}, "test", "to see"); err == nil {
+		t.Error("a wrong value is accepted")
 	}
 }
 

@@ -411,6 +411,21 @@ func TestDrainWaitsForCallersAndCalls(t *testing.T) {
 	}
 }
 
+func TestWhoWatchesHealthDoesNotHoldUpADrain(t *testing.T) {
+	s := serve(t, rpc.ServerOptions{}, &echo{})
+	watch, err := grpc_health_v1.NewHealthClient(s.conn).Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if report := s.server.Drain(t.Context()); report.Cut != 0 || time.Since(began) > 10*time.Second {
+		t.Errorf("report %+v after %v", report, time.Since(began))
+	}
+}
+
 func TestDrainIsBoundedAndReportsWhatItCut(t *testing.T) {
 	began := make(chan struct{})
 	s := serve(t, rpc.ServerOptions{}, &echo{handle: func(ctx context.Context, _ *echov1.EchoRequest) (*echov1.EchoResponse, error) {
