@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gowarren/warren/internal/doctor"
+	"github.com/gowarren/warren/internal/supervisor"
 )
 
 func newDoctor(o *options) *cobra.Command {
@@ -15,10 +16,14 @@ func newDoctor(o *options) *cobra.Command {
 		Short: "Examine machine, engines and contracts, and what another environment changes",
 		Example: "  warren doctor\n" +
 			"  warren doctor --against production",
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			conn, err := supervisor.Dial(o.dataDir())
+			if err == nil {
+				defer conn.Close()
+			}
 			findings, err := doctor.Examine(cmd.Context(), doctor.Options{
-				File: o.file, Environment: o.environment, Against: against, Data: o.dataDir(),
+				File: o.file, Environment: o.environment, Against: against, Data: o.dataDir(), Running: err == nil,
 			})
 			if err != nil {
 				return err

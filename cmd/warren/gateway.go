@@ -15,7 +15,7 @@ import (
 func newGateway() *cobra.Command {
 	return &cobra.Command{
 		Use:                "gateway",
-		Short:              "Run the gateway alone; --help lists its flags",
+		Short:              "Run the gateway alone, as one process of a system",
 		DisableFlagParsing: true, // they are those of every process of a system
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// The command's own context ends with the first signal; a gateway drains then.

@@ -10,18 +10,36 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := newRoot().ExecuteContext(ctx); err != nil {
-		if !errors.Is(err, errSilent) {
-			fmt.Fprintln(os.Stderr, "warren: "+message(err))
-		}
-		os.Exit(1)
+	status := run(ctx, newRoot())
+	stop()
+	os.Exit(status)
+}
+
+// interrupted is the exit status of what the user ended, as shells have it.
+const interrupted = 130
+
+// run executes a command, tells its error, and returns the exit status.
+func run(ctx context.Context, root *cobra.Command) int {
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil && isCanceled(err):
+		return interrupted // who pressed Ctrl-C knows
+	case !errors.Is(err, errSilent):
+		fmt.Fprintln(root.ErrOrStderr(), "warren: "+message(err))
 	}
+	return 1
+}
+
+func isCanceled(err error) bool {
+	return errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled
 }
 
 // errSilent ends a command that has said what is wrong.
@@ -30,8 +48,8 @@ var errSilent = errors.New("already reported")
 // message is the text of an error for a person: without the words that gRPC
 // puts around it.
 func message(err error) string {
-	if s, ok := status.FromError(err); ok && s.Message() != "" {
-		return s.Message()
+	if s, ok := err.(interface{ GRPCStatus() *status.Status }); ok && s.GRPCStatus().Message() != "" {
+		return s.GRPCStatus().Message()
 	}
 	return err.Error()
 }
@@ -46,15 +64,16 @@ type options struct {
 
 func newRoot() *cobra.Command {
 	o := &options{}
-	root := &cobra.Command{
+	root := newGroup(&cobra.Command{
 		Use:           "warren",
 		Short:         "Run a fleet of Go services as one system",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-	}
+	})
+	root.SetFlagErrorFunc(wrongFlag)
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.file, "file", "warren.yaml", "the system file")
-	flags.StringVar(&o.environment, "env", "", "environment of the system file and of the live settings")
+	flags.StringVar(&o.environment, "environment", "", "environment of the system file and of the live settings")
 	flags.StringVar(&o.data, "data", "", "data folder (default .warren beside the system file)")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 

@@ -7,15 +7,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gowarren/warren/internal/scaffold"
+	"github.com/gowarren/warren/internal/system"
 )
 
 func newNew(o *options) *cobra.Command {
-	c := &cobra.Command{Use: "new", Short: "Begin something new"}
-	c.AddCommand(&cobra.Command{
+	return newGroup(&cobra.Command{Use: "new", Short: "Begin something new"}, &cobra.Command{
 		Use:     "service name",
 		Short:   "Write a service that builds, runs, is tested and answers through the gateway",
 		Example: "  warren new service reviews",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1, 1, "the name of the service"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			files, err := scaffold.Write(cmd.Context(), scaffold.Service{Name: args[0], File: o.file})
 			if err != nil {
@@ -28,8 +28,11 @@ func newNew(o *options) *cobra.Command {
 			for _, f := range files {
 				fmt.Fprintln(cmd.OutOrStdout(), "  wrote "+f)
 			}
-			return note(cmd, "next: warren up, then curl http://127.0.0.1:8080/v1/%s/greetings/Ada", args[0])
+			sys, err := system.Load(o.file, o.environment)
+			if err != nil {
+				return err
+			}
+			return note(cmd, "next: warren up, then curl http://%s/v1/%s/greetings/Ada", sys.Gateway.Address, args[0])
 		},
 	})
-	return c
 }

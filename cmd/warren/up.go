@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,7 +24,7 @@ func newUp(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Build and run the system, with everything it needs",
-		Args:  cobra.NoArgs,
+		Args:  takesNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			program, err := os.Executable()
 			if err != nil {
@@ -44,6 +46,9 @@ func newUp(o *options) *cobra.Command {
 
 func up(cmd *cobra.Command, opts supervisor.Options, o *options, logs bool, timeout time.Duration) error {
 	s, err := supervisor.Up(cmd.Context(), opts)
+	if errors.Is(err, fs.ErrNotExist) && !exists(o.file) {
+		return fmt.Errorf("no system file %s; name one with --file, or begin a system with: warren new service greeting", o.file)
+	}
 	if err != nil {
 		return err
 	}
@@ -67,6 +72,11 @@ func up(cmd *cobra.Command, opts supervisor.Options, o *options, logs bool, time
 		err = closeErr
 	}
 	return err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func waitForEnd(ctx context.Context, s *supervisor.Supervisor) error {
@@ -118,7 +128,9 @@ func followLogs(ctx context.Context, w io.Writer, lines <-chan fleet.Line) {
 	for {
 		select {
 		case line := <-lines:
-			fmt.Fprintf(w, "%s | %s\n", line.Instance, line.Text)
+			if line.Service != "warren" { // its events are printed already
+				fmt.Fprintf(w, "%s | %s\n", line.Instance, readable(line.Text))
+			}
 		case <-ctx.Done():
 			return
 		}

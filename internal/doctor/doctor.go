@@ -69,6 +69,7 @@ type Options struct {
 	Environment string
 	Against     string // another environment; empty: none
 	Data        string
+	Running     bool // the system is up: its ports are in use, by itself
 }
 
 // Examine looks at everything. An error means that it could not even begin.
@@ -78,7 +79,7 @@ func Examine(ctx context.Context, opts Options) (Findings, error) {
 		return nil, err
 	}
 	out := machine(ctx, opts.Data)
-	out = append(out, ports(ctx, opts.Data, sys)...)
+	out = append(out, ports(ctx, opts.Running, sys)...)
 	out = append(out, reachable(ctx, sys)...)
 	out = append(out, contracts(ctx, sys)...)
 	if opts.Against == "" {
@@ -135,28 +136,27 @@ func disk(data string) Finding {
 	return f
 }
 
-// ports looks whether the edge can listen, unless the system runs already.
-func ports(ctx context.Context, data string, sys *system.System) Findings {
-	var out Findings
-	if _, err := os.Stat(filepath.Join(data, "run", "env")); err == nil {
+// ports looks whether the system can listen, unless it runs already.
+func ports(ctx context.Context, running bool, sys *system.System) Findings {
+	if running {
 		return Findings{{Fine, "machine", "ports", "the system runs already", ""}}
 	}
-	for name, address := range map[string]string{"gateway": sys.Gateway.Address, "console": sys.Console.Address} {
-		if address == "" {
-			continue
+	out := Findings{port(ctx, "gateway", sys.Gateway.Address)}
+	for _, s := range sys.Services {
+		if s.Address != "" {
+			out = append(out, port(ctx, s.Name, s.Address))
 		}
-		if strings.HasPrefix(address, ":") {
-			address = "127.0.0.1" + address
-		}
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-		if err != nil {
-			out = append(out, Finding{Broken, "machine", name, "cannot listen on " + address + ": " + err.Error(), "stop what uses the port or choose another"})
-			continue
-		}
-		_ = l.Close()
-		out = append(out, Finding{Fine, "machine", name, address + " is free", ""})
 	}
 	return out
+}
+
+func port(ctx context.Context, who, address string) Finding {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return Finding{Broken, "machine", who, err.Error(), "stop what uses the port, or write another address into the system file"}
+	}
+	_ = l.Close()
+	return Finding{Fine, "machine", who, address + " is free", ""}
 }
 
 // contracts lints what is below the folders named api beside the services.

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	"github.com/gowarren/warren/internal/supervisor"
+)
+
+func newWait(o *options) *cobra.Command {
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:               "wait [service...]",
+		Short:             "Return when everything is ready",
+		ValidArgsFunction: o.completeServices,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
+				resp, err := c.Wait(ctx, &fleetv1.WaitRequest{Services: args})
+				if err != nil || !o.json {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), resp)
+			})
+		},
+	}
+	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait")
+	return c
+}
+
+func newRestart(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:               "restart [service...]",
+		Short:             "Build services anew and replace their processes one by one, without losing a request",
+		ValidArgsFunction: o.completeServices,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
+				resp, err := c.Restart(cmd.Context(), &fleetv1.RestartRequest{Services: args})
+				if err != nil {
+					return err
+				}
+				return o.printChanged(cmd, resp, resp.GetInstances())
+			})
+		},
+	}
+}
+
+func newScale(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:               "scale service=replicas",
+		Short:             "Set how many instances a service has",
+		Example:           "  warren scale catalog=3",
+		Args:              takes(1, 1, "one service=replicas, such as catalog=3"),
+		ValidArgsFunction: o.completeScale,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			service, count, _ := strings.Cut(args[0], "=")
+			n, err := strconv.ParseInt(count, 10, 32)
+			if err != nil {
+				return fmt.Errorf("scale %q: want service=replicas, for instance catalog=3", args[0])
+			}
+			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
+				resp, err := c.Scale(cmd.Context(), &fleetv1.ScaleRequest{Service: service, Replicas: int32(n)})
+				if err != nil {
+					return err
+				}
+				return o.printChanged(cmd, resp, resp.GetInstances())
+			})
+		},
+	}
+}
+
+func (o *options) printChanged(cmd *cobra.Command, resp any, instances []*fleetv1.Instance) error {
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), resp)
+	}
+	return printInstances(cmd.OutOrStdout(), &fleetv1.ListResponse{Instances: instances})
+}
+
+func newKill(o *options) *cobra.Command {
+	var signal string
+	c := &cobra.Command{
+		Use:               "kill instance",
+		Short:             "Send a signal to an instance, as an experiment",
+		Example:           "  warren kill catalog/1\n  warren kill catalog/1 --signal STOP",
+		Args:              takes(1, 1, "one instance, such as catalog/1; warren ps lists them"),
+		ValidArgsFunction: o.completeInstances,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
+				resp, err := c.Kill(cmd.Context(), &fleetv1.KillRequest{Instance: args[0], Signal: signal})
+				if err != nil || !o.json {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), resp)
+			})
+		},
+	}
+	c.Flags().StringVar(&signal, "signal", "KILL", "the signal's name")
+	return c
+}
+
+func newDown(o *options) *cobra.Command {
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "down",
+		Short: "Drain and stop the system",
+		Args:  takesNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
+				resp, err := c.Stop(ctx, &fleetv1.StopRequest{})
+				if err != nil {
+					return err
+				}
+				if err := supervisor.WaitGone(ctx, o.dataDir()); err != nil || !o.json {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), resp)
+			})
+		},
+	}
+	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the end")
+	return c
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gowarren/warren/internal/protogen"
+)
+
+func newGenerate(o *options) *cobra.Command {
+	var check bool
+	c := &cobra.Command{
+		Use:   "generate [folder...]",
+		Short: "Write the Go code of contracts, beside them",
+		Long: "Write the Go code of the contracts below the folders given, or below every\n" +
+			"folder named api. The generators are tools of the module in the working folder.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			roots, err := o.contractRoots(args)
+			if err != nil {
+				return err
+			}
+			files, err := protogen.Generate(cmd.Context(), protogen.GoPlugins(), roots...)
+			if err != nil {
+				return err
+			}
+			if !check {
+				return protogen.Write(files)
+			}
+			stale, err := protogen.Diff(files, roots...)
+			if err != nil {
+				return err
+			}
+			for _, line := range stale {
+				fmt.Fprintln(cmd.OutOrStdout(), line)
+			}
+			if len(stale) > 0 {
+				return fmt.Errorf("%d generated files are not current; run: warren generate", len(stale))
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&check, "check", false, "write nothing, and say what is not current")
+	return c
+}
+
+// contractRoots are the folders given, or those named api with contracts below.
+func (o *options) contractRoots(args []string) ([]string, error) {
+	if len(args) > 0 {
+		return args, nil
+	}
+	var roots []string
+	for _, pattern := range []string{"api", "*/api"} {
+		found, err := filepath.Glob(filepath.Join(filepath.Dir(o.file), pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, dir := range found {
+			if info, err := os.Stat(dir); err == nil && info.IsDir() {
+				roots = append(roots, dir)
+			}
+		}
+	}
+	if len(roots) == 0 {
+		return nil, fmt.Errorf("no folder named api beside %s or one below: name the folders of the contracts", o.file)
+	}
+	return roots, nil
+}

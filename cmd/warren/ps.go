@@ -1,0 +1,52 @@
+package main
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+)
+
+func newPs(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:               "ps [service...]",
+		Short:             "List what runs where",
+		ValidArgsFunction: o.completeServices,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
+				resp, err := c.List(cmd.Context(), &fleetv1.ListRequest{Services: args})
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return printJSON(cmd.OutOrStdout(), resp)
+				}
+				return printInstances(cmd.OutOrStdout(), resp)
+			})
+		},
+	}
+}
+
+func printInstances(w io.Writer, resp *fleetv1.ListResponse) error {
+	t := newTable(w, "INSTANCE", "STATE", "ADDRESS", "ADMIN", "PID", "AGE", "RESTARTS", "VERSION")
+	for _, i := range resp.GetInstances() {
+		state := strings.ToLower(strings.TrimPrefix(i.GetState().String(), "STATE_"))
+		restarts := strconv.Itoa(int(i.GetRestarts()))
+		if e := i.GetLastExit(); e != nil {
+			restarts += " (" + e.GetHow() + ")"
+		}
+		t.row(i.GetId(), state, orDash(i.GetAddress()), orDash(i.GetAdmin()), strconv.FormatInt(i.GetPid(), 10),
+			age(i.GetStarted().AsTime()), restarts, orDash(i.GetVersion()))
+	}
+	for _, e := range resp.GetEngines() {
+		where := "external"
+		if e.GetEmbedded() {
+			where = "embedded"
+		}
+		t.row(e.GetRole(), where, orDash(e.GetAddress()), "", "", "", "", e.GetKind())
+	}
+	return t.flush()
+}
