@@ -62,6 +62,7 @@ type stream struct {
 	started  int64
 	repeated bool
 
+	mu        sync.Mutex // for attempts and tried: gRPC may end a stream beside its user
 	attempts  int
 	failovers int
 	tried     []*instance
@@ -109,7 +110,9 @@ func (s *stream) attempt(in *instance, b *breaker) error {
 	}
 	a := &streamAttempt{in: in, breaker: b, started: s.client.now()}
 	s.current = a
+	s.mu.Lock()
 	s.tried = append(s.tried, in)
+	s.mu.Unlock()
 	in.stats.node.Begin()
 	opts := append(s.opts[:len(s.opts):len(s.opts)], grpc.Peer(&a.peer), grpc.Trailer(&a.trailer),
 		grpc.OnFinish(func(err error) { s.attemptOver(ctx, a, err) }))
@@ -118,7 +121,9 @@ func (s *stream) attempt(in *instance, b *breaker) error {
 		return err
 	}
 	s.ClientStream = grpcStream
+	s.mu.Lock()
 	s.attempts++
+	s.mu.Unlock()
 	return nil
 }
 
@@ -251,7 +256,9 @@ func (s *stream) over(err error) {
 			code = status.Code(err)
 		}
 		s.method.metrics.observe(code, time.Duration(s.client.now()-s.started))
+		s.mu.Lock()
 		endSpan(s.span, s.tried, s.attempts, code, err)
+		s.mu.Unlock()
 		s.cancel()
 	})
 }
