@@ -24,6 +24,8 @@ type saver struct {
 	path   string
 	logger *slog.Logger
 	wake   chan struct{}
+
+	failing bool
 }
 
 type savedSnapshot struct {
@@ -38,26 +40,41 @@ func (s *saver) run(ctx context.Context, current *atomic.Pointer[Snapshot]) {
 	if s.path == "" {
 		return
 	}
-	failing := false
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-ctx.Done():
+			return
 		case <-s.wake:
+			s.keep(current.Load())
 		}
-		snapshot := current.Load()
-		if snapshot.Stale {
-			continue
-		}
-		err := s.save(snapshot)
-		if err != nil && !failing {
-			s.logger.Warn("the registry's snapshot cannot be kept on disk", "error", err)
-		}
-		failing = err != nil
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// flush writes what run did not come to write. Run has ended.
+func (s *saver) flush(current *atomic.Pointer[Snapshot]) {
+	select {
+	case <-s.wake:
+		if s.path != "" {
+			s.keep(current.Load())
+		}
+	default:
+	}
+}
+
+// keep saves a snapshot that is good, and reports when that begins to fail.
+func (s *saver) keep(snapshot *Snapshot) {
+	if snapshot.Stale {
+		return
+	}
+	err := s.save(snapshot)
+	if err != nil && !s.failing {
+		s.logger.Warn("the registry's snapshot cannot be kept on disk", "error", err)
+	}
+	s.failing = err != nil
 }
 
 func (s *saver) save(snapshot *Snapshot) error {

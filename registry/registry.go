@@ -174,6 +174,7 @@ func (r *Registry) Announce(instance Instance) (*Announcement, error) {
 func (r *Registry) Close() error {
 	r.stop()
 	r.done.Wait()
+	r.saver.flush(&r.current)
 	if err := r.driver.Close(); err != nil {
 		return fmt.Errorf("close registry: %w", err)
 	}
