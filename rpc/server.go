@@ -62,8 +62,8 @@ type Server struct {
 
 	inFlight atomic.Int64 // calls and streams
 	streams  atomic.Int64
-	conns    atomic.Int64
 	lastCall atomic.Int64 // Unix nanoseconds
+	conns    connections
 	draining chan struct{}
 	drain    sync.Once
 }
@@ -191,13 +191,13 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 	s.mu.Unlock()
 	ends := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { ends <- s.grpc.Serve(countedListener{l, &s.conns}) }()
+		go func() { ends <- s.grpc.Serve(trackedListener{l, &s.conns}) }()
 	}
 	var errs []error
 	for range listeners {
 		if err := <-ends; err != nil {
 			errs = append(errs, err)
-			s.grpc.Stop()
+			s.halt()
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -228,7 +228,7 @@ func (s *Server) SetServing(serving bool) {
 // Stop ends the server at once: calls under way fail.
 func (s *Server) Stop() {
 	s.beginDrain()
-	s.grpc.Stop()
+	s.halt()
 	for _, stop := range s.stops {
 		stop()
 	}

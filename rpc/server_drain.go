@@ -2,8 +2,6 @@ package rpc
 
 import (
 	"context"
-	"net"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,13 +25,33 @@ type DrainReport struct {
 func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 
 // OpenConns returns how many connections are open.
-func (s *Server) OpenConns() int { return int(s.conns.Load()) }
+func (s *Server) OpenConns() int { return s.conns.count() }
 
 func (s *Server) beginDrain() {
 	s.drain.Do(func() {
 		s.health.Shutdown()
 		close(s.draining)
 	})
+}
+
+// halt stops gRPC at once, whoever is silent.
+func (s *Server) halt() {
+	stopped := make(chan struct{})
+	go func() {
+		s.grpc.Stop()
+		close(stopped)
+	}()
+	// Those that were accepted while the listeners closed come late.
+	ticker := time.NewTicker(drainLook)
+	defer ticker.Stop()
+	for {
+		s.conns.close(true)
+		select {
+		case <-stopped:
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // Drain ends the server gently. Call it when callers have been told, through
@@ -47,6 +65,7 @@ func (s *Server) Drain(ctx context.Context) DrainReport {
 	report := DrainReport{MovedOn: s.awaitQuiet(ctx)}
 	ended := make(chan struct{})
 	go func() {
+		s.conns.close(true)
 		s.grpc.GracefulStop()
 		close(ended)
 	}()
@@ -54,7 +73,7 @@ func (s *Server) Drain(ctx context.Context) DrainReport {
 	case <-ended:
 	case <-ctx.Done():
 		report.Cut = s.InFlight()
-		s.grpc.Stop()
+		s.halt()
 	}
 	for _, stop := range s.stops {
 		stop()
@@ -128,34 +147,4 @@ func (r openRegistrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 		open.Streams[i] = d
 	}
 	r.server.grpc.RegisterService(&open, impl)
-}
-
-// countedListener counts the connections that are open.
-type countedListener struct {
-	net.Listener
-	open *atomic.Int64
-}
-
-// Accept returns the next connection.
-func (l countedListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.open.Add(1)
-	return &countedConn{Conn: conn, open: l.open}, nil
-}
-
-type countedConn struct {
-	net.Conn
-	open   *atomic.Int64
-	closed atomic.Bool
-}
-
-// Close closes the connection; only the first time counts.
-func (c *countedConn) Close() error {
-	if c.closed.CompareAndSwap(false, true) {
-		c.open.Add(-1)
-	}
-	return c.Conn.Close()
 }

@@ -426,6 +426,32 @@ func TestWhoWatchesHealthDoesNotHoldUpADrain(t *testing.T) {
 	}
 }
 
+func TestWhoNeverSpeaksDoesNotHoldUpAStop(t *testing.T) {
+	for name, end := range map[string]func(*rpc.Server){
+		"stop":  (*rpc.Server).Stop,
+		"drain": func(s *rpc.Server) { s.Drain(context.Background()) },
+	} {
+		server := rpc.NewServer(rpc.ServerOptions{})
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- server.Serve(listener) }()
+		silent, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		eventually(t, "it is connected", func() bool { return server.OpenConns() == 1 })
+		began := time.Now()
+		end(server)
+		if err := <-ended; err != nil || time.Since(began) > 5*time.Second {
+			t.Errorf("%s: %v after %v", name, err, time.Since(began))
+		}
+	}
+}
+
 func TestDrainIsBoundedAndReportsWhatItCut(t *testing.T) {
 	began := make(chan struct{})
 	s := serve(t, rpc.ServerOptions{}, &echo{handle: func(ctx context.Context, _ *echov1.EchoRequest) (*echov1.EchoResponse, error) {
