@@ -23,6 +23,7 @@ import (
 type Plugin struct {
 	Command   []string // program and arguments, e.g. {"go", "tool", "protoc-gen-go"}
 	Parameter string   // what protoc would pass after --x_opt=
+	Dir       string   // where it runs; empty: the working folder
 }
 
 // GoPlugins returns the generators of Go code, run as tools of the module in
@@ -169,7 +170,7 @@ func (p Plugin) run(ctx context.Context, req *pluginpb.CodeGeneratorRequest) (*p
 	}
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, p.Command[0], p.Command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &stdout, &stderr
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Dir, bytes.NewReader(in), &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("run %s: %w: %s", name, err, strings.TrimSpace(stderr.String()))
 	}
