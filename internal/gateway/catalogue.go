@@ -96,18 +96,21 @@ func (c *catalogue) missing(expected []string) (out []string) {
 }
 
 // follow reads contracts until ctx ends: at every change of the registry, and
-// again after a while where an instance did not answer.
+// again after a while where an instance did not answer. It is over the first
+// hurdle when every instance was asked once that the registry named first; one
+// that does not answer must not keep the others from being served.
 func (c *catalogue) follow(ctx context.Context, changes <-chan struct{}) {
+	if c.registry.Ready(ctx) != nil {
+		return // ctx has ended
+	}
 	retry := time.NewTimer(readRetry)
 	defer retry.Stop()
-	var once sync.Once
-	for ctx.Err() == nil {
-		complete := c.read(ctx)
-		if complete && c.registryReady() {
-			once.Do(func() { close(c.first) })
-		}
-		if !complete {
+	for first := true; ctx.Err() == nil; first = false {
+		if !c.read(ctx) {
 			retry.Reset(readRetry)
+		}
+		if first {
+			close(c.first)
 		}
 		select {
 		case <-ctx.Done():
@@ -115,12 +118,6 @@ func (c *catalogue) follow(ctx context.Context, changes <-chan struct{}) {
 		case <-retry.C:
 		}
 	}
-}
-
-func (c *catalogue) registryReady() bool {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // only what is known already
-	return c.registry.Ready(ctx) == nil
 }
 
 // unread is a contract on an instance that has not been asked for it.
