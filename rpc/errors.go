@@ -161,6 +161,12 @@ func (e *Error) GRPCStatus() *status.Status {
 	return full
 }
 
+// statusError is an error that was received, or made by gRPC.
+type statusError interface {
+	error
+	GRPCStatus() *status.Status
+}
+
 // FromError returns the error as an *Error: itself if it is one, read from its
 // status if it was received, and with the code Unknown otherwise. The result
 // wraps what it was made from. FromError of nil is nil.
@@ -171,8 +177,11 @@ func FromError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	st, ok := status.FromError(err)
-	if !ok {
+	// The status itself: what was wrapped around it here is not its message.
+	var st *status.Status
+	if received, ok := errors.AsType[statusError](err); ok {
+		st = received.GRPCStatus()
+	} else {
 		st = status.FromContextError(err)
 	}
 	e := &Error{Code: st.Code(), Message: st.Message(), cause: err}
