@@ -134,22 +134,24 @@ func (r *registeredMethods) close() {
 func linkedContracts() func(string) *contract.Method {
 	var known atomic.Pointer[map[string]*contract.Method]
 	var mu sync.Mutex
+	unknown := 0
 	known.Store(&map[string]*contract.Method{})
 	return func(fullName string) *contract.Method {
 		if m, ok := (*known.Load())[fullName]; ok {
 			return m
 		}
 		read := linkedContract(fullName)
-		if read == nil {
-			return nil
-		}
 		mu.Lock()
 		defer mu.Unlock()
 		next := maps.Clone(*known.Load())
-		for _, m := range read.Methods {
-			if next[m.FullName] == nil {
-				next[m.FullName] = m
+		if read != nil {
+			for _, m := range read.Methods {
+				if next[m.FullName] == nil {
+					next[m.FullName] = m
+				}
 			}
+		} else if unknown++; unknown <= maxUnknown {
+			next[fullName] = nil // not to be looked for again
 		}
 		known.Store(&next)
 		return next[fullName]

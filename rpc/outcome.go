@@ -87,7 +87,9 @@ func refusalOf(err error) refusal {
 			return refusedElsewhere
 		}
 	}
-	if code == codes.ResourceExhausted || e.RetryAfter > 0 {
+	// A reason of a service's own is about a quota or the like of this caller;
+	// a message too large is exhausted, too. Neither is about the server.
+	if e.Reason == "" && e.RetryAfter > 0 {
 		return refusedOverloaded
 	}
 	return refusedSilently

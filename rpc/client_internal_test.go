@@ -1,0 +1,133 @@
+package rpc
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func TestBudgetPaysOutWhatWasPaidIn(t *testing.T) {
+	var b budget
+	p := &targetPolicy{budget: 0.1, reserve: 2}
+	count := func() (n int) {
+		for b.take() {
+			n++
+		}
+		return n
+	}
+	for range 100 {
+		b.deposit(p, 1000, 1)
+	}
+	if n := count(); n != 10 {
+		t.Errorf("100 calls allow %d retries, want 10", n)
+	}
+	b.deposit(p, 1000, int64(time.Second)+1)
+	if n := count(); n != 2 {
+		t.Errorf("a second allows %d retries, want the reserve of 2", n)
+	}
+	for range 5000 {
+		b.deposit(p, 300, int64(time.Second)+1)
+	}
+	if n := count(); n != 30 {
+		t.Errorf("%d retries were saved up, want a tenth of the window's 300 calls", n)
+	}
+}
+
+func TestThrottleLetsThroughAFactorOfWhatIsAccepted(t *testing.T) {
+	var th throttle
+	p := &targetPolicy{throttleK: 2, throttleWindow: time.Second}
+	now := int64(time.Hour)
+	sent := 0
+	for range 4000 { // the server accepts nothing
+		now += int64(25 * time.Millisecond)
+		if th.allow(p, now) {
+			sent++
+			th.refused(p, now)
+		}
+	}
+	if sent == 0 || sent > 4000 {
+		t.Errorf("%d of 4000 calls were sent", sent)
+	}
+	now += int64(time.Minute)
+	for range 100 {
+		if !th.allow(p, now) {
+			t.Fatal("a new window begins with calls held back")
+		}
+	}
+}
+
+func TestThrottleHoldsBackInProportion(t *testing.T) {
+	var th throttle
+	p := &targetPolicy{throttleK: 2, throttleWindow: time.Hour}
+	now, sent, accepted := int64(1), 0, -10
+	const calls = 20000
+	for i := range calls {
+		now += int64(21 * time.Millisecond)
+		if !th.allow(p, now) {
+			continue
+		}
+		sent++
+		if i < accepted+10 { // the server can do a tenth of what is asked
+			th.refused(p, now)
+		} else {
+			accepted = i
+		}
+	}
+	if share := float64(sent) / calls; share < 0.1 || share > 0.3 {
+		t.Errorf("%.2f of the calls were sent to a server that does a tenth, want twice as many", share)
+	}
+	if th.current() == 0 {
+		t.Error("nothing is held back")
+	}
+}
+
+func TestJudgeTellsInstanceFromCaller(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		sent bool
+		took time.Duration
+		want outcome
+	}{
+		{"success", t.Context(), nil, true, time.Second, succeeded},
+		{"refused connection", t.Context(), status.Error(codes.Unavailable, ""), false, 0, neutral},
+		{"broken connection", t.Context(), status.Error(codes.Unavailable, ""), true, 0, failed},
+		{"caller left", cancelled, status.Error(codes.Unavailable, ""), true, 0, neutral},
+		{"deadline", t.Context(), status.Error(codes.DeadlineExceeded, ""), true, time.Second, failed},
+		{"impatient caller", t.Context(), status.Error(codes.DeadlineExceeded, ""), true, time.Millisecond, neutral},
+		{"bad request", t.Context(), status.Error(codes.InvalidArgument, ""), true, 0, succeeded},
+		{"overload", t.Context(), &Error{Code: codes.Unavailable, RetryAfter: time.Second}, true, 0, shed},
+		{"quota", t.Context(), &Error{Code: codes.ResourceExhausted, Reason: "QUOTA", Domain: "shop", RetryAfter: time.Second}, true, 0, succeeded},
+		{"other service", t.Context(), &Error{Code: codes.Unavailable, Reason: "DEPENDENCY_UNAVAILABLE", Domain: domain}, true, 0, neutral},
+	} {
+		if got := judge(c.ctx, c.err, c.sent, c.took); got != c.want {
+			t.Errorf("%s: judged %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestEjectionGrowsAndIsForgiven(t *testing.T) {
+	var o outlier
+	p := outlierPolicy{failures: 2, ratio: 1, calls: 1000, window: time.Minute, ejection: time.Second, most: 3 * time.Second}
+	now := int64(0)
+	for _, want := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second} {
+		if o.failed(now, p) || !o.failed(now, p) {
+			t.Fatal("want ejection after the second failure in a row")
+		}
+		if got := o.eject(now, p); got != want {
+			t.Errorf("ejected for %v, want %v", got, want)
+		}
+		now += int64(want)
+	}
+	now += int64(p.most) + 1
+	o.succeeded(now, p)
+	if got := o.eject(now, p); got != time.Second {
+		t.Errorf("after a good time: ejected for %v, want 1s", got)
+	}
+}
