@@ -10,10 +10,10 @@ import (
 
 const (
 	// decay is the time after which a latency seen counts for a third.
-	decay = 10 * time.Second
+	decay = 3 * time.Second
 	// penalty is the cost of an instance that has calls in flight and has not
 	// answered one yet: it is neither trusted nor starved.
-	penalty = float64(time.Second)
+	penalty = float64(10 * time.Second)
 )
 
 // Node is what is known of one instance. It outlives changes of the list of
@@ -102,14 +102,16 @@ func (n *Node) latency(now int64) float64 {
 	return seen * math.Exp(-float64(age)/float64(decay))
 }
 
-// cost is what one more call to the instance is expected to cost.
+// cost is what one more call to the instance is expected to cost. Latency
+// counts by its root: ten times slower is avoided, but not for one slow answer
+// left alone while others queue.
 func (n *Node) cost(now int64) float64 {
 	inFlight := float64(n.inFlight.Load())
 	latency := n.latency(now)
 	if latency == 0 && inFlight > 0 {
-		return penalty + inFlight
+		return math.Sqrt(penalty) * inFlight
 	}
-	return latency * (inFlight + 1) / float64(n.weight.Load())
+	return math.Sqrt(latency) * (inFlight + 1) / float64(n.weight.Load())
 }
 
 // load is the number of calls in flight, by weight, if it got one more.
