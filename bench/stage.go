@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// stage is what all contestants stand on: their programs, a folder, and the
+// collector that their traces go to.
+type stage struct {
+	dir      string
+	match    string
+	profiles string
+	traces   *collector
+	keys     *issuer
+	others   []float64 // share of the machine that strangers used, per measurement
+	running  []*process
+}
+
+// programs are built afresh, so that what is measured is what is in the tree.
+var programs = []struct{ name, dir, path string }{
+	{"plain", ".", "./plain"},
+	{"kratos", ".", "./kratos"},
+	{"gozero", ".", "./gozero"},
+	{"warren-service", ".", "./warren"},
+	{"load", ".", "./load"},
+	{"warren", "..", "./cmd/warren"},
+}
+
+func open(ctx context.Context) (_ *stage, err error) {
+	// Names of unix sockets are short: the system's own folder is, too.
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder: %w", err)
+	}
+	s := &stage{dir: dir}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.traces, err = openCollector(); err != nil {
+		return nil, err
+	}
+	if s.keys, err = openIssuer(); err != nil {
+		return nil, err
+	}
+	for _, p := range programs {
+		fmt.Fprintf(os.Stderr, "building %s\n", p.name)
+		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, p.name), p.path)
+		build.Dir = p.dir
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build %s: %w\n%s", p.name, err, out)
+		}
+	}
+	return s, nil
+}
+
+func (s *stage) close() {
+	s.stop()
+	if s.traces != nil {
+		s.traces.close()
+	}
+	if s.keys != nil {
+		s.keys.close()
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: clean up: %v\n", err)
+	}
+}
+
+func (s *stage) stop() {
+	for _, p := range s.running {
+		p.stop()
+	}
+	s.running = nil
+}
+
+// process is one running program of a contestant.
+type process struct {
+	name   string
+	probe  string // host:port of its metrics
+	cmd    *exec.Cmd
+	stderr *tail
+	in     io.WriteCloser
+	out    *json.Decoder
+}
+
+// start runs a program of the stage. Its standard output, where access logs
+// go, ends in /dev/null.
+func (s *stage) start(name string, probe string, args ...string) (*process, error) {
+	p := &process{name: name, probe: probe, stderr: &tail{}}
+	p.cmd = exec.Command(filepath.Join(s.dir, name), args...)
+	p.cmd.Dir, p.cmd.Stderr = s.dir, p.stderr
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	results, inherited, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	defer inherited.Close()
+	p.cmd.ExtraFiles = []*os.File{inherited}
+	p.out = json.NewDecoder(results)
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	s.running = append(s.running, p)
+	return p, nil
+}
+
+func (p *process) stop() {
+	_ = p.in.Close()
+	_ = p.cmd.Process.Kill() // nothing that it holds is worth a farewell
+	_ = p.cmd.Wait()
+}
+
+// tail keeps the last words of a process.
+type tail struct{ text []byte }
+
+func (t *tail) Write(b []byte) (int, error) {
+	const most = 4 << 10
+	t.text = append(t.text, b...)
+	t.text = t.text[max(0, len(t.text)-most):]
+	return len(b), nil
+}
+
+// freeAddress finds an address for a process that is about to start.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// listening waits until somebody listens at the address.
+func listening(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// get fetches a document, again and again until it is there.
+func get(ctx context.Context, url, token string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		body, err := getOnce(ctx, url, token)
+		if err == nil {
+			return body, nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func getOnce(ctx context.Context, url, token string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("get %s: %s: %s", url, resp.Status, body)
+	}
+	return body, err
+}
