@@ -95,7 +95,7 @@ const attempts = 3
 func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	e := r.Context().Value(exchangeKey{}).(*exchange)
 	instances := p.instances(e.found.route)
-	var last error = errNoInstance
+	last := errNoInstance
 	body := r.Body
 	for range min(attempts, len(instances)) {
 		i := p.pick(instances)

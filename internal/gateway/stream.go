@@ -214,26 +214,15 @@ func (e *exchange) answers(ctx context.Context, s grpc.ClientStream) {
 	for {
 		select {
 		case next := <-messages:
-			if next.err != nil && !begun && !errors.Is(next.err, io.EOF) {
-				e.span.SetError(next.err)
-				e.fail(problemOf(ctx, next.err))
-				return
-			}
-			begun = e.beginStream(begun, out.ContentType())
-			if next.err != nil {
-				e.endStream(out, ctx, next.err)
-				return
-			}
-			if err := out.Message(e.w, next.message); err != nil {
-				e.endStream(out, ctx, err)
+			if !e.answerNext(ctx, out, next, begun) {
 				return
 			}
 			if len(messages) == 0 {
 				e.w.Flush()
 			}
 		case <-heartbeat.C:
-			begun = e.beginStream(begun, out.ContentType())
-			_ = out.Heartbeat(e.w)
+			e.beginStream(begun, out.ContentType())
+			_ = out.Heartbeat(e.w) // a client that left is noticed by its context
 			e.w.Flush()
 		case <-e.r.Context().Done():
 			e.gone = true
@@ -242,13 +231,32 @@ func (e *exchange) answers(ctx context.Context, s grpc.ClientStream) {
 			e.drainStream(out, begun)
 			return
 		}
+		begun = true
 		heartbeat.Reset(e.g.numbers.heartbeat.Get())
 	}
 }
 
-func (e *exchange) beginStream(begun bool, contentType string) bool {
+// answerNext writes the next message, and tells whether there may be more.
+func (e *exchange) answerNext(ctx context.Context, out *transcode.Stream, next received, begun bool) (more bool) {
+	if next.err != nil && !begun && !errors.Is(next.err, io.EOF) {
+		e.span.SetError(next.err)
+		e.fail(problemOf(ctx, next.err))
+		return false
+	}
+	e.beginStream(begun, out.ContentType())
+	err := next.err
+	if err == nil {
+		err = out.Message(e.w, next.message)
+	}
+	if err != nil {
+		e.endStream(out, ctx, err)
+	}
+	return err == nil
+}
+
+func (e *exchange) beginStream(begun bool, contentType string) {
 	if begun {
-		return true
+		return
 	}
 	h := e.w.Header()
 	h.Set("Content-Type", contentType)
@@ -256,7 +264,6 @@ func (e *exchange) beginStream(begun bool, contentType string) bool {
 	h.Set("X-Accel-Buffering", "no") // proxies in between must not wait for the end
 	h.Set("X-Content-Type-Options", "nosniff")
 	e.w.WriteHeader(http.StatusOK)
-	return true
 }
 
 func (e *exchange) endStream(out *transcode.Stream, ctx context.Context, err error) {

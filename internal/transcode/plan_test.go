@@ -16,8 +16,6 @@ import (
 	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
 )
 
-const service = "library.v1.LibraryService"
-
 // descriptors returns the service as linked, or as a stranger's: compiled
 // again, so that dynamic messages are used.
 func descriptors(t testing.TB, dynamic bool) protoreflect.ServiceDescriptor {
