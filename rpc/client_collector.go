@@ -30,14 +30,22 @@ func (i *instanceCollector) Collect(to chan<- prometheus.Metric) {
 			continue // names that nobody serves may come from strangers
 		}
 		for state, n := range map[string]int{"usable": len(v.usable), "ejected": v.ejected, "known": v.known} {
-			to <- prometheus.MustNewConstMetric(i.instances, prometheus.GaugeValue, float64(n), t.name, state)
+			gauge(to, i.instances, n, t.name, state)
 		}
 	}
 	for method, states := range i.client.brokenMethods() {
 		for state, n := range states {
-			to <- prometheus.MustNewConstMetric(i.breakers, prometheus.GaugeValue, float64(n), method, state.String())
+			gauge(to, i.breakers, n, method, state.String())
 		}
 	}
+}
+
+func gauge(to chan<- prometheus.Metric, desc *prometheus.Desc, n int, labels ...string) {
+	m, err := prometheus.NewConstMetric(desc, prometheus.GaugeValue, float64(n), labels...)
+	if err != nil { // a name that is not UTF-8: the scrape fails and says so
+		m = prometheus.NewInvalidMetric(desc, err)
+	}
+	to <- m
 }
 
 // brokenMethods counts the breakers that are not closed, by method.

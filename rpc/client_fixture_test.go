@@ -78,12 +78,13 @@ type node struct {
 
 // system is a client and the instances that it can call.
 type system struct {
-	t       testing.TB
-	driver  *listDriver
-	client  *rpc.Client
-	echo    echov1.EchoServiceClient
-	metrics *prometheus.Registry
-	logs    *logs
+	t        testing.TB
+	driver   *listDriver
+	registry *registry.Registry
+	client   *rpc.Client
+	echo     echov1.EchoServiceClient
+	metrics  *prometheus.Registry
+	logs     *logs
 
 	mu    sync.Mutex
 	nodes []*node
@@ -97,6 +98,7 @@ func newSystem(t testing.TB, opts rpc.ClientOptions) *system {
 	logger := slog.New(slog.NewTextHandler(s.logs, nil))
 	r := registry.New(s.driver, registry.Options{Logger: logger, PanicThreshold: 1, Coalesce: time.Millisecond})
 	t.Cleanup(func() { r.Close() })
+	s.registry = r
 	opts.Registry, opts.Metrics, opts.Logger = r, s.metrics, logger
 	if opts.Methods == nil {
 		opts.Methods = echoMethod

@@ -18,6 +18,7 @@ import (
 	echov1 "github.com/gowarren/warren/rpc/internal/testpb/echo/v1"
 
 	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/registry"
 	"github.com/gowarren/warren/rpc"
 )
@@ -319,4 +320,29 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 		}
 	})
 	goleak.VerifyNone(t, before)
+}
+
+func TestLinkedContractSaysWhatMayBeRepeated(t *testing.T) {
+	s := newSystem(t, rpc.ClientOptions{Methods: func(string) *contract.Method { return nil }})
+	linked, err := rpc.NewClient(rpc.ClientOptions{Registry: s.registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { linked.Close() })
+	var on atomic.Bool
+	on.Store(true)
+	a := s.start("a", failing(codes.Unavailable, &on))
+	s.usable(1)
+	for _, c := range []struct {
+		echo  echov1.EchoServiceClient
+		calls int64
+	}{{s.echo, 1}, {echov1.NewEchoServiceClient(linked), 3}} {
+		before := a.calls.Load()
+		if _, err := c.echo.Public(within(t), &echov1.EchoRequest{}); status.Code(err) != codes.Unavailable {
+			t.Errorf("got %v", err)
+		}
+		if n := a.calls.Load() - before; n != c.calls {
+			t.Errorf("%d attempts, want %d", n, c.calls)
+		}
+	}
 }

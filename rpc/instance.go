@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -33,8 +34,11 @@ type stats struct {
 }
 
 func newStats(info registry.Instance, logger *slog.Logger) *stats {
-	return &stats{id: info.ID, logger: logger, node: balance.NewNode(info.Service+"/"+info.ID, info.Weight)}
+	return &stats{id: info.ID, logger: logger, node: balance.NewNode(info.Service+"/"+info.ID, weightOf(info))}
 }
+
+// weightOf reads an unset weight as the registry does when it announces one.
+func weightOf(info registry.Instance) int { return cmp.Or(info.Weight, 100) }
 
 // instance is a process that can be called, over one connection. It counts its
 // references: the pool's own and one per call. The last one closes the

@@ -102,7 +102,7 @@ func (p *pool) take(key instanceKey, info registry.Instance) (moved *instance) {
 		p.stats[key] = s
 	}
 	delete(p.left, key)
-	s.node.SetWeight(info.Weight)
+	s.node.SetWeight(weightOf(info))
 	at := p.client.dialTarget(info)
 	in := p.instances[key]
 	if in != nil && in.dial != at { // moved: the same instance, elsewhere
