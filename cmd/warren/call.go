@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,12 +144,11 @@ func exchange(ctx context.Context, w io.Writer, conn grpc.ClientConnInterface, m
 		return fmt.Errorf("call %s: it takes a stream of messages, which this command does not send", m.FullName)
 	}
 	show := func(msg proto.Message) error {
-		text, err := protojson.MarshalOptions{Multiline: true, Indent: "  ", Resolver: types}.Marshal(msg)
+		text, err := protojson.MarshalOptions{Resolver: types}.Marshal(msg)
 		if err != nil {
 			return fmt.Errorf("print the answer: %w", err)
 		}
-		_, err = fmt.Fprintln(w, string(text))
-		return err
+		return printJSON(w, json.RawMessage(text))
 	}
 	if !m.ServerStreams {
 		out := dynamicpb.NewMessage(m.Desc.Output())

@@ -102,10 +102,10 @@ func compare(from, to *system.System) Findings {
 			out = append(out, Finding{Fine, "guarantee", r[0], a.name + " in both environments", ""})
 			continue
 		}
-		for _, q := range [][3]string{{"survives", a.survives, b.survives}, {"may lose", a.loses, b.loses}, {"limits", a.limit, b.limit}} {
+		for _, q := range [][3]string{{"it survives", a.survives, b.survives}, {"it may lose", a.loses, b.loses}, {"its limit", a.limit, b.limit}} {
 			if q[1] != q[2] {
-				out = append(out, Finding{Differs, "guarantee", r[0], fmt.Sprintf("%s: %s in %s (%s): %s; in %s (%s): %s",
-					r[0], q[0], from.Environment, a.name, q[1], to.Environment, b.name, q[2]), ""})
+				out = append(out, Finding{Differs, "guarantee", r[0], fmt.Sprintf("%s, in %s (%s): %s; in %s (%s): %s",
+					q[0], from.Environment, a.name, q[1], to.Environment, b.name, q[2]), ""})
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 type Plan struct {
 	Data     string        // folder of binaries, logs and the control socket
 	Root     string        // the Go module in which services are built
+	Run      string        // tells the processes of this run from those of others in the registry
 	Services []ServicePlan // in the order in which they are shown
 	Grace    time.Duration // to drain before a process is killed; default 30 s
 	Start    time.Duration // to become ready; default 60 s
@@ -150,7 +152,7 @@ func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 		f.services = append(f.services, &service{
 			plan: sp, program: programs[i], listener: listeners[i],
 			launcher: launcher, logs: logs, presence: opts.Presence, events: opts.Events,
-			grace: plan.Grace, startTimeout: plan.Start, cancels: map[*slot]context.CancelFunc{},
+			run: plan.Run, grace: plan.Grace, startTimeout: plan.Start, cancels: map[*slot]context.CancelFunc{},
 		})
 	}
 	return f, nil
@@ -191,11 +193,11 @@ func (f *Fleet) Names() []string {
 	return names
 }
 
-// Runs tells whether a process of the fleet has this name in the registry.
-func (f *Fleet) Runs(instance string) bool {
-	slot, _, _ := strings.Cut(instance, ".")
-	return f.hasReplica(slot)
-}
+// Named tells whether an instance is named as fleets name their processes:
+// one of this fleet, of an earlier run, or of another machine.
+func Named(instance string) bool { return processName.MatchString(instance) }
+
+var processName = regexp.MustCompile(`^[a-z0-9-]+/[0-9]+\.[0-9]+(-[a-z0-9]+)?$`)
 
 // Address is where the fleet listens for a service, empty if it does not.
 func (f *Fleet) Address(name string) string {

@@ -14,6 +14,7 @@ import (
 type service struct {
 	plan         ServicePlan
 	program      string
+	run          string
 	environment  []string
 	listener     *os.File // for a service that listens on a fixed address
 	launcher     *launcher

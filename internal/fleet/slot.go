@@ -88,6 +88,9 @@ func (s *slot) start(out *lineWriter) (*process, string, error) {
 	s.mu.Lock()
 	s.generation++
 	id := fmt.Sprintf("%s.%d", s.name(), s.generation)
+	if s.service.run != "" {
+		id += "-" + s.service.run
+	}
 	s.mu.Unlock()
 
 	c := s.service.command(id)

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"time"
@@ -76,10 +77,11 @@ func (s *Supervisor) openRegistry(ctx context.Context, p *presence) error {
 	return nil
 }
 
-// plan says which processes the system consists of. The gateway comes last:
+// plan says which processes the system consists of. They are named by the run:
+// the registry may still know those of a supervisor that was killed as ready. The gateway comes last:
 // it stops first, so that nothing enters while the rest drains.
 func (s *Supervisor) plan() fleet.Plan {
-	plan := fleet.Plan{Data: s.data.dir, Root: s.system.Dir}
+	plan := fleet.Plan{Data: s.data.dir, Root: s.system.Dir, Run: strings.ToLower(rand.Text()[:4])}
 	for _, svc := range s.system.Services {
 		sp := fleet.ServicePlan{
 			Name: svc.Name, Package: svc.Path, Program: svc.Program, Args: svc.Args,

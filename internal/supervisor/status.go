@@ -36,6 +36,7 @@ func (s *Supervisor) instances(services []string) ([]*fleetv1.Instance, error) {
 	for _, i := range s.registry.Snapshot().Instances {
 		known[i.ID] = i
 	}
+	host := registry.HostIdentity()
 	var out []*fleetv1.Instance
 	for _, st := range s.fleet.Status() {
 		i, registered := known[st.Instance]
@@ -45,7 +46,8 @@ func (s *Supervisor) instances(services []string) ([]*fleetv1.Instance, error) {
 		}
 	}
 	for _, i := range known {
-		if wanted(i.Service) && !strings.HasSuffix(i.ID, ".http") && !s.fleet.Runs(i.ID) {
+		gone := i.Host == host && fleet.Named(i.ID) // and the registry will know it soon
+		if wanted(i.Service) && !strings.HasSuffix(i.ID, ".http") && !gone {
 			out = append(out, instanceToProto(fleet.Status{Name: i.ID, Service: i.Service, State: fleet.State(i.State), Started: i.Started}, i, true))
 		}
 	}
