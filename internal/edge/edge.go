@@ -42,7 +42,7 @@ func Run(ctx context.Context, args []string, access io.Writer) (err error) {
 	defer func() { err = errors.Join(err, n.Finish()) }()
 	g, err := gateway.New(gateway.Options{
 		Client: n.ClientOptions(), Verifier: n.Verifier, Snapshot: env.Snapshot("contracts"),
-		Title: env.System, Version: env.Version, AccessLog: access,
+		Expected: expected(env), Title: env.System, Version: env.Version, AccessLog: access,
 	})
 	if err != nil {
 		return err
@@ -56,6 +56,21 @@ func Run(ctx context.Context, args []string, access io.Writer) (err error) {
 		return err
 	}
 	return n.Run(ctx, part)
+}
+
+// expected are the services that the system file starts: until they have been
+// seen, what is not found may only not be there yet.
+func expected(env node.Environment) []string {
+	if env.File == nil {
+		return nil
+	}
+	var names []string
+	for _, s := range env.File.Services {
+		if s.Path != "" && s.Replicas > 0 { // other programs may serve no contract
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 func listen(env node.Environment, g *gateway.Gateway) (node.Part, error) {
