@@ -90,34 +90,46 @@ func tidyCategory(category string) (string, error) {
 	return category, nil
 }
 
-// changeable lists what an update may name in its mask.
+// changeable lists what an update may change.
 var changeable = []string{"name", "description", "category", "price"}
+
+// identifying lists what an update says beside the changes. The gateway puts all
+// that a PATCH sends into the mask, so they may stand there.
+var identifying = []string{"sku", "version"}
 
 // changes returns which fields an update changes: those of the mask, or those
 // that are set in p if there is no mask.
 func changes(mask []string, p product) ([]string, error) {
 	if len(mask) == 0 {
-		for field, set := range map[string]bool{
-			"name": p.name != "", "description": p.description != "", "category": p.category != "", "price": p.price != price{},
-		} {
-			if set {
-				mask = append(mask, field)
-			}
-		}
-		if len(mask) == 0 {
-			return nil, refuse(catalogv1.Reason_BAD_FIELD_MASK, "update_mask", "nothing is to be changed")
-		}
-		return mask, nil
+		mask = p.said()
 	}
 	if slices.Equal(mask, []string{"*"}) {
 		return changeable, nil
 	}
+	var out []string
 	for _, field := range mask {
-		if !slices.Contains(changeable, field) {
+		switch {
+		case slices.Contains(changeable, field):
+			out = append(out, field)
+		case !slices.Contains(identifying, field):
 			return nil, refuse(catalogv1.Reason_BAD_FIELD_MASK, "update_mask", "%q cannot be changed; %s can", shorten(field, 60), strings.Join(changeable, ", "))
 		}
 	}
-	return mask, nil
+	if len(out) == 0 {
+		return nil, refuse(catalogv1.Reason_BAD_FIELD_MASK, "update_mask", "nothing is to be changed")
+	}
+	return out, nil
+}
+
+// said lists the fields that are set.
+func (p product) said() []string {
+	var out []string
+	for i, set := range []bool{p.name != "", p.description != "", p.category != "", p.price != price{}} {
+		if set {
+			out = append(out, changeable[i])
+		}
+	}
+	return out
 }
 
 // with returns the product with the fields of an update taken over.

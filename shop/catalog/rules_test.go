@@ -156,6 +156,7 @@ func TestFieldMasks(t *testing.T) {
 		{[]string{"description"}, product{}, []string{"description"}}, // to empty it
 		{[]string{"*"}, product{}, changeable},
 		{[]string{"price", "name"}, all, []string{"name", "price"}},
+		{[]string{"sku", "name", "version"}, all, []string{"name"}}, // as the gateway fills it
 	} {
 		got, err := changes(c.mask, c.update)
 		slices.Sort(got)
