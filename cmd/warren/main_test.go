@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -159,6 +160,7 @@ func decode[T any](t *testing.T, text string) T {
 type upped struct {
 	*fleetv1.ListResponse
 	cmd    *exec.Cmd
+	stdout io.Reader
 	stderr *os.File
 	waited sync.Once
 	err    error
@@ -166,6 +168,18 @@ type upped struct {
 
 // up starts the system and returns when it is ready.
 func (w *workshop) up(args ...string) *upped {
+	w.t.Helper()
+	u := w.begin(args...)
+	var raw json.RawMessage
+	if err := json.NewDecoder(u.stdout).Decode(&raw); err != nil {
+		w.t.Fatalf("up: %v, %v\n%s", err, u.end(syscall.SIGTERM), u.printed(w.t))
+	}
+	u.ListResponse = list(w.t, string(raw))
+	return u
+}
+
+// begin starts the system and does not wait for it.
+func (w *workshop) begin(args ...string) *upped {
 	w.t.Helper()
 	log, err := os.CreateTemp(w.t.TempDir(), "up")
 	if err != nil {
@@ -175,19 +189,13 @@ func (w *workshop) up(args ...string) *upped {
 	u.cmd = exec.Command(os.Args[0], append([]string{"up", "--json", "--file", w.path("warren.yaml"), "--gateway", "127.0.0.1:0"}, args...)...)
 	u.cmd.Env = append(os.Environ(), playing+"=1")
 	u.cmd.Stderr = log
-	out, err := u.cmd.StdoutPipe()
-	if err != nil {
+	if u.stdout, err = u.cmd.StdoutPipe(); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := u.cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { u.end(syscall.SIGTERM) })
-	var raw json.RawMessage
-	if err := json.NewDecoder(out).Decode(&raw); err != nil {
-		w.t.Fatalf("up: %v, %v\n%s", err, u.end(syscall.SIGTERM), u.printed(w.t))
-	}
-	u.ListResponse = list(w.t, string(raw))
 	return u
 }
 

@@ -90,14 +90,14 @@ func (s *service) waitReady(ctx context.Context) error {
 		var waiting []string
 		for _, sl := range s.all() {
 			if st := sl.status(); st.State != Ready {
-				waiting = append(waiting, fmt.Sprintf("%s is %s", sl.name(), st.State))
+				waiting = append(waiting, fmt.Sprintf("%s (%s)", sl.name(), st.State))
 			}
 		}
 		if len(waiting) == 0 {
 			return nil
 		}
 		if err := s.presence.Changed(ctx); err != nil {
-			return fmt.Errorf("wait for %s: %s (warren logs tells why): %w", s.plan.Name, strings.Join(waiting, ", "), err)
+			return fmt.Errorf("wait for %s: not ready: %s; warren logs %s tells why: %w", s.plan.Name, strings.Join(waiting, ", "), s.plan.Name, err)
 		}
 	}
 }

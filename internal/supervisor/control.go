@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
@@ -86,11 +87,24 @@ func (c *control) Kill(_ context.Context, req *fleetv1.KillRequest) (*fleetv1.Ki
 }
 
 func (c *control) Wait(ctx context.Context, req *fleetv1.WaitRequest) (*fleetv1.WaitResponse, error) {
+	ctx, cancel := beforeDeadline(ctx)
+	defer cancel()
 	if err := c.supervisor.fleet.Wait(ctx, req.GetServices()...); err != nil {
 		return nil, status.Error(codes.DeadlineExceeded, err.Error())
 	}
 	instances, err := c.supervisor.instances(req.GetServices())
 	return &fleetv1.WaitResponse{Instances: instances}, err
+}
+
+// beforeDeadline ends a little before the caller stops listening, so that it
+// hears what was not ready.
+func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	const most, share = 200 * time.Millisecond, 4
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(most, time.Until(deadline)/share)))
 }
 
 func (c *control) Stop(context.Context, *fleetv1.StopRequest) (*fleetv1.StopResponse, error) {

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"net"
+	"strings"
+	"testing"
+)
+
+const oneService = "system: shop\n\nservices:\n  greeting: {path: ./greeting}\n"
+
+// TestUpNamesTheMistake shows that what is wrong is told before anything runs.
+func TestUpNamesTheMistake(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	tests := map[string]struct {
+		file, code string
+		args       []string
+		want       []string
+	}{
+		"a typo": {
+			file: "system: shop\n\nservices:\n  greeting: {path: ./greeting, replcas: 2}\n",
+			want: []string{"warren.yaml:4:32: services.greeting.replcas: unknown field; did you mean replicas?"},
+		},
+		"two mistakes": {
+			file: "sytem: shop\nservices:\n  greeting: {path: ./greeting, replicas: many}\n",
+			want: []string{"warren.yaml:1:1: sytem: unknown field; did you mean system?", `warren.yaml:3:42: services.greeting.replicas: is "many"`},
+		},
+		"not YAML":               {file: "system: [shop\n", want: []string{"warren.yaml:1:", "not YAML"}},
+		"unknown environment":    {file: oneService + "environments: {production: {}}\n", args: []string{"--environment", "prodcution"}, want: []string{`there is no environment "prodcution"`, "did you mean production?"}},
+		"service without a path": {file: "system: shop\nservices:\n  greeting: {}\n", want: []string{"has neither path nor program; add path: ./greeting"}},
+		"port in use": {
+			file: oneService, args: []string{"--gateway", taken.Addr().String()},
+			want: []string{"listen for gateway on " + taken.Addr().String(), "the port is in use; stop what uses it or choose another port by --gateway or in warren.yaml"},
+		},
+		"code that does not compile": {
+			file: oneService, code: "package main\n\nfunc main() { undefined() }\n",
+			want: []string{"build service greeting (./greeting)", "greeting/main.go:3:15: undefined: undefined"},
+		},
+		"code that is not there": {file: oneService, want: []string{"build service greeting (./greeting)", "directory not found"}},
+		"data folder too deep": {
+			file: oneService, args: []string{"--data", "/tmp/" + strings.Repeat("deep/", 30)},
+			want: []string{"its name is too long for the sockets in it; give a shorter one with --data"},
+		},
+		"data folder that is a file": {file: oneService, args: []string{"--data", "/dev/null"}, want: []string{"open data folder"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkshop(t)
+			w.write("warren.yaml", tt.file)
+			if tt.code != "" {
+				w.write("greeting/main.go", tt.code)
+			}
+			r := w.warren(append([]string{"up", "--gateway", "127.0.0.1:0"}, tt.args...)...)
+			if r.status != 1 || r.out != "" {
+				t.Errorf("status %d, out %q", r.status, r.out)
+			}
+			contains(t, r.err, tt.want...)
+		})
+	}
+}
+
+// TestUpShowsACrashLoopAndGoesOn shows what a service that cannot start looks
+// like: the rest works, and the reason is printed.
+func TestUpShowsACrashLoopAndGoesOn(t *testing.T) {
+	w := newWorkshop(t)
+	w.write("warren.yaml", oneService)
+	w.write("greeting/main.go", "package main\n\nimport \"os\"\n\nfunc main() {\n\tprintln(\"cannot open the cellar\")\n\tos.Exit(3)\n}\n")
+	u := w.begin("--timeout", "2s")
+	eventually(t, "the crash loop is told", func() bool {
+		return strings.Contains(u.printed(t), "greeting/1 ended 5 times in a row (exit 3)")
+	})
+	eventually(t, "what is not ready is told", func() bool { return strings.Contains(u.printed(t), "not everything is ready: ") })
+	contains(t, u.printed(t), "    cannot open the cellar", "warren logs")
+	contains(t, w.must("ps"), "greeting/1  crash_loop", "(exit 3)")
+	contains(t, w.must("logs", "greeting"), "cannot open the cellar")
+	r := w.warren("wait", "greeting", "--timeout", "100ms")
+	if r.status != 1 || !strings.Contains(r.err, "not ready: greeting/1 (crash loop); warren logs greeting tells why") {
+		t.Errorf("wait: %+v", r)
+	}
+	w.must("down")
+}
