@@ -115,9 +115,9 @@ func TestJudgeTellsInstanceFromCaller(t *testing.T) {
 func TestEjectionGrowsAndIsForgiven(t *testing.T) {
 	var o outlier
 	p := outlierPolicy{failures: 2, ratio: 1, calls: 1000, window: time.Minute, ejection: time.Second, most: 3 * time.Second}
-	now := int64(0)
+	now, err := int64(0), status.Error(codes.Internal, "")
 	for _, want := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second} {
-		if o.failed(now, p) || !o.failed(now, p) {
+		if o.failed(err, now, now, p) || !o.failed(err, now, now, p) {
 			t.Fatal("want ejection after the second failure in a row")
 		}
 		if got := o.eject(now, p); got != want {
@@ -129,5 +129,19 @@ func TestEjectionGrowsAndIsForgiven(t *testing.T) {
 	o.succeeded(now, p)
 	if got := o.eject(now, p); got != time.Second {
 		t.Errorf("after a good time: ejected for %v, want 1s", got)
+	}
+}
+
+func TestCallsOfOneBrokenConnectionAreOneFailure(t *testing.T) {
+	var o outlier
+	p := outlierPolicy{failures: 2, ratio: 1, calls: 1000, window: time.Minute, ejection: time.Second, most: time.Second}
+	err := status.Error(codes.Unavailable, "connection reset")
+	for i := range int64(50) {
+		if o.failed(err, 100, 200+i, p) {
+			t.Fatal("ejected for one broken connection")
+		}
+	}
+	if !o.failed(err, 300, 400, p) {
+		t.Error("not ejected for the second")
 	}
 }

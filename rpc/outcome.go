@@ -26,6 +26,9 @@ const (
 // something about the instance, not only about an impatient caller.
 const meaningful = 10 * time.Millisecond
 
+// failureLatency is what a fast failure counts as.
+const failureLatency = 50 * time.Millisecond
+
 // judge tells an instance's fault from a caller's. Mistakes of clients must
 // never open a breaker, or one client could take an instance from all others.
 func judge(ctx context.Context, err error, sent bool, elapsed time.Duration) outcome {
@@ -103,19 +106,20 @@ func notBegun(err error) bool {
 }
 
 // record lets everything learn from an attempt that is over.
-func (in *instance) record(t *target, b *breaker, o outcome, latency time.Duration, now int64) {
+func (in *instance) record(t *target, b *breaker, o outcome, err error, latency time.Duration, now int64) {
 	b.record(o)
 	switch o {
 	case succeeded:
 		in.stats.node.Observe(latency, now)
 		in.stats.outlier.succeeded(now, t.policy.Load().outlier)
 	case failed, shed:
-		// A failure is often fast; it must not look like speed.
-		in.stats.node.Observe(min(max(latency, 2*in.stats.node.Latency(now), 10*time.Millisecond), 5*time.Second), now)
+		// A failure is often fast; it must not look like speed. Neither may
+		// many calls that fail together add up to a ban.
+		in.stats.node.Observe(max(latency, in.stats.node.Latency(now), failureLatency), now)
 		if o == shed {
 			t.throttle.refused(t.policy.Load(), now)
 		}
-		if o == failed && in.stats.outlier.failed(now, t.policy.Load().outlier) {
+		if o == failed && in.stats.outlier.failed(err, now-int64(latency), now, t.policy.Load().outlier) {
 			in.pool.eject(in, t.policy.Load().outlier, now)
 		}
 	}

@@ -3,6 +3,9 @@ package rpc
 import (
 	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // outlierPolicy is what the settings say of ejection.
@@ -20,6 +23,7 @@ type outlierPolicy struct {
 // calls, ejection sends them elsewhere.
 type outlier struct {
 	inARow  atomic.Int64 // failures since the last success
+	broke   atomic.Int64 // when a connection last broke
 	started atomic.Int64 // of the window
 	calls   atomic.Int64
 	bad     atomic.Int64
@@ -39,11 +43,17 @@ func (o *outlier) succeeded(now int64, p outlierPolicy) {
 	}
 }
 
-// failed reports whether the instance has failed enough to be ejected.
-func (o *outlier) failed(now int64, p outlierPolicy) bool {
+// failed reports whether the instance has failed enough to be ejected. Calls
+// that end with one broken connection began before it broke, and fail
+// together: in the row they are one failure, or every restart would eject.
+func (o *outlier) failed(err error, began, now int64, p outlierPolicy) bool {
 	o.count(now, p)
 	bad := o.bad.Add(1)
-	inARow := o.inARow.Add(1)
+	inARow := o.inARow.Load()
+	if status.Code(err) != codes.Unavailable || began >= o.broke.Load() {
+		inARow = o.inARow.Add(1)
+		o.broke.Store(now)
+	}
 	if o.ejected(now) {
 		return false
 	}

@@ -137,7 +137,7 @@ func (s *stream) attemptOver(ctx context.Context, a *streamAttempt, err error) {
 		if a.peer.Addr == nil && err != nil {
 			o = neutral
 		}
-		a.proved.Do(func() { a.in.recordStream(s.method.target, a.breaker, o, now) })
+		a.proved.Do(func() { a.in.recordStream(s.method.target, a.breaker, o, err, a.started, now) })
 		a.in.release()
 		if ctx.Err() != nil || s.client.pool.ctx.Err() != nil {
 			s.over(err)
@@ -147,7 +147,7 @@ func (s *stream) attemptOver(ctx context.Context, a *streamAttempt, err error) {
 
 // recordStream lets breaker and ejection learn from a stream. Its length says
 // nothing about the instance's speed.
-func (in *instance) recordStream(t *target, b *breaker, o outcome, now int64) {
+func (in *instance) recordStream(t *target, b *breaker, o outcome, err error, began, now int64) {
 	b.record(o)
 	switch o {
 	case succeeded:
@@ -155,7 +155,7 @@ func (in *instance) recordStream(t *target, b *breaker, o outcome, now int64) {
 	case shed:
 		t.throttle.refused(t.policy.Load(), now)
 	case failed:
-		if in.stats.outlier.failed(now, t.policy.Load().outlier) {
+		if in.stats.outlier.failed(err, began, now, t.policy.Load().outlier) {
 			in.pool.eject(in, t.policy.Load().outlier, now)
 		}
 	}
@@ -233,7 +233,7 @@ func (s *stream) prove() {
 	s.received = true
 	s.request = nil
 	a := s.current
-	a.proved.Do(func() { a.in.recordStream(s.method.target, a.breaker, succeeded, s.client.now()) })
+	a.proved.Do(func() { a.in.recordStream(s.method.target, a.breaker, succeeded, nil, a.started, s.client.now()) })
 }
 
 // Header returns the header, waiting for it.

@@ -146,7 +146,7 @@ func (k *clientCall) attempt(ctx context.Context, in *instance, b *breaker, args
 	now := c.now()
 	node.End()
 	elapsed := time.Duration(now - start)
-	in.record(k.method.target, b, judge(ctx, err, k.sent(), elapsed), elapsed, now)
+	in.record(k.method.target, b, judge(ctx, err, k.sent(), elapsed), err, elapsed, now)
 	in.release()
 	k.tried = append(k.tried, in)
 	if err == nil || k.sent() {
