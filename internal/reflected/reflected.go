@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"google.golang.org/grpc"
@@ -17,7 +18,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 )
@@ -48,15 +48,32 @@ func (r *Reader) Files(ctx context.Context, address, contract string) (*descript
 			ctx = metadata.AppendToOutgoingContext(ctx, key, value)
 		}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
+	set, err := converse(ctx, conn, reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName, contract)
+	if status.Code(err) == codes.Unimplemented {
+		set, err = converse(ctx, conn, alpha, contract)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask %s for %s: %w", address, contract, err)
 	}
-	q := &reflection{stream: stream, known: map[string]*descriptorpb.FileDescriptorProto{}}
+	return set, nil
+}
+
+// alpha is the name under which older servers serve the same protocol.
+const alpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+func converse(ctx context.Context, conn *grpc.ClientConn, method, contract string) (*descriptorpb.FileDescriptorSet, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := conn.NewStream(ctx, &reflectionv1.ServerReflection_ServiceDesc.Streams[0], method)
+	if err != nil {
+		return nil, err
+	}
+	q := &reflection{
+		stream: &grpc.GenericClientStream[reflectionv1.ServerReflectionRequest, reflectionv1.ServerReflectionResponse]{ClientStream: stream},
+		known:  map[string]*descriptorpb.FileDescriptorProto{},
+	}
 	if err := q.collect(contract); err != nil {
-		return nil, fmt.Errorf("ask %s for %s: %w", address, contract, err)
+		return nil, err
 	}
 	return q.set(), nil
 }
@@ -79,7 +96,7 @@ func (q *reflection) collect(contract string) error {
 		err = q.ask(&reflectionv1.ServerReflectionRequest{
 			MessageRequest: &reflectionv1.ServerReflectionRequest_FileByFilename{FileByFilename: missing},
 		})
-		if err == nil && q.known[missing] == nil {
+		if err == nil && q.known[missing] == nil || status.Code(err) == codes.NotFound {
 			return fmt.Errorf("the file %s is imported and not there", missing)
 		}
 	}
@@ -87,7 +104,7 @@ func (q *reflection) collect(contract string) error {
 }
 
 func (q *reflection) ask(request *reflectionv1.ServerReflectionRequest) error {
-	if err := q.stream.Send(request); err != nil {
+	if err := q.stream.Send(request); err != nil && !errors.Is(err, io.EOF) { // then Recv knows more
 		return err
 	}
 	response, err := q.stream.Recv()
@@ -140,66 +157,4 @@ func (q *reflection) set() *descriptorpb.FileDescriptorSet {
 		set.File = append(set.File, q.known[name])
 	}
 	return set
-}
-
-// Link turns a set into descriptors. Files that are linked into this program
-// word by word are taken from there, because their messages are faster.
-func Link(set *descriptorpb.FileDescriptorSet) (*protoregistry.Files, error) {
-	l := &linker{sources: map[string]*descriptorpb.FileDescriptorProto{}, linked: map[string]bool{}, files: &protoregistry.Files{}}
-	for _, file := range set.GetFile() {
-		l.sources[file.GetName()] = file
-	}
-	for _, file := range set.GetFile() {
-		if _, err := l.file(file.GetName()); err != nil {
-			return nil, err
-		}
-	}
-	return l.files, nil
-}
-
-type linker struct {
-	sources map[string]*descriptorpb.FileDescriptorProto
-	linked  map[string]bool // taken from this program
-	busy    []string
-	files   *protoregistry.Files
-}
-
-func (l *linker) file(name string) (protoreflect.FileDescriptor, error) {
-	if fd, err := l.files.FindFileByPath(name); err == nil {
-		return fd, nil
-	}
-	source := l.sources[name]
-	if source == nil || slices.Contains(l.busy, name) {
-		return nil, fmt.Errorf("link contracts: %s is missing or imports itself", name)
-	}
-	l.busy = append(l.busy, name)
-	defer func() { l.busy = l.busy[:len(l.busy)-1] }()
-	same := true
-	for _, imported := range source.GetDependency() {
-		if _, err := l.file(imported); err != nil {
-			return nil, err
-		}
-		same = same && l.linked[imported]
-	}
-	fd, err := l.build(source, same)
-	if err != nil {
-		return nil, err
-	}
-	return fd, l.files.RegisterFile(fd)
-}
-
-func (l *linker) build(source *descriptorpb.FileDescriptorProto, same bool) (protoreflect.FileDescriptor, error) {
-	if own, err := protoregistry.GlobalFiles.FindFileByPath(source.GetName()); err == nil && same {
-		bare := proto.CloneOf(source)
-		bare.SourceCodeInfo = nil // programs do not link comments
-		if proto.Equal(protodesc.ToFileDescriptorProto(own), bare) {
-			l.linked[source.GetName()] = true
-			return own, nil
-		}
-	}
-	fd, err := protodesc.NewFile(source, l.files)
-	if err != nil {
-		return nil, fmt.Errorf("link contracts: %w", err)
-	}
-	return fd, nil
 }
