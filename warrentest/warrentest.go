@@ -126,7 +126,7 @@ func (s *System) start(service string, run func(ctx context.Context, flags []str
 	ctx, stop := context.WithCancel(context.Background())
 	i := &Instance{ID: id, stop: stop, done: make(chan struct{})}
 	flags := append([]string{
-		"--service", service, "--instance", id, "--system", "test", "--registry", s.url, "--config", s.url,
+		"--service", service, "--instance", id, "--system", "test", "--system-file", "-", "--registry", s.url, "--config", s.url,
 		"--data", s.data, "--key-file", s.keyFile, "--log-format", "json", "--log-level", "error",
 	}, s.flags...)
 	go func() {

@@ -24,7 +24,7 @@ type Plan struct {
 	Root     string        // the Go module in which services are built
 	Run      string        // tells the processes of this run from those of others in the registry
 	Services []ServicePlan // in the order in which they are shown
-	Grace    time.Duration // to drain before a process is killed; default 30 s
+	Grace    time.Duration // to drain and end before a process is killed; default 45 s
 	Start    time.Duration // to become ready; default 60 s
 }
 
@@ -120,7 +120,7 @@ type Options struct {
 // holds for them. Nothing is started yet.
 func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 	if plan.Grace == 0 {
-		plan.Grace = 30 * time.Second
+		plan.Grace = 45 * time.Second
 	}
 	if plan.Start == 0 {
 		plan.Start = 60 * time.Second

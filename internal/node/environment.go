@@ -110,6 +110,10 @@ func readRunning(data string) (map[string]string, error) {
 }
 
 func (e *Environment) overlaySystemFile() error {
+	if e.SystemFile == "-" {
+		e.SystemFile = ""
+		return nil
+	}
 	if e.SystemFile == "" {
 		if _, err := os.Stat("warren.yaml"); err != nil {
 			return nil

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/config"
@@ -25,6 +26,8 @@ import (
 var (
 	settingSample = config.Float("trace.sample", 0.01, 0, 1,
 		"The share of new traces that is recorded.")
+	settingDrain = config.Duration("process.drain.timeout", 30*time.Second, 0, time.Hour,
+		"How long a process that ends may take to drain, before what is left is cut off.")
 	settingLogLevel = config.Enum("log.level", "info", []string{"debug", "info", "warn", "error"},
 		"The least level that is logged.")
 )
@@ -40,10 +43,11 @@ type Node struct {
 	Key       *auth.ServiceKey // nil: services don't know one another
 	Health    *Health
 
-	level   *slog.LevelVar
-	share   *config.Value[float64] // of traces; nil until there are settings
-	admin   *adminServer
-	closers []func(context.Context) error // run in reverse
+	level     *slog.LevelVar
+	share     *config.Value[float64] // of traces; nil until there are settings
+	drainTime *config.Value[time.Duration]
+	admin     *adminServer
+	closers   []func(context.Context) error // run in reverse
 
 	announced atomic.Pointer[[]*registry.Announcement]
 }
@@ -132,7 +136,7 @@ func (n *Node) sample() float64 {
 }
 
 func (n *Node) openSettings(ctx context.Context, more []config.Definition) error {
-	definitions := append(rpc.Definitions(), settingSample.Definition(), settingLogLevel.Definition())
+	definitions := append(rpc.Definitions(), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition())
 	opts := config.Options{
 		Environment: n.Env.Environment, Service: n.Env.Service,
 		Definitions: append(definitions, more...),
@@ -157,7 +161,8 @@ func (n *Node) openSettings(ctx context.Context, more []config.Definition) error
 		return err
 	}
 	n.Settings = settings
-	n.share = config.Watch(settings, settingSample, config.Scope{Service: n.Env.Service})
+	own := config.Scope{Service: n.Env.Service}
+	n.share, n.drainTime = config.Watch(settings, settingSample, own), config.Watch(settings, settingDrain, own)
 	n.OnClose(func(context.Context) error { settings.Close(); return nil })
 	n.Health.Add("settings", settings.Ready)
 	n.followLogLevel()
@@ -169,7 +174,7 @@ func (n *Node) openSettings(ctx context.Context, more []config.Definition) error
 func (n *Node) followLogLevel() {
 	level := config.Watch(n.Settings, settingLogLevel, config.Scope{Service: n.Env.Service}, strings.ToLower(n.level.Level().String()))
 	apply := func(text string) { _ = n.level.UnmarshalText([]byte(text)) } // checked by the setting
-	level.OnChange(apply) // first, or a change between the two would be missed
+	level.OnChange(apply)                                                  // first, or a change between the two would be missed
 	apply(level.Get())
 }
 

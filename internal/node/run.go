@@ -31,8 +31,6 @@ type Part struct {
 const (
 	// checkEvery is the pause between two looks at what is not there yet.
 	checkEvery = 200 * time.Millisecond
-	// drainTimeout bounds the end of a process, up to the hooks.
-	drainTimeout = 30 * time.Second
 	// closeTimeout bounds hooks, the release of the lease, and the last spans.
 	closeTimeout = 5 * time.Second
 )
@@ -174,7 +172,7 @@ func (n *Node) waitForChecks(ctx context.Context) bool {
 // end takes the process out of the system, so that nobody notices.
 func (n *Node) end(announced []*registry.Announcement, part Part, served <-chan error) error {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), n.drainTime.Get())
 	defer cancel()
 	n.Health.setPhase("draining")
 	part.SetReady(false)
