@@ -248,7 +248,7 @@ func TestEjectedInstanceComesBack(t *testing.T) {
 }
 
 func TestBlackHoleIsLeftAlone(t *testing.T) {
-	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.balancer", "round_robin", "rpc.timeout", "100ms", "rpc.outlier.ejection", "1h", "rpc.outlier.ejection_max", "1h")})
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.balancer", "round_robin", "rpc.timeout", "500ms", "rpc.outlier.failures", "2", "rpc.outlier.ejection", "1h", "rpc.outlier.ejection_max", "1h")})
 	hole := s.start("hole")
 	s.start("b")
 	s.start("c")
