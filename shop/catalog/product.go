@@ -104,7 +104,7 @@ func changes(mask []string, p product) ([]string, error) {
 		mask = p.said()
 	}
 	if slices.Equal(mask, []string{"*"}) {
-		return changeable, nil
+		return slices.Clone(changeable), nil
 	}
 	var out []string
 	for _, field := range mask {

@@ -174,7 +174,7 @@ func TestRequestsAgainstTheContract(t *testing.T) {
 		"a negative filter":         {list(&catalogv1.ListProductsRequest{MinPrice: &negative}), "min_price"},
 		"a long query":              {longQuery, "query"},
 		"a code with a space":       {badSKU, "sku"},
-		"a mask with the code":      {update(&catalogv1.Product{Sku: "A1", Version: 1, Name: "x"}, "name", "sku"), "update_mask"},
+		"a mask with a time":        {update(&catalogv1.Product{Sku: "A1", Version: 1, Name: "x"}, "name", "create_time"), "update_mask"},
 		"a mask of the version":     {update(&catalogv1.Product{Sku: "A1", Version: 1}, "version"), "update_mask"},
 		"an update of nothing":      {update(&catalogv1.Product{Sku: "A1", Version: 1}), "update_mask"},
 		"a name emptied":            {update(&catalogv1.Product{Sku: "A1", Version: 1}, "name"), "name"},
