@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/gowarren/warren/internal/contract"
+	"github.com/gowarren/warren/internal/reflected"
 	"github.com/gowarren/warren/registry"
 )
 
@@ -33,11 +34,11 @@ type known struct {
 
 // catalogue follows the registry and reads the contracts of what appears.
 type catalogue struct {
-	registry  *registry.Registry
-	reflector *reflector
-	logger    *slog.Logger
-	snapshot  string
-	changed   func() // after contracts or plain routes have changed
+	registry *registry.Registry
+	reader   *reflected.Reader
+	logger   *slog.Logger
+	snapshot string
+	changed  func() // after contracts or plain routes have changed
 
 	mu        sync.Mutex
 	version   int // of contracts
@@ -55,9 +56,9 @@ const (
 	readers     = 4
 )
 
-func newCatalogue(r *registry.Registry, f *reflector, snapshot string, logger *slog.Logger, changed func()) *catalogue {
+func newCatalogue(r *registry.Registry, reader *reflected.Reader, snapshot string, logger *slog.Logger, changed func()) *catalogue {
 	c := &catalogue{
-		registry: r, reflector: f, snapshot: snapshot, logger: logger, changed: changed,
+		registry: r, reader: reader, snapshot: snapshot, logger: logger, changed: changed,
 		contracts: map[string]*known{}, seen: map[string]map[string]bool{},
 		services: map[string]bool{}, first: make(chan struct{}),
 	}
@@ -176,7 +177,7 @@ func (c *catalogue) unread() []unread {
 func (c *catalogue) ask(ctx context.Context, u unread) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	set, err := c.reflector.files(ctx, u.instance.Address, u.contract)
+	set, err := c.reader.Files(ctx, u.instance.Address, u.contract)
 	if err != nil {
 		return err
 	}
@@ -205,7 +206,7 @@ func (c *catalogue) ask(ctx context.Context, u unread) error {
 }
 
 func (c *catalogue) build(name string, set *descriptorpb.FileDescriptorSet) (*known, error) {
-	files, err := link(set)
+	files, err := reflected.Link(set)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/limit"
+	"github.com/gowarren/warren/internal/reflected"
 	"github.com/gowarren/warren/registry"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/telemetry"
@@ -99,7 +100,7 @@ func New(opts Options) (*Gateway, error) {
 		return nil, fmt.Errorf("new gateway: %w", err)
 	}
 	g.proxy = newProxy(g)
-	g.catalogue = newCatalogue(g.registry, g.newReflector(), opts.Snapshot, g.logger, g.rebuild)
+	g.catalogue = newCatalogue(g.registry, g.newReader(), opts.Snapshot, g.logger, g.rebuild)
 	opts.Client.Methods = g.catalogue.method
 	client, err := rpc.NewClient(opts.Client)
 	if err != nil {
@@ -113,10 +114,10 @@ func New(opts Options) (*Gateway, error) {
 	return g, nil
 }
 
-func (g *Gateway) newReflector() *reflector {
-	f := &reflector{credentials: g.opts.Client.Credentials}
+func (g *Gateway) newReader() *reflected.Reader {
+	r := &reflected.Reader{Credentials: g.opts.Client.Credentials}
 	if key := g.opts.Client.ServiceKey; key != nil {
-		f.token = func() (string, string) {
+		r.Token = func() (string, string) {
 			token, err := key.Sign(g.opts.Client.Service)
 			if err != nil {
 				return rpc.MetadataService, "" // the other side says what it thinks of strangers
@@ -124,7 +125,7 @@ func (g *Gateway) newReflector() *reflector {
 			return rpc.MetadataService, token
 		}
 	}
-	return f
+	return r
 }
 
 func (g *Gateway) start(client *rpc.Client) {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/gowarren/warren/internal/contract"
+	"github.com/gowarren/warren/internal/reflected"
 	"github.com/gowarren/warren/internal/transcode"
 	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
 	"github.com/gowarren/warren/telemetry"
@@ -94,7 +95,7 @@ func TestStrangersContracts(t *testing.T) {
 		set.File = append(set.File, protodesc.ToFileDescriptorProto(fd))
 	}
 	add(libraryv1.File_library_v1_library_proto)
-	same, err := link(set)
+	same, err := reflected.Link(set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestStrangersContracts(t *testing.T) {
 		t.Errorf("%v %v", msg, err)
 	}
 	changed.File = changed.File[1:]
-	if _, err := link(changed); err == nil {
+	if _, err := reflected.Link(changed); err == nil {
 		t.Error("a missing import was not noticed")
 	}
 }
