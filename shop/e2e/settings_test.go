@@ -23,7 +23,7 @@ func TestNumbersAreLive(t *testing.T) {
 		name, on, value string
 		service         string // whose instances obey it
 	}{
-		{"rpc.timeout", listProducts, "1234ms", "gateway"},
+		{"rpc.timeout", listProducts, "1.5s", "gateway"},
 		{"rpc.admission.max", "", "777", "catalog"},
 		{"rpc.breaker.calls", listProducts, "33", "gateway"},
 		{"gateway.limit.body", "", "2048", "gateway"},
