@@ -250,7 +250,9 @@ func TestServersThatAnswerWrongly(t *testing.T) {
 			answering(func(string) ([]byte, error) { return file("a.proto", "b.proto") }), "the file b.proto is imported and not there",
 		},
 		"imports without end": { // each has one more x
-			answering(func(name string) ([]byte, error) { return file("x"+strings.TrimPrefix(name, "x"), "xx"+strings.TrimPrefix(name, "x")) }), "the contract imports too many files",
+			answering(func(name string) ([]byte, error) {
+				return file("x"+strings.TrimPrefix(name, "x"), "xx"+strings.TrimPrefix(name, "x"))
+			}), "the contract imports too many files",
 		},
 	}
 	for what, tt := range tests {
