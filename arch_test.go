@@ -95,7 +95,7 @@ var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "
 
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
-	"internal/doctor":     {"internal/lint", "internal/openurl", "internal/system"},
+	"internal/doctor":     {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":       {"internal/gateway", "internal/node"},
 	"internal/etcdurl":    {"internal/openurl"},
 	"internal/gateway":    {"internal/contract", "internal/limit", "internal/openapi", "internal/reflected", "internal/transcode"},

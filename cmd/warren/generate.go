@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -51,18 +50,7 @@ func (o *options) contractRoots(args []string) ([]string, error) {
 	if len(args) > 0 {
 		return args, nil
 	}
-	var roots []string
-	for _, pattern := range []string{"api", "*/api"} {
-		found, err := filepath.Glob(filepath.Join(filepath.Dir(o.file), pattern))
-		if err != nil {
-			return nil, err
-		}
-		for _, dir := range found {
-			if info, err := os.Stat(dir); err == nil && info.IsDir() {
-				roots = append(roots, dir)
-			}
-		}
-	}
+	roots := protogen.Roots(filepath.Dir(o.file))
 	if len(roots) == 0 {
 		return nil, fmt.Errorf("no folder named api beside %s or one below: name the folders of the contracts", o.file)
 	}

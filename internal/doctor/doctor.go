@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/gowarren/warren/internal/lint"
+	"github.com/gowarren/warren/internal/protogen"
 	"github.com/gowarren/warren/internal/system"
 )
 
@@ -161,14 +162,7 @@ func port(ctx context.Context, who, address string) Finding {
 
 // contracts lints what is below the folders named api beside the services.
 func contracts(ctx context.Context, sys *system.System) Findings {
-	var roots []string
-	for _, pattern := range []string{"api", "*/api"} {
-		found, err := filepath.Glob(filepath.Join(sys.Dir, pattern))
-		if err != nil {
-			continue // the patterns are constant and right
-		}
-		roots = append(roots, found...)
-	}
+	roots := protogen.Roots(sys.Dir)
 	if len(roots) == 0 {
 		return Findings{{Warning, "contract", "contracts", "no folder named api in " + sys.Dir, "put contracts there, or lint them by hand with: warren lint FOLDER"}}
 	}

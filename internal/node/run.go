@@ -191,6 +191,6 @@ func (n *Node) end(announced []*registry.Announcement, part Part, served <-chan 
 			n.Logger().Warn("leaving without the registry", "error", err)
 		}
 	}
-	n.Logger().Info("drained", "took", time.Since(began).Round(time.Millisecond))
+	n.Logger().Info("drained", "took", time.Since(began).Round(time.Millisecond).String())
 	return errors.Join(errs...)
 }
