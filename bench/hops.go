@@ -16,29 +16,12 @@ import (
 func (s *stage) hops(ctx context.Context, p plan) (table, error) {
 	defer s.stop()
 	t := table{name: "hop", unit: "call"}
-	var order []string
-	contestants := map[string]*process{}
-	for _, c := range []struct{ name, program, address string }{
-		{"grpc-go, nothing else", "plain", "127.0.0.1:0"},
-		{"go-zero zrpc", "gozero", ""},
-		{"Kratos grpc", "kratos", ""},
-		{"Warren, by TCP", "warren-service", "127.0.0.1:0"},
-		{"grpc-go, nothing else, by unix socket", "plain", "unix:" + filepath.Join(s.dir, "plain.sock")},
-		{"Warren", "warren-service", "unix:" + filepath.Join(s.dir, "warren.sock")},
-	} {
-		if len(order) > 0 && !s.wanted(c.name) {
-			continue
-		}
-		process, err := s.start(c.program, "", "hop", "--address", c.address, "--traces", s.traces.address)
-		if err != nil {
-			return t, err
-		}
-		var ready hop.Result
-		if err := process.out.Decode(&ready); err != nil {
-			return t, fmt.Errorf("%s: %w: %s", c.name, err, process.stderr.text)
-		}
-		contestants[c.name] = process
-		order = append(order, c.name)
+	order, contestants, err := s.callers()
+	if err != nil {
+		return t, err
+	}
+	if err := s.profileHops(p, order, contestants); err != nil {
+		return t, err
 	}
 	for round := range p.rounds {
 		for i := range order {
@@ -55,6 +38,49 @@ func (s *stage) hops(ctx context.Context, p plan) (table, error) {
 		}
 	}
 	return t.ordered(order), nil
+}
+
+// callers starts the process of every contestant. The first is what the others
+// are compared to.
+func (s *stage) callers() (order []string, _ map[string]*process, _ error) {
+	contestants := map[string]*process{}
+	for _, c := range []struct{ name, program, address string }{
+		{"grpc-go, nothing else", "plain", "127.0.0.1:0"},
+		{"go-zero zrpc", "gozero", ""},
+		{"Kratos grpc", "kratos", ""},
+		{"Warren, by TCP", "warren-service", "127.0.0.1:0"},
+		{"grpc-go, nothing else, by unix socket", "plain", "unix:" + filepath.Join(s.dir, "plain.sock")},
+		{"Warren", "warren-service", "unix:" + filepath.Join(s.dir, "warren.sock")},
+	} {
+		if len(order) > 0 && !s.wanted(c.name) {
+			continue
+		}
+		process, err := s.start(c.program, "", "hop", "--address", c.address, "--traces", s.traces.address)
+		if err != nil {
+			return nil, nil, err
+		}
+		var ready hop.Result
+		if err := process.out.Decode(&ready); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w: %s", c.name, err, process.stderr.text)
+		}
+		contestants[c.name] = process
+		order = append(order, c.name)
+	}
+	return order, contestants, nil
+}
+
+// profileHops takes a CPU profile of every contestant under load.
+func (s *stage) profileHops(p plan, order []string, contestants map[string]*process) error {
+	if s.profiles == "" {
+		return nil
+	}
+	for _, name := range order {
+		file := filepath.Join(s.profiles, fileName(name+" hop")+".pprof")
+		if _, err := contestants[name].hop(hop.Order{Callers: p.connections, Duration: p.duration, Profile: file}); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func (s *stage) measureHop(p plan, of *process) (sample, error) {
@@ -82,9 +108,11 @@ func (s *stage) measureHop(p plan, of *process) (sample, error) {
 	}, nil
 }
 
-// hop has a round done in the process.
+// hop has a round done in the process, which ends if it takes far too long.
 func (p *process) hop(o hop.Order) (hop.Result, error) {
 	var r hop.Result
+	late := time.AfterFunc(o.Duration+30*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
 	if err := json.NewEncoder(p.in).Encode(o); err != nil {
 		return r, fmt.Errorf("order a round: %w: %s", err, p.stderr.text)
 	}

@@ -149,27 +149,29 @@ func (c *pair) check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		got, err := normal(body)
+		got, size, err := normal(body)
 		if err != nil {
 			return err
 		}
-		want, err := normal(expected)
+		want, wantSize, err := normal(expected)
 		if err != nil {
 			return err
 		}
-		if !reflect.DeepEqual(got, want) {
+		if !reflect.DeepEqual(got, want) || size != wantSize {
 			return fmt.Errorf("product %s: got %s, want %s", id, body, expected)
 		}
 	}
 	return nil
 }
 
-func normal(body []byte) (any, error) {
-	var v any
-	if err := json.Unmarshal(body, &v); err != nil {
-		return nil, fmt.Errorf("read answer %q: %w", body, err)
+// normal is what an answer says, and its size without white space.
+func normal(body []byte) (content any, size int, err error) {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, body); err != nil {
+		return nil, 0, fmt.Errorf("read answer %q: %w", body, err)
 	}
-	return v, nil
+	err = json.Unmarshal(body, &content)
+	return content, compact.Len(), err
 }
 
 // pairs starts all contestants. The first is what the others are compared to.
@@ -358,6 +360,7 @@ func (s *stage) takeProfile(ctx context.Context, p plan, name string, of *proces
 	if err != nil {
 		return fmt.Errorf("take profile: %w", err)
 	}
-	file := strings.NewReplacer(",", "", " ", "-").Replace(name) + ".pprof"
-	return os.WriteFile(filepath.Join(s.profiles, file), body, 0o600)
+	return os.WriteFile(filepath.Join(s.profiles, fileName(name)+".pprof"), body, 0o600)
 }
+
+func fileName(name string) string { return strings.NewReplacer(",", "", " ", "-").Replace(name) }

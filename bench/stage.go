@@ -92,7 +92,8 @@ type process struct {
 	cmd    *exec.Cmd
 	stderr *tail
 	in     io.WriteCloser
-	out    *json.Decoder
+	pipe   io.Closer
+	out    *json.Decoder // of what it writes to its first inherited file
 }
 
 // start runs a program of the stage. Its standard output, where access logs
@@ -111,7 +112,8 @@ func (s *stage) start(name string, probe string, args ...string) (*process, erro
 	}
 	defer inherited.Close()
 	p.cmd.ExtraFiles = []*os.File{inherited}
-	p.out = json.NewDecoder(results)
+	p.pipe, p.out = results, json.NewDecoder(results)
+	tie(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -123,6 +125,7 @@ func (p *process) stop() {
 	_ = p.in.Close()
 	_ = p.cmd.Process.Kill() // nothing that it holds is worth a farewell
 	_ = p.cmd.Wait()
+	_ = p.pipe.Close()
 }
 
 // tail keeps the last words of a process.

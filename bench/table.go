@@ -104,9 +104,17 @@ func (t table) markdown() string {
 
 // about says under which conditions the tables came to be.
 func (s *stage) about(p plan) string {
-	return fmt.Sprintf("Taken on %s; %s; %d rounds of %s each, %d connections or callers. Other processes used %.0f %% of the machine (median over all measurements; worst %.0f %%).",
+	about := fmt.Sprintf("Taken on %s; %s; %d rounds of %s each, %d connections or callers. Other processes used %.0f %% of the machine (median over all measurements; worst %.0f %%).",
 		time.Now().UTC().Format("2 January 2006"), machine(), p.rounds, p.duration, p.connections, 100*median(s.others), 100*slices.Max(s.others))
+	if median(s.others) > quiet {
+		about += " **That is not a quiet machine: this is a rehearsal, and no row is worth more than its first digit.**"
+	}
+	return about
 }
+
+// quiet is the share of the machine that others may use before the figures say
+// more of them than of the contestants.
+const quiet = 0.05
 
 // write replaces what stands between the markers of each table.
 func write(path, about string, tables []table) error {

@@ -7,9 +7,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"syscall"
@@ -25,6 +27,7 @@ import (
 type Order struct {
 	Callers  int
 	Duration time.Duration
+	Profile  string // path of a CPU profile to write; empty: none
 }
 
 // Result is what a round found. Latencies are of single calls.
@@ -88,6 +91,11 @@ func check(client catalogv1.CatalogServiceClient) error {
 }
 
 func run(client catalogv1.CatalogServiceClient, order Order) Result {
+	stop, err := profile(order.Profile)
+	if err != nil {
+		return Result{Error: err.Error()}
+	}
+	defer stop()
 	runtime.GC() // what the round before left is not this one's
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -142,6 +150,24 @@ func loop(client catalogv1.CatalogServiceClient, n int, end time.Time) ([]time.D
 		}
 		latencies = append(latencies, time.Since(start))
 	}
+}
+
+// profile begins a CPU profile; stop ends it.
+func profile(path string) (stop func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("write profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("write profile: %w", err), file.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = file.Close()
+	}, nil
 }
 
 func cpuTime() time.Duration {
