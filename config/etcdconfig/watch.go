@@ -9,7 +9,9 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
 
 	"github.com/gowarren/warren/config/driver"
 )
@@ -64,17 +66,30 @@ func (w *watch) read(ctx context.Context) error {
 }
 
 // run follows the document, and starts over with a reading when etcd has
-// forgotten the revisions in between.
+// forgotten the revisions in between, or a member of the cluster has not heard
+// yet of the token that another has just given to our user.
 func (w *watch) run(ctx context.Context, client *clientv3.Client) error {
-	for {
+	for strange := 0; ; {
 		err := w.follow(ctx, client)
-		if errors.Is(err, rpctypes.ErrCompacted) {
-			err = w.read(ctx)
+		switch {
+		case errors.Is(err, rpctypes.ErrCompacted):
+		case unknownToken(err) && strange < 3:
+			strange++
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		default:
+			return err
 		}
-		if err != nil {
+		if err := w.read(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+func unknownToken(err error) bool {
+	return status.Code(err) == codes.Unauthenticated || errors.Is(err, rpctypes.ErrInvalidAuthToken)
 }
 
 func (w *watch) follow(ctx context.Context, client *clientv3.Client) error {

@@ -66,6 +66,18 @@ func Parse(u *url.URL) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
+	dial := []grpc.DialOption{
+		// gRPC would wait up to two minutes between attempts to connect: too
+		// long for a registry that has come back.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: timeout,
+		}),
+	}
+	if secure != nil && secure.ServerName != "" {
+		// gRPC checks the host that it dials, whatever the TLS configuration says.
+		dial = append(dial, grpc.WithAuthority(secure.ServerName))
+	}
 	return Target{
 		Prefix: "/" + system + "/",
 		Params: params,
@@ -82,12 +94,7 @@ func Parse(u *url.URL) (Target, error) {
 			// The drivers retry for ever with their own backoff; a hundred
 			// retries below them would only hide the cause until the deadline.
 			MaxUnaryRetries: 2,
-			// gRPC would wait up to two minutes between attempts to connect: too
-			// long for a registry that has come back.
-			DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-				Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
-				MinConnectTimeout: timeout,
-			})},
+			DialOptions:     dial,
 			// The client logs every failed attempt. What matters in them comes
 			// back as errors, and those are logged once, by whoever decides.
 			Logger: zap.NewNop(),

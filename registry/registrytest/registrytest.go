@@ -3,6 +3,7 @@
 package registrytest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -43,8 +44,9 @@ type Network interface {
 }
 
 // Run runs the suite. A part that the driver's capabilities do not cover is
-// not run; one that they cover must pass.
-func Run(t *testing.T, start func(testing.TB) Harness) {
+// not run; one that they cover must pass. Names choose some parts, for an
+// engine that is run in several ways and has passed all of them in one.
+func Run(t *testing.T, start func(testing.TB) Harness, only ...string) {
 	parts := map[string]func(*testing.T, Harness){"Listing": listing}
 	capabilities := start(t).Open(t).Capabilities()
 	if capabilities.Announce {
@@ -66,7 +68,15 @@ func Run(t *testing.T, start func(testing.TB) Harness) {
 		parts["Lapse"] = lapse
 		parts["MassExpiry"] = massExpiry
 	}
+	for _, name := range only {
+		if parts[name] == nil {
+			t.Errorf("there is no part %s", name)
+		}
+	}
 	for name, part := range parts {
+		if len(only) > 0 && !slices.Contains(only, name) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			part(t, start(t))
