@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,24 +27,41 @@ func newGenerate(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !check {
-				return protogen.Write(files)
+			if check {
+				return o.printStale(cmd, files, roots)
 			}
-			stale, err := protogen.Diff(files, roots...)
-			if err != nil {
+			if err := protogen.Write(files); err != nil {
 				return err
 			}
-			for _, line := range stale {
-				fmt.Fprintln(cmd.OutOrStdout(), line)
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), map[string]any{"files": slices.Sorted(maps.Keys(files))})
 			}
-			if len(stale) > 0 {
-				return fmt.Errorf("%d generated files are not current; run: warren generate", len(stale))
-			}
-			return nil
+			return note(cmd, "%d files are current", len(files))
 		},
 	}
 	c.Flags().BoolVar(&check, "check", false, "write nothing, and say what is not current")
 	return c
+}
+
+// printStale says which files are not what the contracts generate.
+func (o *options) printStale(cmd *cobra.Command, files map[string][]byte, roots []string) error {
+	stale, err := protogen.Diff(files, roots...)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		if err := printJSON(cmd.OutOrStdout(), map[string]any{"stale": slices.Concat([]string{}, stale)}); err != nil {
+			return err
+		}
+	} else {
+		for _, line := range stale {
+			fmt.Fprintln(cmd.OutOrStdout(), line)
+		}
+	}
+	if len(stale) > 0 {
+		return fmt.Errorf("%d generated files are not current; run: warren generate", len(stale))
+	}
+	return nil
 }
 
 // contractRoots are the folders given, or those named api with contracts below.

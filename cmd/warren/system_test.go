@@ -382,7 +382,11 @@ func (s *story) generate(t *testing.T) {
 	if r.status != 1 || !strings.Contains(r.out, "greeting.pb.go: is not what its contract generates") || !strings.Contains(r.err, "run: warren generate") {
 		t.Errorf("stale code: %+v", r)
 	}
-	s.must("generate")
+	if r := s.warren("generate", "--check", "--json"); len(decode[map[string][]string](t, r.out)["stale"]) != 1 {
+		t.Errorf("stale code: %+v", r)
+	}
+	contains(t, s.must("generate"), "2 files are current")
+	contains(t, s.must("generate", "--json"), "greeting_grpc.pb.go")
 	if s.read("api/myshop/greeting/v1/greeting.pb.go") != stale {
 		t.Error("the code was not written anew")
 	}

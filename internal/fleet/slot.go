@@ -152,6 +152,10 @@ func (s *slot) waitReady(ctx context.Context, p *process, id string) error {
 
 func (s *slot) becameReady(p *process) {
 	s.mu.Lock()
+	if s.process != p {
+		s.mu.Unlock()
+		return // it has ended meanwhile
+	}
 	s.state, s.exits = Ready, 0
 	s.mu.Unlock()
 	s.service.events(Event{Kind: EventReady, Instance: s.name(),
@@ -223,12 +227,14 @@ func (s *slot) set(state State) {
 // kill sends a signal to the process that serves.
 func (s *slot) kill(sig syscall.Signal) error {
 	s.mu.Lock()
-	p := s.process
-	s.mu.Unlock()
-	if p == nil {
+	defer s.mu.Unlock()
+	if s.process == nil {
 		return fmt.Errorf("kill %s: no process is running", s.name())
 	}
-	return p.signal(sig)
+	if sig == syscall.SIGKILL {
+		s.state = Waiting // who waits for it now waits for the next process
+	}
+	return s.process.signal(sig)
 }
 
 // restart replaces the process; it returns when the new one serves and the old

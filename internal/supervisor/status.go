@@ -25,7 +25,11 @@ func (s *Supervisor) List(services ...string) (*fleetv1.ListResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &fleetv1.ListResponse{System: s.describe(), Instances: instances, Engines: s.engines()}, nil
+	resp := &fleetv1.ListResponse{System: s.describe(), Instances: instances}
+	if len(services) == 0 {
+		resp.Engines = s.engines()
+	}
+	return resp, nil
 }
 
 // instances joins what the fleet knows of its processes with what the registry

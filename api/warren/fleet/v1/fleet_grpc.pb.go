@@ -39,7 +39,8 @@ const (
 // is served on a local socket only; lists of services or instances that are
 // empty mean all.
 type FleetServiceClient interface {
-	// List returns the system, its instances and its engines.
+	// List returns the system and instances; and the engines, unless services
+	// are named.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Logs streams what instances wrote, oldest first, and with follow goes on
 	// with what they write.
@@ -153,7 +154,8 @@ func (c *fleetServiceClient) Stop(ctx context.Context, in *StopRequest, opts ...
 // is served on a local socket only; lists of services or instances that are
 // empty mean all.
 type FleetServiceServer interface {
-	// List returns the system, its instances and its engines.
+	// List returns the system and instances; and the engines, unless services
+	// are named.
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Logs streams what instances wrote, oldest first, and with follow goes on
 	// with what they write.
