@@ -28,7 +28,7 @@ func newCall(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "call contract/method ['<json>' | -]",
 		Short:   "Call a method by contract",
-		Example: "  warren call shop.catalog.v1.CatalogService/GetProduct '{\"sku\": \"85123A\"}'",
+		Example: "  warren call shop.catalog.v1.CatalogService/GetProduct '{\"sku\": \"22423\"}'",
 		Args:    takes(1, 2, "contract/method and, if it needs one, a request in JSON"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body, err := requestBody(cmd, args[1:])
