@@ -39,11 +39,11 @@ func newSigningKey(now, active time.Time) (signingKey, error) {
 	}
 	k := signingKey{private: private, created: now.UTC().Truncate(time.Microsecond), active: active.UTC().Truncate(time.Microsecond)}
 	jwk := k.public()
-	print, err := jwk.Thumbprint(crypto.SHA256)
+	thumb, err := jwk.Thumbprint(crypto.SHA256)
 	if err != nil {
 		return signingKey{}, fmt.Errorf("name signing key: %w", err)
 	}
-	k.id = base64.RawURLEncoding.EncodeToString(print)
+	k.id = base64.RawURLEncoding.EncodeToString(thumb)
 	return k, nil
 }
 
@@ -73,12 +73,17 @@ func parsePrivate(text string) (ed25519.PrivateKey, error) {
 // keySet are all keys there are, in the order in which they become active.
 type keySet []signingKey
 
-// signing returns the key to sign with: the last one that is active.
+// signing returns the key to sign with: the last one that is active. Where none
+// is, the first takes over early: the one before it was withdrawn, or this
+// clock is behind the one of the instance that made it.
 func (s keySet) signing(now time.Time) (signingKey, bool) {
 	for _, k := range slices.Backward(s) {
 		if !k.active.After(now) {
 			return k, true
 		}
+	}
+	if len(s) > 0 {
+		return s[0], true
 	}
 	return signingKey{}, false
 }

@@ -108,8 +108,18 @@ func TestTheLastActiveKeySigns(t *testing.T) {
 			t.Errorf("at %v another key than %d signs", when, want)
 		}
 	}
-	if _, ok := keys.signing(at.Add(-time.Second)); ok {
-		t.Error("a key signs before it is active")
+	if _, ok := (keySet)(nil).signing(at); ok {
+		t.Error("no key signs")
+	}
+}
+
+// A successor is published long before it is active; when the key before it is
+// withdrawn at that time, signing in must go on.
+func TestTheSuccessorTakesOverFromAKeyThatWasWithdrawn(t *testing.T) {
+	keys := keysAt(t, at, at.Add(keyLead))
+	left := keys[1:]
+	if got, ok := left.signing(at.Add(time.Minute)); !ok || got.id != left[0].id {
+		t.Errorf("nobody can sign in for %v", keyLead-time.Minute)
 	}
 }
 
