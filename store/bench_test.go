@@ -34,8 +34,7 @@ func BenchmarkHotRead(b *testing.B) {
 
 func BenchmarkHotReadWithDeadline(b *testing.B) {
 	db := benchmarked(b, "")
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := b.Context()
 	var price int64
 	for b.Loop() {
 		if err := db.QueryRow(ctx, `SELECT price FROM products WHERE sku = ?`, "85123A").Scan(&price); err != nil {

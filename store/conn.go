@@ -103,7 +103,7 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 			return err
 		}
 		result, err = s.ExecContext(ctx, args)
-		return errors.Join(err, c.giveBack(s, err))
+		return errors.Join(err, c.giveBack(s, err == nil))
 	})
 	return result, err
 }
@@ -117,7 +117,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		}
 		inner, err := s.QueryContext(ctx, args)
 		if err != nil {
-			return errors.Join(err, c.giveBack(s, err))
+			return errors.Join(err, c.giveBack(s, err == nil))
 		}
 		rows = &keptRows{Rows: inner, conn: c, statement: s}
 		return nil
@@ -143,9 +143,9 @@ func (c *conn) take(ctx context.Context, query string) (*keptStatement, error) {
 }
 
 // giveBack keeps the statement for the next time, unless it just went wrong.
-func (c *conn) giveBack(s *keptStatement, err error) error {
-	if err != nil {
-		_ = s.Close() // err is the one to know
+func (c *conn) giveBack(s *keptStatement, sound bool) error {
+	if !sound {
+		_ = s.Close() // what went wrong before is the one to know
 		return nil
 	}
 	if evicted := c.kept.put(s); evicted != nil {
@@ -194,5 +194,5 @@ func (r *keptRows) Close() error {
 	}
 	s := r.statement
 	r.statement = nil
-	return errors.Join(err, r.conn.giveBack(s, err))
+	return errors.Join(err, r.conn.giveBack(s, err == nil))
 }

@@ -14,7 +14,7 @@ import (
 // The history has a set, so that Warren's own tables can have steps besides the
 // service's.
 const (
-	historySet    = "service"
+	serviceSet    = "service"
 	createHistory = `CREATE TABLE IF NOT EXISTS warren_migrations (
 	step_set VARCHAR(64) NOT NULL,
 	version BIGINT NOT NULL,
@@ -44,6 +44,13 @@ const (
 // statement of it is for ever; a step that stopped half way goes on with the
 // statement that went wrong.
 func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
+	return db.MigrateSet(ctx, serviceSet, fsys)
+}
+
+// MigrateSet is Migrate for tables that belong to somebody other than the
+// service, such as Warren's own: the steps of each set are numbered and checked
+// by themselves.
+func (db *DB) MigrateSet(ctx context.Context, set string, fsys fs.FS) error {
 	if err := db.outside(ctx); err != nil {
 		return err
 	}
@@ -51,16 +58,16 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("migrate database %q: %w", db.name, err)
 	}
-	if err := db.migrate(ctx, have); err != nil {
+	if err := db.migrate(ctx, set, have); err != nil {
 		return fmt.Errorf("migrate database %q: %w", db.name, err)
 	}
 	return nil
 }
 
-func (db *DB) migrate(ctx context.Context, have []migration) error {
+func (db *DB) migrate(ctx context.Context, set string, have []migration) error {
 	// Most starts find nothing to do, and need neither the lock nor the right to
 	// create tables for that.
-	done, err := db.history(ctx, db)
+	done, err := db.history(ctx, db, set)
 	if err == nil {
 		next, _, ahead, err := pending(have, done)
 		db.noteAhead(ctx, ahead)
@@ -71,12 +78,12 @@ func (db *DB) migrate(ctx context.Context, have []migration) error {
 		return err
 	}
 	if db.Dialect() == MySQL {
-		return db.migrateStatements(ctx, have)
+		return db.migrateStatements(ctx, set, have)
 	}
 	for {
 		finished := false
 		err := db.InTx(ctx, func(ctx context.Context, tx *Tx) (err error) {
-			finished, err = db.migrateOne(ctx, tx, have)
+			finished, err = db.migrateOne(ctx, tx, set, have)
 			return err
 		})
 		if err != nil || finished {
@@ -92,7 +99,7 @@ func (db *DB) noteAhead(ctx context.Context, ahead []string) {
 }
 
 // migrateOne applies the next step in a transaction that keeps others out.
-func (db *DB) migrateOne(ctx context.Context, tx *Tx, have []migration) (finished bool, err error) {
+func (db *DB) migrateOne(ctx context.Context, tx *Tx, set string, have []migration) (finished bool, err error) {
 	if db.Dialect() == PostgreSQL {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(?)", lockNumber("warren migrations")); err != nil {
 			return false, err
@@ -101,7 +108,7 @@ func (db *DB) migrateOne(ctx context.Context, tx *Tx, have []migration) (finishe
 	if _, err := tx.Exec(ctx, createHistory); err != nil {
 		return false, err
 	}
-	done, err := db.history(ctx, tx)
+	done, err := db.history(ctx, tx, set)
 	if err != nil {
 		return false, err
 	}
@@ -117,7 +124,7 @@ func (db *DB) migrateOne(ctx context.Context, tx *Tx, have []migration) (finishe
 			return false, fmt.Errorf("%w: %s: %w", ErrMigration, next.name, tx.err)
 		}
 	}
-	_, err = tx.Exec(ctx, writeHistory, historySet, next.version, next.name, next.checksum, 0, started, time.Now())
+	_, err = tx.Exec(ctx, writeHistory, set, next.version, next.name, next.checksum, 0, started, time.Now())
 	if err != nil {
 		return false, err
 	}
@@ -125,8 +132,8 @@ func (db *DB) migrateOne(ctx context.Context, tx *Tx, have []migration) (finishe
 	return false, nil
 }
 
-func (db *DB) history(ctx context.Context, q Querier) ([]applied, error) {
-	rows, err := q.Query(ctx, readHistory, historySet)
+func (db *DB) history(ctx context.Context, q Querier, set string) ([]applied, error) {
+	rows, err := q.Query(ctx, readHistory, set)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -13,7 +14,7 @@ const lockWait = 2 * time.Second
 
 // migrateStatements applies all steps on MySQL, where each change of the schema
 // is committed by itself: progress is written down after each statement.
-func (db *DB) migrateStatements(ctx context.Context, have []migration) (err error) {
+func (db *DB) migrateStatements(ctx context.Context, set string, have []migration) (err error) {
 	conn, err := db.write.Conn(ctx)
 	if err != nil {
 		return db.explain(ctx, err)
@@ -33,7 +34,7 @@ func (db *DB) migrateStatements(ctx context.Context, have []migration) (err erro
 		return err
 	}
 	for {
-		done, err := db.history(ctx, s)
+		done, err := db.history(ctx, s, set)
 		if err != nil {
 			return err
 		}
@@ -41,7 +42,7 @@ func (db *DB) migrateStatements(ctx context.Context, have []migration) (err erro
 		if err != nil || next == nil {
 			return err
 		}
-		if err := s.apply(ctx, next, at); err != nil {
+		if err := s.apply(ctx, set, next, at); err != nil {
 			return err
 		}
 	}
@@ -92,10 +93,10 @@ func (s session) byteOrder(ctx context.Context) error {
 }
 
 // apply runs the statements of a step that didn't run yet.
-func (s session) apply(ctx context.Context, m *migration, at applied) error {
+func (s session) apply(ctx context.Context, set string, m *migration, at applied) error {
 	started := time.Now()
 	if at.version == 0 {
-		if _, err := s.Exec(ctx, writeHistory, historySet, m.version, m.name, checksum(""), 0, started, nil); err != nil {
+		if _, err := s.Exec(ctx, writeHistory, set, m.version, m.name, checksum(""), 0, started, nil); err != nil {
 			return err
 		}
 		at.checksum = checksum("")
@@ -112,12 +113,12 @@ func (s session) apply(ctx context.Context, m *migration, at applied) error {
 			}
 			return err
 		}
-		if err := s.progress(ctx, m, i+1, checksum(joined(statements[:i+1]))); err != nil {
+		if err := s.progress(ctx, set, m, i+1, checksum(joined(statements[:i+1]))); err != nil {
 			return fmt.Errorf("%s: statement %d of %d ran and is not noted: %w (%w)", m.name, i+1, len(statements), err, errHalfDone)
 		}
 	}
 	_, err := s.Exec(ctx, `UPDATE warren_migrations SET checksum = ?, finished_at = ? WHERE step_set = ? AND version = ?`,
-		m.checksum, time.Now(), historySet, m.version)
+		m.checksum, time.Now(), set, m.version)
 	if err == nil {
 		s.db.opts.Logger.InfoContext(ctx, "schema migrated", "database", s.db.name, "step", m.name, "duration", time.Since(started))
 	}
@@ -126,16 +127,16 @@ func (s session) apply(ctx context.Context, m *migration, at applied) error {
 
 // progress notes how far a step came. While it isn't finished, its checksum is
 // that of the statements that ran: the rest may still be mended.
-func (s session) progress(ctx context.Context, m *migration, done int, sum string) error {
+func (s session) progress(ctx context.Context, set string, m *migration, done int, sum string) error {
 	_, err := s.Exec(ctx, `UPDATE warren_migrations SET checksum = ?, statements_done = ? WHERE step_set = ? AND version = ?`,
-		sum, done, historySet, m.version)
+		sum, done, set, m.version)
 	return err
 }
 
 func joined(statements []string) string {
-	var out string
+	var out strings.Builder
 	for _, s := range statements {
-		out += s + ";\n"
+		out.WriteString(s + ";\n")
 	}
-	return out
+	return out.String()
 }

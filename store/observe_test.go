@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
 	"github.com/gowarren/warren/telemetry"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestSlowQueriesAreLoggedWithoutTheirArguments(t *testing.T) {

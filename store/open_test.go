@@ -5,10 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gowarren/warren/store"
-	"github.com/gowarren/warren/store/storetest"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/store/storetest"
 )
 
 func TestOpenRefusesBadURLs(t *testing.T) {

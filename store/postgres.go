@@ -4,17 +4,17 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/gowarren/warren/internal/openurl"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/gowarren/warren/internal/openurl"
 )
 
 const (
@@ -129,7 +129,7 @@ func postgresFault(err error) fault {
 // constraintName is what a unique key is called, for the error's text.
 func constraintName(err error) string {
 	if coded, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return fmt.Sprintf(": %s", coded.ConstraintName)
+		return ": " + coded.ConstraintName
 	}
 	if name := mysqlKeyName(err); name != "" {
 		return ": " + name

@@ -13,9 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gowarren/warren/internal/openurl"
 	"modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
+
+	"github.com/gowarren/warren/internal/openurl"
 )
 
 const (
@@ -81,7 +82,7 @@ func (f sqliteFile) connector(query string, setup ...string) *connector {
 	name := (&url.URL{Scheme: "file", Path: f.path}).String() + query
 	return &connector{
 		open: func(context.Context) (driver.Conn, error) {
-			if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
+			if err := os.MkdirAll(filepath.Dir(f.path), 0o750); err != nil {
 				return nil, &failure{fault: faultAway, cause: err}
 			}
 			return new(sqlite.Driver).Open(name)

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gowarren/warren/internal/openurl"
 	"github.com/gowarren/warren/telemetry"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Dialect names the SQL that a database speaks.
@@ -76,6 +78,8 @@ type DB struct {
 	read    *sql.DB // the same as write where the engine has no single writer
 	texts   *statements
 	metrics *metrics
+	// attached are parts of the program that work on this database.
+	attached sync.Map
 }
 
 // Querier is what DB and Tx share, for code that runs in either.
@@ -152,6 +156,16 @@ func (db *DB) openPools() {
 
 // Dialect returns the SQL that this database speaks.
 func (db *DB) Dialect() Dialect { return db.engine.dialect }
+
+// Attach makes a part of the program findable from the database's transactions,
+// as a value is from a context: key is of a type of the part's own.
+func (db *DB) Attach(key, value any) { db.attached.Store(key, value) }
+
+// Attached returns what was attached under the key, or nil.
+func (db *DB) Attached(key any) any {
+	value, _ := db.attached.Load(key)
+	return value
+}
 
 // Ping tells whether the database answers. Its error is [ErrUnavailable] when
 // nobody is there.

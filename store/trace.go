@@ -3,9 +3,10 @@ package store
 import (
 	"context"
 
-	"github.com/gowarren/warren/telemetry"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gowarren/warren/telemetry"
 )
 
 const clientKind = trace.SpanKindClient

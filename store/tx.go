@@ -52,6 +52,8 @@ type Tx struct {
 	err error // the first that went wrong
 	// reading are the rows that are read right now.
 	reading *Rows
+	// after is run once the transaction is committed.
+	after []func()
 }
 
 // InTx runs fn in a transaction: committed when fn returns nil, rolled back when
@@ -139,6 +141,9 @@ func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, 
 	}
 	if err := tx.tx.Commit(); err != nil {
 		return tx, tx.committed(err)
+	}
+	for _, f := range tx.after {
+		f()
 	}
 	return tx, nil
 }
@@ -240,6 +245,14 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	}
 	return touched, err
 }
+
+// AfterCommit has f called once the transaction is committed, before InTx
+// returns: to wake somebody, say. It is not called when the outcome of the
+// commit is unknown, so nothing may depend on it.
+func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
+
+// Attached returns what was attached to the transaction's database.
+func (tx *Tx) Attached(key any) any { return tx.db.Attached(key) }
 
 // Dialect returns the SQL that the transaction's database speaks.
 func (tx *Tx) Dialect() Dialect { return tx.db.Dialect() }

@@ -9,8 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/gowarren/warren/store"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gowarren/warren/store"
 )
 
 // endless is a query that runs for long, in each dialect.

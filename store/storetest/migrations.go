@@ -23,6 +23,17 @@ var migrations = map[string]func(*bench){
 			b.Errorf("got %q", got)
 		}
 	},
+	"SetsAreApart": func(b *bench) {
+		b.schema(first)
+		own := steps(`CREATE TABLE owned (id BIGINT)`)
+		b.must(b.db.MigrateSet(b.ctx, "owner", own))
+		b.must(b.db.MigrateSet(b.ctx, "owner", own))
+		b.schema(first, second)
+		b.exec(b.db, `INSERT INTO owned (id) VALUES (1)`)
+		if got := b.column(`SELECT step_set FROM warren_migrations ORDER BY step_set`); got != "owner service service" {
+			b.Errorf("got steps of %q", got)
+		}
+	},
 	"EightAtOnce": func(b *bench) {
 		dbs := make([]*store.DB, 8)
 		for i := range dbs {

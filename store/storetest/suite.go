@@ -83,7 +83,7 @@ func (b *bench) exec(q store.Querier, query string, args ...any) int64 {
 	return n
 }
 
-// schema applies scripts as steps 0001, 0002, …
+// schema applies scripts as steps 0001, 0002, ….
 func (b *bench) schema(scripts ...string) {
 	b.Helper()
 	b.must(b.db.Migrate(b.ctx, steps(scripts...)))

@@ -29,6 +29,32 @@ var transactions = map[string]func(*bench){
 			b.Errorf("balance is %d; want 1", got)
 		}
 	},
+	"AfterCommit": func(b *bench) {
+		b.accounts(1)
+		type key struct{}
+		b.db.Attach(key{}, "part")
+		var called, again int
+		for _, ending := range []error{nil, errRefused} {
+			again = 0
+			err := b.db.InTx(b.ctx, func(_ context.Context, tx *store.Tx) error {
+				if tx.Attached(key{}) != "part" || tx.Attached("other") != nil {
+					b.Error("what was attached isn't found")
+				}
+				tx.AfterCommit(func() { called++; again = 1 })
+				b.exec(tx, `UPDATE accounts SET balance = balance + 1`)
+				if again != 0 {
+					b.Error("called before the commit")
+				}
+				return ending
+			})
+			if !errors.Is(err, ending) {
+				b.Errorf("got %v; want %v", err, ending)
+			}
+		}
+		if called != 1 {
+			b.Errorf("called %d times after one commit and one rollback", called)
+		}
+	},
 	"Panic": func(b *bench) {
 		b.accounts(1)
 		func() {
