@@ -41,7 +41,7 @@ func (e *exchange) answer(reply proto.Message) {
 	e.cacheHeaders(h)
 	if e.taggable() {
 		tag := entityTag(body)
-		h.Set("ETag", tag)
+		h["Etag"] = []string{tag} // as Set would spell it
 		if matches(e.r.Header.Get("If-None-Match"), tag) {
 			h.Del("Content-Type")
 			e.w.WriteHeader(http.StatusNotModified)
@@ -73,7 +73,11 @@ func (e *exchange) taggable() bool {
 
 // entityTag is weak, because the same answer may be compressed or not.
 func entityTag(body []byte) string {
-	return `W/"` + strconv.FormatUint(xxhash.Sum64(body), 36) + strconv.FormatInt(int64(len(body)), 36) + `"`
+	var buffer [32]byte
+	tag := append(buffer[:0], `W/"`...)
+	tag = strconv.AppendUint(tag, xxhash.Sum64(body), 36)
+	tag = strconv.AppendInt(tag, int64(len(body)), 36)
+	return string(append(tag, '"'))
 }
 
 // matches compares weakly, as If-None-Match asks for.

@@ -52,8 +52,8 @@ func plainName(s string) bool {
 func (e *exchange) metadata() *transcode.Problem {
 	kv := make([]string, 0, 6)
 	kv = append(kv, rpc.MetadataRequestID, e.id)
-	if e.client.IsValid() {
-		kv = append(kv, rpc.MetadataClientAddress, e.client.String())
+	if e.address != "" {
+		kv = append(kv, rpc.MetadataClientAddress, e.address)
 	}
 	key, p := e.idempotencyKey()
 	if p != nil {
@@ -149,6 +149,9 @@ type taken struct {
 // fields. A request that one refuses costs nothing in the others.
 func (e *exchange) limit(message proto.Message) *transcode.Problem {
 	tightest := limit.Decision{Limit: -1}
+	if e.taken == nil {
+		e.taken = e.oneTaken[:0]
+	}
 	for _, l := range e.endpoint.limits {
 		rate := l.rate()
 		if rate.Unlimited() || (l.by == contract.ByField) != (message != nil) {
@@ -182,10 +185,9 @@ func (e *exchange) limited(d limit.Decision) *transcode.Problem {
 }
 
 func (e *exchange) limitHeaders(d limit.Decision) {
-	h := e.w.Header()
-	h.Set("RateLimit-Limit", strconv.Itoa(d.Limit))
-	h.Set("RateLimit-Remaining", strconv.Itoa(d.Remaining))
-	h.Set("RateLimit-Reset", transcode.RetryAfter(d.Reset))
+	// As Set would spell them, which it would do for every answer anew.
+	h, values := e.w.Header(), &[3]string{strconv.Itoa(d.Limit), strconv.Itoa(d.Remaining), transcode.RetryAfter(d.Reset)}
+	h["Ratelimit-Limit"], h["Ratelimit-Remaining"], h["Ratelimit-Reset"] = values[0:1:1], values[1:2:2], values[2:3:3]
 }
 
 func (e *exchange) limitKey(l *liveLimit, message proto.Message) string {
@@ -194,6 +196,8 @@ func (e *exchange) limitKey(l *liveLimit, message proto.Message) string {
 		return fieldText(message, l.field)
 	case l.by == contract.ByUser && !e.caller.Anonymous():
 		return "user " + e.caller.Issuer + " " + e.caller.Subject
+	case e.client.Is4():
+		return e.address // what AddressKey would write once more
 	}
 	return limit.AddressKey(e.client)
 }

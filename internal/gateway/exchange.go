@@ -23,13 +23,14 @@ import (
 // exchange is one request on its way through the gateway.
 type exchange struct {
 	g     *Gateway
-	w     *recorder
+	w     *recorder // the one below
 	r     *http.Request
 	ctx   context.Context // with trace, caller and deadline
 	start time.Time
 
 	id       string
 	client   netip.Addr
+	address  string // of client; "" when nobody knows it
 	caller   auth.Caller
 	found    found
 	endpoint *endpoint
@@ -40,12 +41,16 @@ type exchange struct {
 	corsAllowed bool
 	gone        bool   // the client left
 	reason      string // of the problem answered
+
+	recorder recorder
+	oneTaken [1]taken // where taken begins: most methods have one limit
 }
 
 // ServeHTTP takes a request through the pipeline.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := &exchange{g: g, r: r, ctx: r.Context(), start: time.Now(), grpc: grpcKindOf(r)}
-	e.w = &recorder{ResponseWriter: w, control: http.NewResponseController(w), patience: g.numbers.writeTimeout.Get()}
+	e.recorder = recorder{ResponseWriter: w, control: *http.NewResponseController(w), patience: g.numbers.writeTimeout.Get()}
+	e.w = &e.recorder
 	g.inFlight.Add(1)
 	g.metrics.active.Inc()
 	defer e.finish()
@@ -66,13 +71,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // begin gives the request its name.
 func (e *exchange) begin() {
 	e.client = clientAddress(e.r, e.g.numbers.proxies.get())
+	if e.client.IsValid() {
+		e.address = e.client.String()
+	}
 	e.id = requestID(e.r)
 	e.w.Header().Set("X-Request-Id", e.id)
 	if e.r.ProtoMajor == 1 && e.g.isDraining() {
 		e.w.Header().Set("Connection", "close") // the next request finds another gateway
 	}
 	if e.g.numbers.trustTrace.Get() {
-		e.ctx = e.g.tracer.Extract(e.ctx, e.r.Header.Get)
+		e.ctx = e.g.tracer.ExtractHTTP(e.ctx, e.r.Header)
 	}
 	e.ctx, e.span = e.g.tracer.Start(e.ctx, e.r.Method, trace.SpanKindServer)
 }
@@ -281,7 +289,7 @@ func (e *exchange) log(status int, took time.Duration) {
 	}
 	line := accessLine{
 		time: e.start, method: e.r.Method, path: short(e.r.URL.Path), route: e.pattern(), status: status, sent: e.w.sent,
-		duration: took, client: e.client.String(), protocol: e.r.Proto, requestID: e.id, trace: telemetry.TraceID(e.ctx),
+		duration: took, client: e.address, protocol: e.r.Proto, requestID: e.id, trace: telemetry.TraceID(e.ctx),
 		user: e.caller.Subject, agent: short(e.r.UserAgent()), reason: e.reason,
 	}
 	if e.endpoint != nil {

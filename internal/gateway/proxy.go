@@ -81,8 +81,8 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	r.Out.Host = r.In.Host
 	r.Out.Header.Set("X-Request-Id", e.id)
 	r.SetXForwarded()
-	if e.client.IsValid() {
-		r.Out.Header.Set("X-Forwarded-For", e.client.String())
+	if e.address != "" {
+		r.Out.Header.Set("X-Forwarded-For", e.address)
 	}
 	p.g.tracer.Inject(e.ctx, r.Out.Header.Set)
 }

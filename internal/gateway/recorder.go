@@ -11,7 +11,7 @@ import (
 // client that reads slowly only so much time per write.
 type recorder struct {
 	http.ResponseWriter
-	control  *http.ResponseController
+	control  http.ResponseController
 	status   int
 	sent     int64
 	patience time.Duration
