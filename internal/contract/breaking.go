@@ -7,11 +7,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// Breaking returns what in new breaks those who use old: programs with old
+// Breaking returns what in next breaks those who use old: programs with old
 // messages on the wire or in stores, callers of its methods, clients of its
 // routes. What moved to another file of its package breaks nobody.
-func Breaking(old, new *protoregistry.Files) Problems {
-	d := &differ{new: new}
+func Breaking(old, next *protoregistry.Files) Problems {
+	d := &differ{next: next}
 	old.RangeFiles(func(fd protoreflect.FileDescriptor) bool {
 		d.file(fd)
 		return true
@@ -21,7 +21,7 @@ func Breaking(old, new *protoregistry.Files) Problems {
 }
 
 type differ struct {
-	new      *protoregistry.Files
+	next     *protoregistry.Files
 	problems Problems
 }
 
@@ -43,18 +43,18 @@ func (d *differ) nearest(element protoreflect.Descriptor) protoreflect.Descripto
 		if _, file := at.(protoreflect.FileDescriptor); file {
 			break
 		}
-		if found, err := d.new.FindDescriptorByName(at.FullName()); err == nil {
+		if found, err := d.next.FindDescriptorByName(at.FullName()); err == nil {
 			return found
 		}
 	}
-	if found, err := d.new.FindFileByPath(element.ParentFile().Path()); err == nil {
+	if found, err := d.next.FindFileByPath(element.ParentFile().Path()); err == nil {
 		return found
 	}
 	return element
 }
 
 func (d *differ) file(old protoreflect.FileDescriptor) {
-	if found, err := d.new.FindFileByPath(old.Path()); err == nil && found.Package() != old.Package() {
+	if found, err := d.next.FindFileByPath(old.Path()); err == nil && found.Package() != old.Package() {
 		d.report(old, "keep the package, and put what is new into a file of its own",
 			"its package changed from %s to %s", old.Package(), found.Package())
 		return
@@ -68,7 +68,7 @@ func (d *differ) file(old protoreflect.FileDescriptor) {
 
 // counterpart finds an element of the same name and kind in the new files.
 func counterpart[D protoreflect.Descriptor](d *differ, old D, kind string) (D, bool) {
-	found, err := d.new.FindDescriptorByName(old.FullName())
+	found, err := d.next.FindDescriptorByName(old.FullName())
 	if err == nil {
 		if same, ok := found.(D); ok {
 			return same, true

@@ -73,7 +73,8 @@ func (r *reader) checkPartners(s *Service, m *Method) {
 		r.report(m.Desc, "name two methods", "%s both confirms and cancels it", m.Confirm)
 	}
 	if m.Safe && (m.Compensate != "" || m.Confirm != "" || m.Cancel != "") {
-		r.report(m.Desc, "leave compensate, confirm and cancel out, or change its idempotency_level", "it has no side effects, so there is nothing to undo or confirm")
+		r.report(m.Desc, "leave compensate, confirm and cancel out, or change its idempotency_level",
+			"it has no side effects, so there is nothing to undo or confirm")
 	}
 }
 

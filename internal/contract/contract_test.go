@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	authv1 "github.com/gowarren/warren/api/warren/auth/v1"
+	rpcv1 "github.com/gowarren/warren/api/warren/rpc/v1"
 	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/protogen"
 )
@@ -205,23 +206,66 @@ func TestReadLinked(t *testing.T) {
 }
 
 func TestElements(t *testing.T) {
-	fd := fromReflection(t, compile(t, map[string]string{"shelf.proto": shelf})[0])
-	book := fd.Messages().ByName("Book").Fields()
-	if contract.Secret(book.ByName("name")) || !contract.Secret(book.ByName("key")) {
-		t.Error("key, and only key, is secret")
+	compiled := compile(t, map[string]string{"shelf.proto": shelf})[0]
+	for name, fd := range map[string]protoreflect.FileDescriptor{
+		"compiled":   compiled,
+		"reflection": fromReflection(t, compiled),
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := fd.Messages().ByName("Book").Fields()
+			if contract.Secret(book.ByName("name")) || !contract.Secret(book.ByName("key")) {
+				t.Error("key, and only key, is secret")
+			}
+			if key, event := contract.EventKey(fd.Messages().ByName("BookSold")); key != "name" || !event {
+				t.Errorf("BookSold: got key %q, event %v", key, event)
+			}
+			if key, event := contract.EventKey(fd.Messages().ByName("Book")); key != "" || event {
+				t.Errorf("Book: got key %q, event %v", key, event)
+			}
+			reasons := fd.Enums().ByName("Reason").Values()
+			if code, domain, ok := contract.Reason(reasons.ByName("LOST")); code != codes.DataLoss || domain != "shelf.test" || !ok {
+				t.Errorf("LOST: got %v, %q, %v", code, domain, ok)
+			}
+			if _, _, ok := contract.Reason(reasons.ByName("REASON_UNSPECIFIED")); ok {
+				t.Error("REASON_UNSPECIFIED is a reason")
+			}
+		})
 	}
-	if key, event := contract.EventKey(fd.Messages().ByName("BookSold")); key != "name" || !event {
-		t.Errorf("BookSold: got key %q, event %v", key, event)
+}
+
+// overloaded is a reason of a contract that is part of this program.
+func overloaded() protoreflect.EnumValueDescriptor {
+	return rpcv1.Reason_REASON_OVERLOADED.Descriptor().Values().ByNumber(rpcv1.Reason_REASON_OVERLOADED.Number())
+}
+
+func TestElementsLinked(t *testing.T) {
+	if code, domain, ok := contract.Reason(overloaded()); code != codes.Unavailable || domain != "warren" || !ok {
+		t.Errorf("OVERLOADED: got %v, %q, %v", code, domain, ok)
 	}
-	if key, event := contract.EventKey(fd.Messages().ByName("Book")); key != "" || event {
-		t.Errorf("Book: got key %q, event %v", key, event)
+	plain := (&authv1.GetKeysResponse{}).ProtoReflect().Descriptor()
+	if contract.Secret(plain.Fields().Get(0)) {
+		t.Error("public keys are secret")
 	}
-	reasons := fd.Enums().ByName("Reason").Values()
-	if code, domain, ok := contract.Reason(reasons.ByName("LOST")); code != codes.DataLoss || domain != "shelf.test" || !ok {
-		t.Errorf("LOST: got %v, %q, %v", code, domain, ok)
+	if _, event := contract.EventKey(plain); event {
+		t.Error("an answer is an event")
 	}
-	if _, _, ok := contract.Reason(reasons.ByName("REASON_UNSPECIFIED")); ok {
-		t.Error("REASON_UNSPECIFIED is a reason")
+}
+
+// Every error that is made or received reads its reason.
+func BenchmarkReason(b *testing.B) {
+	value := overloaded()
+	b.ReportAllocs()
+	for b.Loop() {
+		contract.Reason(value)
+	}
+}
+
+// Every log line of a message and every field of a query asks.
+func BenchmarkSecret(b *testing.B) {
+	field := (&authv1.GetKeysResponse{}).ProtoReflect().Descriptor().Fields().Get(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		contract.Secret(field)
 	}
 }
 

@@ -23,7 +23,8 @@ func (r *reader) report(d protoreflect.Descriptor, remedy, message string, args 
 }
 
 func (r *reader) service(sd protoreflect.ServiceDescriptor) *Service {
-	json := extension[*descriptorpb.ServiceOptions, *warrenv1.ServiceOptions](sd, &descriptorpb.ServiceOptions{}, warrenv1.E_Service).GetJson()
+	options := extension[*descriptorpb.ServiceOptions, *warrenv1.ServiceOptions](sd, warrenv1.E_Service)
+	json := options.GetJson()
 	s := &Service{
 		Name: string(sd.FullName()),
 		JSON: JSON{ZeroValues: json.GetZeroValues(), EnumNumbers: json.GetEnumNumbers(), Int64Numbers: json.GetInt64Numbers()},

@@ -91,10 +91,12 @@ func (r *reader) checkBodies(m *Method, route Route, at string) {
 	case bodyless && m.ClientStreams:
 		r.report(m.Desc, "make it a POST", "%s cannot carry the stream that the method takes", at)
 	case route.Body != "" && route.Body != "*" && m.Desc.Input().Fields().ByName(protoreflect.Name(route.Body)) == nil:
-		r.report(m.Desc, `name a field of the request, or write body: "*"`, "%s has the body %s, and %s has no such field", at, route.Body, m.Desc.Input().FullName())
+		r.report(m.Desc, `name a field of the request, or write body: "*"`,
+			"%s has the body %s, and %s has no such field", at, route.Body, m.Desc.Input().FullName())
 	}
 	if route.ResponseBody != "" && m.Desc.Output().Fields().ByName(protoreflect.Name(route.ResponseBody)) == nil {
-		r.report(m.Desc, "name a field of the response, or leave response_body out", "%s answers with %s, and %s has no such field", at, route.ResponseBody, m.Desc.Output().FullName())
+		r.report(m.Desc, "name a field of the response, or leave response_body out",
+			"%s answers with %s, and %s has no such field", at, route.ResponseBody, m.Desc.Output().FullName())
 	}
 }
 
