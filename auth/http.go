@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -17,7 +18,7 @@ const maxKeysBytes = 1 << 20
 
 // HTTPKeys returns a source that reads the JSON Web Key Set at the address. It
 // must be https, except on the same machine: whoever can change the answer can
-// be anybody. A nil client is http.DefaultClient.
+// be anybody. A nil client is one that gives up after ten seconds.
 func HTTPKeys(address string, client *http.Client) (KeySource, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -27,7 +28,7 @@ func HTTPKeys(address string, client *http.Client) (KeySource, error) {
 		return nil, fmt.Errorf("token keys address %s: must be https, or http on this machine", u.Redacted())
 	}
 	if client == nil {
-		client = http.DefaultClient
+		client = &http.Client{Timeout: 10 * time.Second}
 	}
 	return KeysFunc(func(ctx context.Context) (jose.JSONWebKeySet, error) {
 		set, err := readKeys(ctx, client, address)

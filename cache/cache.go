@@ -119,7 +119,7 @@ func New[K Key, V any](opts Options[K, V]) (*Cache[K, V], error) {
 		storage.MaximumSize = opts.Max
 	} else {
 		storage.MaximumWeight = uint64(opts.Max)
-		storage.Weigher = func(key K, e entry[V]) uint32 { return opts.cost(key, e) }
+		storage.Weigher = opts.cost
 	}
 	var err error
 	if c.entries, err = otter.New(storage); err != nil {

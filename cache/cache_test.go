@@ -12,10 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gowarren/warren/cache"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/cache"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,10 +99,10 @@ func TestNotFoundIsNotRememberedWhenSwitchedOff(t *testing.T) {
 
 func TestNotFoundPredicate(t *testing.T) {
 	gone := errors.New("gone")
-	c := open(t, cache.Options[string, string]{NotFound: func(err error) bool { return err == gone }})
+	c := open(t, cache.Options[string, string]{NotFound: func(err error) bool { return errors.Is(err, gone) }})
 	l := &loader{err: gone}
 	for range 2 {
-		if _, err := c.Get(t.Context(), "k", l.load); err != gone {
+		if _, err := c.Get(t.Context(), "k", l.load); !errors.Is(err, gone) {
 			t.Errorf("Get: %v", err)
 		}
 	}

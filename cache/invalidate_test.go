@@ -3,16 +3,17 @@ package cache_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
-	"github.com/gowarren/warren/cache"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gowarren/warren/cache"
 )
 
 // bus connects the caches of a test as a network connects instances. Each
@@ -230,7 +231,7 @@ func TestConcurrentUse(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for n := range 500 {
-				c, key := caches[(i+n)%3], fmt.Sprint(rand.IntN(32))
+				c, key := caches[(i+n)%3], strconv.Itoa(rand.IntN(32))
 				switch {
 				case n%50 == 49:
 					_ = c.Clear(t.Context())

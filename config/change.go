@@ -66,8 +66,8 @@ func redactEdits(edits []Edit) []Edit {
 // record is a change as the history stores it: with the whole document that it
 // led to, so that a rollback needs no other record and no undamaged document.
 type record struct {
-	ID string `json:"id"` // tells this attempt from any other
 	Change
+	ID      string `json:"id"` // tells this attempt from any other
 	Entries []item `json:"entries"`
 }
 

@@ -3,7 +3,6 @@ package config_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"net/url"
 	"os"
 	"time"
@@ -21,12 +20,14 @@ func Example() {
 	defer cancel()
 	folder, err := os.MkdirTemp("", "settings")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer os.RemoveAll(folder)
 	centre, err := fileconfig.Open(ctx, &url.URL{Scheme: "file", Path: folder + "/settings.json"})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer centre.Close()
 
@@ -34,26 +35,30 @@ func Example() {
 	settings, err := config.New(config.Options{Service: "catalog", Driver: centre,
 		Definitions: []config.Definition{pageSize.Definition()}})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer settings.Close()
 	size := config.Watch(settings, pageSize, config.Scope{})
 	changed := make(chan int, 1)
 	size.OnChange(func(n int) { changed <- n })
 	if err := settings.Ready(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println("before:", size.Get())
 
 	// In the operator's hands:
 	operator, err := config.NewCentre(centre, "local")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	large, wrong := "50", "fifty"
 	change, err := operator.Set(ctx, []config.Edit{{Name: "catalog.page_size", New: &large}}, "ann", "wide screens")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println("revision", change.Revision, change.Edits)
 	fmt.Println("after:", <-changed)

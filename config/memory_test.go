@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 
 	"github.com/gowarren/warren/config/driver"
@@ -106,9 +107,7 @@ func (m *memory) Define(_ context.Context, service string, definitions map[strin
 			return
 		}
 		next := map[string][]byte{}
-		for name, data := range m.definitions[service] {
-			next[name] = data
-		}
+		maps.Copy(next, m.definitions[service])
 		for name, data := range definitions {
 			if next[name] = data; data == nil {
 				delete(next, name)
@@ -126,9 +125,7 @@ func (m *memory) Definitions(context.Context) (map[string]map[string][]byte, err
 		return nil, errAway
 	}
 	out := map[string]map[string][]byte{}
-	for service, definitions := range m.definitions {
-		out[service] = definitions
-	}
+	maps.Copy(out, m.definitions)
 	return out, nil
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -88,10 +89,8 @@ func (s Scope) covering(own string) []Scope {
 	}
 	var out []Scope
 	add := func(c Scope) {
-		for _, o := range out {
-			if o == c {
-				return
-			}
+		if slices.Contains(out, c) {
+			return
 		}
 		out = append(out, c)
 	}

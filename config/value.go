@@ -81,7 +81,7 @@ func (v *Value[T]) OnChange(f func(T)) (stop func()) {
 type watched interface {
 	definition() Definition
 	prepare(service string)
-	resolve(layers) []refusal
+	resolve(above layers) []refusal
 	notify()
 	entry(revision int64) Entry
 }

@@ -45,7 +45,7 @@ func TestWatchWithoutSettings(t *testing.T) {
 func TestWatchIsShared(t *testing.T) {
 	s := start(t, config.Options{})
 	scope := config.Scope{Method: "/shop.v1.S/M"}
-	if config.Watch(s, timeout, scope) != config.Watch(s, timeout, scope) {
+	if once, again := config.Watch(s, timeout, scope), config.Watch(s, timeout, scope); once != again {
 		t.Error("one place has two values")
 	}
 	if config.Watch(s, timeout, scope, time.Second).Get() == config.Watch(s, timeout, scope, time.Minute).Get() {

@@ -3,7 +3,7 @@ package registry
 import (
 	"cmp"
 	"crypto/sha256"
-	"fmt"
+	"encoding/hex"
 	"os"
 	"strings"
 )
@@ -23,5 +23,5 @@ func HostIdentity() string {
 		mounts = name
 	}
 	sum := sha256.Sum256([]byte(strings.TrimSpace(string(boot)) + "\x00" + mounts))
-	return fmt.Sprintf("%x", sum[:8])
+	return hex.EncodeToString(sum[:8])
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -367,7 +368,7 @@ func crowded(tb testing.TB) *registry.Registry {
 	for i := range 1000 {
 		name := fmt.Sprintf("shop.v1.Service%d", i%100)
 		if err := conn.Put(tb.Context(), registry.Instance{
-			ID: fmt.Sprint(i), Service: name, Address: fmt.Sprint("h:", i), Contracts: []string{name}, State: registry.Ready,
+			ID: strconv.Itoa(i), Service: name, Address: fmt.Sprint("h:", i), Contracts: []string{name}, State: registry.Ready,
 		}); err != nil {
 			tb.Fatal(err)
 		}

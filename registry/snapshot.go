@@ -24,7 +24,7 @@ func (s Snapshot) Contract(name string) []Instance { return s.contracts[name] }
 
 // next returns the snapshot that follows s. What did not change is taken over
 // from s, so that callers who compare find the same values.
-func (s *Snapshot) next(instances []Instance, revision int64, stale bool) (snapshot *Snapshot, changed bool) {
+func (s Snapshot) next(instances []Instance, revision int64, stale bool) (snapshot *Snapshot, changed bool) {
 	slices.SortFunc(instances, Instance.Compare)
 	if slices.EqualFunc(s.Instances, instances, Instance.Equal) {
 		return &Snapshot{s.Instances, stale, revision, s.contracts}, stale != s.Stale

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gowarren/warren/telemetry"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gowarren/warren/telemetry"
 )
 
 func Example() {

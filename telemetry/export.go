@@ -8,11 +8,12 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/gowarren/warren/internal/openurl"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/gowarren/warren/internal/openurl"
 )
 
 // openExporter opens the collector that the URL's scheme names. It doesn't

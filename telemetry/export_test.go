@@ -17,13 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gowarren/warren/telemetry"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.opentelemetry.io/otel/trace"
 	collectorv1 "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/gowarren/warren/telemetry"
 )
 
 // collector is an OTLP collector that remembers the names of spans.
@@ -177,7 +178,7 @@ func TestBadCollectorURLs(t *testing.T) {
 		"otlp://host?compress=1": `open trace exporter otlp://host: unknown parameter "compress"; it takes none`,
 		"otlp://host/v1/traces":  `open trace exporter otlp://host/v1/traces: path "/v1/traces" has no meaning over gRPC; did you mean otlp+http?`,
 		"otlp+http://me:pw@host": "open trace exporter otlp+http://host: credentials in a URL are shown everywhere; set OTEL_EXPORTER_OTLP_HEADERS",
-		"localhost":              "open trace exporter: the URL has no scheme, such as etcd: or sqlite:",
+		"localhost":              "open trace exporter: the URL has no scheme, such as etcd://host or sqlite:file",
 	} {
 		if _, err := telemetry.Open(t.Context(), telemetry.Options{Traces: address, Output: io.Discard}); err == nil || err.Error() != want {
 			t.Errorf("Open(%s): %v\nwant %s", address, err, want)

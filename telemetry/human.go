@@ -36,7 +36,7 @@ type human struct {
 	level   slog.Leveler
 	colours bool
 	groups  []string
-	attrs   []byte // already written out: key=value key=value
+	attrs   []byte // already written out as key=value
 	blocks  []byte // values of several lines, to stand below the line
 }
 

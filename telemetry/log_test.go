@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,10 +15,11 @@ import (
 	"testing/slogtest"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/gowarren/warren/config"
-	"github.com/gowarren/warren/telemetry"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // open returns telemetry that logs JSON to the buffer, and records every trace.
@@ -71,9 +73,7 @@ func TestJSONLineSaysWhoAndWhere(t *testing.T) {
 		},
 	}
 	for _, line := range want {
-		for key, value := range who {
-			line[key] = value
-		}
+		maps.Copy(line, who)
 	}
 	if diff := cmp.Diff(want, lines(t, out)); diff != "" {
 		t.Error(diff)

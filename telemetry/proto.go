@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"log/slog"
 
-	warrenv1 "github.com/gowarren/warren/api/warren/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	warrenv1 "github.com/gowarren/warren/api/warren/v1"
 )
 
 // maxLoggedProto bounds what one message may add to a log line.

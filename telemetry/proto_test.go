@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	warrenv1 "github.com/gowarren/warren/api/warren/v1"
-	"github.com/gowarren/warren/telemetry"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -15,6 +13,9 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	warrenv1 "github.com/gowarren/warren/api/warren/v1"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // login is message Login { string user = 1; secret string password = 2;
@@ -27,18 +28,18 @@ func login(t *testing.T, unknown bool) protoreflect.MessageDescriptor {
 	t.Helper()
 	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type, of string, repeated, secret bool) *descriptorpb.FieldDescriptorProto {
 		f := &descriptorpb.FieldDescriptorProto{
-			Name: proto.String(name), Number: proto.Int32(number), Type: kind.Enum(),
+			Name: new(name), Number: new(number), Type: kind.Enum(),
 			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 		if of != "" {
-			f.TypeName = proto.String(of)
+			f.TypeName = new(of)
 		}
 		if repeated {
 			f.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
 		}
 		if secret {
 			f.Options = &descriptorpb.FieldOptions{}
-			proto.SetExtension(f.Options, warrenv1.E_Secret, true)
+			proto.SetExtension(f.GetOptions(), warrenv1.E_Secret, true)
 		}
 		return f
 	}
@@ -47,16 +48,16 @@ func login(t *testing.T, unknown bool) protoreflect.MessageDescriptor {
 		message = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
 	)
 	entry := &descriptorpb.DescriptorProto{
-		Name: proto.String("ByNameEntry"), Options: &descriptorpb.MessageOptions{MapEntry: proto.Bool(true)},
+		Name: new("ByNameEntry"), Options: &descriptorpb.MessageOptions{MapEntry: new(true)},
 		Field: []*descriptorpb.FieldDescriptorProto{
 			field("key", 1, text, "", false, false), field("value", 2, message, ".test.Login", false, false),
 		},
 	}
 	file := &descriptorpb.FileDescriptorProto{
-		Name: proto.String("login.proto"), Package: proto.String("test"), Syntax: proto.String("proto3"),
+		Name: new("login.proto"), Package: new("test"), Syntax: new("proto3"),
 		Dependency: []string{"google/protobuf/any.proto"},
 		MessageType: []*descriptorpb.DescriptorProto{{
-			Name: proto.String("Login"), NestedType: []*descriptorpb.DescriptorProto{entry},
+			Name: new("Login"), NestedType: []*descriptorpb.DescriptorProto{entry},
 			Field: []*descriptorpb.FieldDescriptorProto{
 				field("user", 1, text, "", false, false),
 				field("password", 2, text, "", false, true),
@@ -143,7 +144,7 @@ func TestProtoOfNothingAndOfMuch(t *testing.T) {
 	tel, out := open(t, telemetry.Options{})
 	var none *anypb.Any
 	tel.Logger().Info("x", "none", telemetry.Proto(none), "nil", telemetry.Proto(nil),
-		"much", telemetry.Proto(&descriptorpb.FileDescriptorProto{Name: proto.String(strings.Repeat("x", 1<<20))}))
+		"much", telemetry.Proto(&descriptorpb.FileDescriptorProto{Name: new(strings.Repeat("x", 1<<20))}))
 	line := lines(t, out)[0]
 	much, _ := line["much"].(string)
 	if line["none"] != nil || line["nil"] != nil || len(much) > 9<<10 || !strings.HasPrefix(much, `{"name":`) {
@@ -153,7 +154,7 @@ func TestProtoOfNothingAndOfMuch(t *testing.T) {
 
 func TestProtoCostsNothingWhenNotLogged(t *testing.T) {
 	tel, _ := open(t, telemetry.Options{LogLevel: slog.LevelError})
-	m := &descriptorpb.FileDescriptorProto{Name: proto.String("x")}
+	m := &descriptorpb.FileDescriptorProto{Name: new("x")}
 	logger, ctx := tel.Logger(), t.Context()
 	if n := testing.AllocsPerRun(100, func() { logger.LogAttrs(ctx, slog.LevelInfo, "x", slog.Any("m", telemetry.Proto(m))) }); n > 1 {
 		t.Errorf("%v allocations for a line that isn't written", n)

@@ -8,12 +8,13 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/gowarren/warren/telemetry"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/telemetry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -242,7 +243,7 @@ func TestExtractHTTP(t *testing.T) {
 }
 
 // The three ways through a process that a request takes which nobody records.
-func newTrace(tracer *telemetry.Tracer, ctx context.Context) {
+func newTrace(ctx context.Context, tracer *telemetry.Tracer) {
 	ctx, span := tracer.Start(ctx, "serve", trace.SpanKindServer)
 	_, inner := tracer.Start(ctx, "call", trace.SpanKindClient)
 	inner.SetAttr(attribute.Int("rows", 3), attribute.String("method", "GetProduct"))
@@ -265,9 +266,9 @@ func TestUnsampledPathAllocatesOnce(t *testing.T) {
 		most float64
 		run  func()
 	}{
-		"new trace":       {1, func() { newTrace(tracer, ctx) }},
-		"incoming trace":  {1, func() { newTrace(tracer, tracer.Extract(ctx, incoming)) }},
-		"inside a trace":  {0, func() { newTrace(tracer, carried) }},
+		"new trace":       {1, func() { newTrace(ctx, tracer) }},
+		"incoming trace":  {1, func() { newTrace(tracer.Extract(ctx, incoming), tracer) }},
+		"inside a trace":  {0, func() { newTrace(carried, tracer) }},
 		"sending a trace": {1, func() { tracer.Inject(carried, func(string, string) {}) }},
 	} {
 		if n := testing.AllocsPerRun(1000, test.run); n > test.most {
@@ -281,7 +282,7 @@ func BenchmarkUnsampledNew(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		newTrace(tracer, ctx)
+		newTrace(ctx, tracer)
 	}
 }
 
@@ -290,7 +291,7 @@ func BenchmarkUnsampledIncoming(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		newTrace(tracer, tracer.Extract(ctx, incoming))
+		newTrace(tracer.Extract(ctx, incoming), tracer)
 	}
 }
 
@@ -299,6 +300,6 @@ func BenchmarkSampled(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		newTrace(tracer, ctx)
+		newTrace(ctx, tracer)
 	}
 }

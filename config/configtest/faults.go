@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -230,7 +229,7 @@ func (l *Log) String() string {
 func (l *Log) Count(words string) int { return strings.Count(l.String(), words) }
 
 // Quiet returns a logger that says nothing.
-func Quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func Quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func asJSON(t *testing.T, v any) string {
 	t.Helper()

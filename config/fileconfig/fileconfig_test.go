@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -167,7 +168,7 @@ func history(t *testing.T, d driver.Driver) string {
 	check(t, err)
 	var out []string
 	for _, r := range records {
-		out = append(out, fmt.Sprint(driver.Revision(r)))
+		out = append(out, strconv.FormatInt(driver.Revision(r), 10))
 	}
 	return strings.Join(out, " ")
 }

@@ -13,10 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gowarren/warren/config"
-	"github.com/gowarren/warren/internal/admin"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/internal/admin"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

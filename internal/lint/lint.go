@@ -95,12 +95,12 @@ func lint(ctx context.Context, roots []string) (*Report, []protoreflect.FileDesc
 	return report, files, nil
 }
 
-func (r *Report) breaking(old, new []protoreflect.FileDescriptor, roots []string) error {
+func (r *Report) breaking(old, next []protoreflect.FileDescriptor, roots []string) error {
 	oldFiles, err := collect(old)
 	if err != nil {
 		return err
 	}
-	newFiles, err := collect(new)
+	newFiles, err := collect(next)
 	if err != nil {
 		return err
 	}
@@ -141,12 +141,12 @@ func onDisk(name string, roots []string) string {
 // compileProblems returns the places that the compiler's error names, none
 // if it is not the contracts that are wrong.
 func compileProblems(err error, roots []string) contract.Problems {
-	if at, ok := err.(reporter.ErrorWithPos); ok {
+	if at, ok := err.(reporter.ErrorWithPos); ok { //nolint:errorlint // the tree of errors is walked below
 		pos := at.GetPosition()
 		return contract.Problems{{File: onDisk(pos.Filename, roots), Line: pos.Line, Message: at.Unwrap().Error()}}
 	}
 	var out contract.Problems
-	switch inner := err.(type) {
+	switch inner := err.(type) { //nolint:errorlint // this is the walk: each error of a join counts
 	case interface{ Unwrap() error }:
 		return compileProblems(inner.Unwrap(), roots)
 	case interface{ Unwrap() []error }:

@@ -143,7 +143,7 @@ func (b *builder) route(m *contract.Method, r contract.Route) {
 	}
 	summary, description, _ := strings.Cut(comment(m.Desc), "\n\n")
 	op := &operation{
-		OperationID: b.operationID(m, r), Summary: summary, Description: description, Tags: []string{m.Service},
+		OperationID: b.operationID(m), Summary: summary, Description: description, Tags: []string{m.Service},
 		Deprecated: deprecated(m.Desc), Method: m.FullName, Access: m.Access.String(), Roles: m.Roles,
 		Parameters: b.parameters(m, r), RequestBody: b.requestBody(m, r), Responses: b.responses(m, r),
 		Security: []map[string][]string{},
@@ -160,7 +160,7 @@ func deprecated(d protoreflect.Descriptor) bool {
 }
 
 // operationID names an operation uniquely: a method may have several routes.
-func (b *builder) operationID(m *contract.Method, r contract.Route) string {
+func (b *builder) operationID(m *contract.Method) string {
 	id := string(m.Desc.Parent().Name()) + "_" + m.Name
 	if b.ids[id] {
 		id = m.Service + "_" + m.Name

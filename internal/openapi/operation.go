@@ -31,7 +31,7 @@ func (b *builder) parameters(m *contract.Method, r contract.Route) []*parameter 
 	if m.IdempotencyKey != contract.KeyNone {
 		out = append(out, &parameter{Name: "Idempotency-Key", In: "header", Required: m.IdempotencyKey == contract.KeyRequired,
 			Description: "Makes repeats of the call have one effect: the same value for the same operation.",
-			Schema:      &schema{Type: "string", MaxLength: number(255)}})
+			Schema:      &schema{Type: "string", MaxLength: new(uint64(255))}})
 	}
 	return out
 }

@@ -36,8 +36,6 @@ type schema struct {
 	WriteOnly            bool               `json:"writeOnly,omitempty"`
 }
 
-func number(n uint64) *uint64 { return &n }
-
 func reference(name string) *schema { return &schema{Ref: "#/components/schemas/" + name} }
 
 // message returns the schema of a message, by reference if it is an object of

@@ -42,7 +42,7 @@ func Open[T any](ctx context.Context, what, raw string, openers map[string]func(
 func Parse(raw string) (*url.URL, error) {
 	scheme, rest, ok := strings.Cut(raw, ":")
 	if !ok || scheme == "" {
-		return nil, errors.New("the URL has no scheme, such as etcd: or sqlite:")
+		return nil, errors.New("the URL has no scheme, such as etcd://host or sqlite:file")
 	}
 	// url.Parse refuses a host with two ports, so a list of hosts is set aside
 	// and put back as it was.

@@ -19,7 +19,7 @@ func Link(set *descriptorpb.FileDescriptorSet) (*protoregistry.Files, error) {
 		l.sources[file.GetName()] = file
 	}
 	for _, file := range set.GetFile() {
-		if _, err := l.file(file.GetName()); err != nil {
+		if err := l.file(file.GetName()); err != nil {
 			return nil, err
 		}
 	}
@@ -33,28 +33,28 @@ type linker struct {
 	files   *protoregistry.Files
 }
 
-func (l *linker) file(name string) (protoreflect.FileDescriptor, error) {
-	if fd, err := l.files.FindFileByPath(name); err == nil {
-		return fd, nil
+func (l *linker) file(name string) error {
+	if _, err := l.files.FindFileByPath(name); err == nil {
+		return nil
 	}
 	source := l.sources[name]
 	if source == nil || slices.Contains(l.busy, name) {
-		return nil, fmt.Errorf("link contracts: %s is missing or imports itself", name)
+		return fmt.Errorf("link contracts: %s is missing or imports itself", name)
 	}
 	l.busy = append(l.busy, name)
 	defer func() { l.busy = l.busy[:len(l.busy)-1] }()
 	same := true
 	for _, imported := range source.GetDependency() {
-		if _, err := l.file(imported); err != nil {
-			return nil, err
+		if err := l.file(imported); err != nil {
+			return err
 		}
 		same = same && l.linked[imported]
 	}
 	fd, err := l.build(source, same)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return fd, l.files.RegisterFile(fd)
+	return l.files.RegisterFile(fd)
 }
 
 func (l *linker) build(source *descriptorpb.FileDescriptorProto, same bool) (protoreflect.FileDescriptor, error) {

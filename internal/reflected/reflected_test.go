@@ -234,7 +234,7 @@ func (f *frugal) find(req *reflectionv1.ServerReflectionRequest) ([]byte, error)
 
 func TestServersThatAnswerWrongly(t *testing.T) {
 	file := func(name string, imports ...string) ([]byte, error) {
-		return proto.Marshal(&descriptorpb.FileDescriptorProto{Name: proto.String(name), Dependency: imports, Syntax: proto.String("proto3")})
+		return proto.Marshal(&descriptorpb.FileDescriptorProto{Name: new(name), Dependency: imports, Syntax: new("proto3")})
 	}
 	tests := map[string]struct {
 		register func(*grpc.Server)
@@ -309,8 +309,8 @@ func TestLinkTakesWhatIsLinkedAndTheSame(t *testing.T) {
 	if got, err := files.FindFileByPath(own.Path()); err != nil || got != own {
 		t.Errorf("the same file was built anew: %v", err)
 	}
-	changed := set.File[len(set.File)-1]
-	changed.MessageType = append(changed.MessageType, &descriptorpb.DescriptorProto{Name: proto.String("Later")})
+	changed := set.GetFile()[len(set.GetFile())-1]
+	changed.MessageType = append(changed.MessageType, &descriptorpb.DescriptorProto{Name: new("Later")})
 	if files, err = reflected.Link(set); err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestLinkTakesWhatIsLinkedAndTheSame(t *testing.T) {
 
 func TestLinkRefuses(t *testing.T) {
 	file := func(name string, imports ...string) *descriptorpb.FileDescriptorProto {
-		return &descriptorpb.FileDescriptorProto{Name: proto.String(name), Dependency: imports, Syntax: proto.String("proto3")}
+		return &descriptorpb.FileDescriptorProto{Name: new(name), Dependency: imports, Syntax: new("proto3")}
 	}
 	tests := map[string]struct {
 		files []*descriptorpb.FileDescriptorProto
@@ -330,9 +330,9 @@ func TestLinkRefuses(t *testing.T) {
 		"a circle":         {[]*descriptorpb.FileDescriptorProto{file("a.proto", "b.proto"), file("b.proto", "a.proto")}, "a.proto is missing or imports itself"},
 		"a missing import": {[]*descriptorpb.FileDescriptorProto{file("a.proto", "b.proto")}, "b.proto is missing"},
 		"an unknown type": {[]*descriptorpb.FileDescriptorProto{{
-			Name: proto.String("a.proto"), Syntax: proto.String("proto3"),
-			MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("M"), Field: []*descriptorpb.FieldDescriptorProto{{
-				Name: proto.String("f"), Number: proto.Int32(1), TypeName: proto.String(".no.Such"),
+			Name: new("a.proto"), Syntax: new("proto3"),
+			MessageType: []*descriptorpb.DescriptorProto{{Name: new("M"), Field: []*descriptorpb.FieldDescriptorProto{{
+				Name: new("f"), Number: proto.Int32(1), TypeName: new(".no.Such"),
 				Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 			}}}},
 		}}, "link contracts"},

@@ -122,11 +122,13 @@ const (
 // module is the import path of the system file's folder, in a Go module that
 // must have Warren and the generators.
 func (s *Service) module(ctx context.Context) (string, error) {
-	type named struct{ Path string }
+	type named struct {
+		Path string `json:"Path"`
+	}
 	var mod struct {
-		Module  named
-		Require []named
-		Tool    []named
+		Module  named   `json:"Module"`
+		Require []named `json:"Require"`
+		Tool    []named `json:"Tool"`
 	}
 	file, err := s.goCommand(ctx, "env", "GOMOD")
 	gomod := strings.TrimSpace(string(file))

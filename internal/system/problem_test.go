@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/gowarren/warren/internal/system"
 )
 
@@ -50,7 +51,7 @@ w.yaml:3:38: services.c.env.a-b: the variable's name is "a-b"; use letters, digi
 w.yaml:2:20: gateway.address: is "8080"; write host:port, or :port for this machine only
 w.yaml:3:20: console.address: is "x:http"; write host:port, or :port for this machine only`},
 		{name: "engines", text: "system: shop\nengines:\n  registry: embeded\n  config: [a]\n  database: \"sqlite:{dta}/x\"\n  traces: \"otlp://{service\"\n", want: `
-w.yaml:3:13: engines.registry: is not an engine's address; write embedded, or a URL such as etcd://host:2379/{system} (the URL has no scheme, such as etcd: or sqlite:)
+w.yaml:3:13: engines.registry: is not an engine's address; write embedded, or a URL such as etcd://host:2379/{system} (the URL has no scheme, such as etcd://host or sqlite:file)
 w.yaml:4:11: engines.config: is a list, not a single value
 w.yaml:5:13: engines.database: is not an engine's address; there is no {dta}; did you mean data?
 w.yaml:6:11: engines.traces: is not an engine's address; a brace is left open`},

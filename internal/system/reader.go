@@ -32,7 +32,7 @@ type value struct {
 // is says what a field's value means.
 type is func(value)
 
-func (r *reader) report(v value, remedy, format string, args ...any) {
+func (r *reader) reportf(v value, remedy, format string, args ...any) {
 	p := Problem{File: r.file, Field: v.field, Message: fmt.Sprintf(format, args...), Remedy: remedy}
 	if v.at != nil {
 		p.Line, p.Column = v.at.Line, v.at.Column
@@ -56,19 +56,19 @@ func (r *reader) root(text []byte) (value, bool) {
 			}
 			err = errors.New(syntax.GetMessage())
 		}
-		r.report(top, "", "not YAML: %s", err)
+		r.reportf(top, "", "not YAML: %s", err)
 		return top, false
 	}
 	documents := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil || d.Body.Type() == ast.CommentType })
 	switch len(documents) {
 	case 0:
-		r.report(top, "begin with system: and a name", "the file is empty")
+		r.reportf(top, "begin with system: and a name", "the file is empty")
 		return top, false
 	case 1:
 		return r.at("", documents[0].Body, top.at), true
 	}
 	top.at = start(documents[1].Body, top.at)
-	r.report(top, "remove the --- lines", "the file has %d documents", len(documents))
+	r.reportf(top, "remove the --- lines", "the file has %d documents", len(documents))
 	return top, false
 }
 
@@ -107,14 +107,14 @@ func (r *reader) each(v value, f func(key string, at, v value)) {
 		pairs = []*ast.MappingValueNode{n}
 	default:
 		if !r.refused(v) {
-			r.report(v, "write name: value pairs", "is %s, not a mapping", describe(v.node))
+			r.reportf(v, "write name: value pairs", "is %s, not a mapping", describe(v.node))
 		}
 	}
 	for _, pair := range pairs {
 		keyToken := pair.Key.GetToken()
 		key := value{node: pair.Key, field: v.field, at: keyToken.Position}
 		if pair.Key.IsMergeKey() {
-			r.report(key, "write the values out", "merge keys are not understood")
+			r.reportf(key, "write the values out", "merge keys are not understood")
 			continue
 		}
 		name := keyToken.Value
@@ -130,7 +130,7 @@ func (r *reader) object(v value, fields map[string]is) {
 			read(v)
 			return
 		}
-		r.report(at, didYouMean(key, slices.Sorted(maps.Keys(fields))), "unknown field")
+		r.reportf(at, didYouMean(key, slices.Sorted(maps.Keys(fields))), "unknown field")
 	})
 }
 
@@ -144,11 +144,11 @@ func (r *reader) text(v value) (string, bool) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return n.GetToken().Value, true
 	case nil, *ast.NullNode:
-		r.report(v, "write one or remove the line", "has no value")
+		r.reportf(v, "write one or remove the line", "has no value")
 		return "", false
 	}
 	if !r.refused(v) {
-		r.report(v, "", "is %s, not a single value", describe(v.node))
+		r.reportf(v, "", "is %s, not a single value", describe(v.node))
 	}
 	return "", false
 }
@@ -161,7 +161,7 @@ func (r *reader) into(where *string, check func(string) error) is {
 			return
 		}
 		if err := check(text); err != nil {
-			r.report(v, err.Error(), "is %q", text)
+			r.reportf(v, err.Error(), "is %q", text)
 			return
 		}
 		*where = text
@@ -176,7 +176,7 @@ func (r *reader) engine(where *string, check func(string) error) is {
 			return
 		}
 		if err := check(text); err != nil {
-			r.report(v, err.Error(), "is not an engine's address")
+			r.reportf(v, err.Error(), "is not an engine's address")
 			return
 		}
 		*where = text
@@ -192,7 +192,7 @@ func (r *reader) count(where *int) is {
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 || n > maxReplicas {
-			r.report(v, fmt.Sprintf("it is a whole number from 0 to %d", maxReplicas), "is %q", text)
+			r.reportf(v, fmt.Sprintf("it is a whole number from 0 to %d", maxReplicas), "is %q", text)
 			return
 		}
 		*where = n
@@ -204,7 +204,7 @@ func (r *reader) list(where *[]string) is {
 	return func(v value) {
 		n, ok := v.node.(*ast.SequenceNode)
 		if !ok {
-			r.report(v, "write [a, b]", "is %s, not a list", describe(v.node))
+			r.reportf(v, "write [a, b]", "is %s, not a list", describe(v.node))
 			return
 		}
 		*where = nil
@@ -220,9 +220,9 @@ func (r *reader) list(where *[]string) is {
 func (r *reader) refused(v value) bool {
 	switch v.node.(type) {
 	case *ast.AliasNode:
-		r.report(v, "write the value out", "aliases are not understood")
+		r.reportf(v, "write the value out", "aliases are not understood")
 	case *ast.TagNode:
-		r.report(v, "remove it", "tags are not understood")
+		r.reportf(v, "remove it", "tags are not understood")
 	default:
 		return false
 	}

@@ -86,7 +86,7 @@ func (d *draft) common() map[string]is {
 func (d *draft) readEnvironments(v value) {
 	d.each(v, func(name string, at, v value) {
 		if err := plainName(name); err != nil {
-			d.report(at, err.Error(), "the environment's name is %q", name)
+			d.reportf(at, err.Error(), "the environment's name is %q", name)
 			return
 		}
 		d.environments[name] = v
@@ -105,7 +105,7 @@ func (d *draft) overlay(environment string) {
 	d.s.Environments = d.order
 	if _, ok := d.environments[environment]; !ok && len(d.order) > 0 && environment != LocalEnvironment {
 		known := append([]string{LocalEnvironment}, d.order...)
-		d.report(value{at: d.top.at, field: "environments"}, didYouMean(environment, known), "there is no environment %q", environment)
+		d.reportf(value{at: d.top.at, field: "environments"}, didYouMean(environment, known), "there is no environment %q", environment)
 	}
 	for _, name := range d.order {
 		target := d
@@ -134,7 +134,7 @@ func (d *draft) scratch() *draft {
 func (d *draft) finish() {
 	s := d.s
 	if s.Name == "" && !d.reported("system") {
-		d.report(value{at: d.top.at, field: "system"}, "add a line such as system: shop", "is missing")
+		d.reportf(value{at: d.top.at, field: "system"}, "add a line such as system: shop", "is missing")
 	}
 	if s.Auth.Issuer == "" {
 		s.Auth.Issuer = s.Name

@@ -13,11 +13,11 @@ var edges = [...]string{"gateway", "console", "warren"}
 func (d *draft) readServices(v value) {
 	d.each(v, func(name string, at, v value) {
 		if err := plainName(name); err != nil {
-			d.report(at, err.Error(), "the service's name is %q", name)
+			d.reportf(at, err.Error(), "the service's name is %q", name)
 			return
 		}
 		if slices.Contains(edges[:], name) {
-			d.report(at, "choose another", "the name %s is the system's own", name)
+			d.reportf(at, "choose another", "the name %s is the system's own", name)
 			return
 		}
 		if _, ok := d.services[name]; !ok {
@@ -44,7 +44,7 @@ func (d *draft) readService(s *Service, v value) {
 func (d *draft) readEnv(s *Service, v value) {
 	d.each(v, func(name string, at, v value) {
 		if err := variableName(name); err != nil {
-			d.report(at, err.Error(), "the variable's name is %q", name)
+			d.reportf(at, err.Error(), "the variable's name is %q", name)
 			return
 		}
 		text, ok := d.text(v)
@@ -65,9 +65,9 @@ func (d *draft) checkServices() {
 		switch {
 		case d.reported(at.field):
 		case s.Path == "" && s.Program == "":
-			d.report(at, "add path: ./"+s.Name+", its Go package", "has neither path nor program")
+			d.reportf(at, "add path: ./"+s.Name+", its Go package", "has neither path nor program")
 		case s.Path != "" && s.Program != "":
-			d.report(at, "remove one of them", "has both path and program")
+			d.reportf(at, "remove one of them", "has both path and program")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package system
 
 import (
 	"github.com/goccy/go-yaml/ast"
+
 	"github.com/gowarren/warren/config"
 )
 
@@ -11,7 +12,7 @@ func (d *draft) readSettings(v value, scope config.Scope) {
 	d.each(v, func(name string, at, v value) {
 		switch v.node.(type) {
 		case *ast.MappingNode, *ast.MappingValueNode:
-			d.report(at, "write "+name+".…: value in one line", "settings are not nested")
+			d.reportf(at, "write "+name+".…: value in one line", "settings are not nested")
 			return
 		}
 		text, ok := d.text(v)
@@ -33,7 +34,7 @@ func (d *draft) readMethods(v value) {
 	d.each(v, func(method string, at, v value) {
 		scope, err := config.ParseScope(method)
 		if err != nil || scope.Method == "" {
-			d.report(at, "write /package.Service/Method", "%q is not a method", method)
+			d.reportf(at, "write /package.Service/Method", "%q is not a method", method)
 			return
 		}
 		d.readSettings(v, scope)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/system"
 )

@@ -3,6 +3,7 @@ package transcode
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ func everything(t testing.TB) *libraryv1.EchoRequest {
 		Text: "quote \" slash \\ line \n bell \a ü \u2028 <b>", Flag: true, Data: []byte{0, 255},
 		Numbers: &libraryv1.Numbers{I32: -1, U32: 1, I64: -1 << 63, U64: 1<<64 - 1, Single: 1e-7, Real: 1e22},
 		Genre:   libraryv1.Genre_GENRE_NOVEL, Genres: []libraryv1.Genre{0, 1, 42}, Longs: []int64{1, 2},
-		Maybe: proto.String(""), Choice: &libraryv1.EchoRequest_Right{Right: 0},
+		Maybe: new(""), Choice: &libraryv1.EchoRequest_Right{Right: 0},
 		At: timestamppb.New(time.Unix(1, 5000)), Lasting: durationpb.New(-1500 * time.Millisecond),
 		Mask:        &fieldmaskpb.FieldMask{Paths: []string{"text", "wrapped_text.x"}},
 		WrappedText: wrapperspb.String("w"), WrappedLong: wrapperspb.Int64(0), WrappedFlag: wrapperspb.Bool(false),
@@ -142,7 +143,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			msg, err := p.Decode(Request{Vars: vars, Query: query, Body: body})
 			if err != nil {
-				if _, ok := err.(*BadRequest); !ok {
+				if _, ok := errors.AsType[*BadRequest](err); !ok {
 					t.Fatalf("%T: %v", err, err)
 				}
 				continue
@@ -184,7 +185,7 @@ func TestLines(t *testing.T) {
 	var got []string
 	for {
 		line, err := l.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -198,7 +199,7 @@ func TestLines(t *testing.T) {
 	if err := l.Blame(badRequest("f", "is bad")); !strings.Contains(err.Error(), "f: line 4: is bad") {
 		t.Error(err)
 	}
-	if _, err := NewLines(strings.NewReader(strings.Repeat("x", 200)), 100).Next(); err != ErrLineTooLong {
+	if _, err := NewLines(strings.NewReader(strings.Repeat("x", 200)), 100).Next(); !errors.Is(err, ErrLineTooLong) {
 		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package transcode
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -44,7 +45,7 @@ func NewProblem(status int, reason, detail string) *Problem {
 // mean for clients (errors without a reason that speak of its inside) is left
 // to its logs.
 func ProblemOf(err error) *Problem {
-	if bad, ok := err.(*BadRequest); ok {
+	if bad, ok := errors.AsType[*BadRequest](err); ok {
 		p := NewProblem(http.StatusBadRequest, "INVALID_REQUEST", bad.Error())
 		p.Violations = bad.Violations
 		return p

@@ -100,10 +100,10 @@ type Lines struct {
 	n       int
 }
 
-// NewLines reads lines of at most max bytes.
-func NewLines(r io.Reader, max int) *Lines {
+// NewLines reads lines of at most longest bytes.
+func NewLines(r io.Reader, longest int) *Lines {
 	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 0, min(max, 16<<10)), max)
+	s.Buffer(make([]byte, 0, min(longest, 16<<10)), longest)
 	return &Lines{scanner: s}
 }
 

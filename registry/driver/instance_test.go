@@ -23,13 +23,14 @@ func TestEqualSeesEveryField(t *testing.T) {
 		case *map[string]string:
 			*value = map[string]string{"k": "v"}
 		default:
-			if field.CanInt() {
+			switch {
+			case field.CanInt():
 				field.SetInt(1)
-			} else if field.Kind() == reflect.String {
+			case field.Kind() == reflect.String:
 				field.SetString("x")
-			} else if field.Kind() == reflect.Bool {
+			case field.Kind() == reflect.Bool:
 				field.SetBool(true)
-			} else {
+			default:
 				changed.Started = changed.Started.AddDate(1, 0, 0)
 			}
 		}

@@ -45,7 +45,8 @@ func readFirstAdmin(getenv func(string) string, readFile func(string) ([]byte, e
 	}
 	password := strings.TrimRight(string(content), "\r\n")
 	if utf8.RuneCountInString(password) < minAdminPassword || len(password) > maxPassword || !utf8.ValidString(password) {
-		return nil, fmt.Errorf("read the first admin: %s: the password has %d characters at least and %d bytes at most", adminPasswordFile, minAdminPassword, maxPassword)
+		return nil, fmt.Errorf("read the first admin: %s: the password has %d characters at least and %d bytes at most",
+			adminPasswordFile, minAdminPassword, maxPassword)
 	}
 	return &firstAdmin{email: email, password: password}, nil
 }
