@@ -19,6 +19,8 @@ type connector struct {
 	remote bool
 	// patience, when set, runs what may find the database locked.
 	patience func(ctx context.Context, do func() error) error
+	// interrupter, when set, returns what ends a query for good.
+	interrupter func(raw driver.Conn) func()
 }
 
 var _ driver.Connector = (*connector)(nil)
@@ -37,6 +39,9 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(fmt.Errorf("driver's connection %T is too old", raw), raw.Close())
 	}
 	conn := &conn{fullConn: full, owner: c, kept: newKeptStatements(c.prepared)}
+	if c.interrupter != nil {
+		conn.interrupt = c.interrupter(raw)
+	}
 	for _, statement := range c.setup {
 		err := conn.patiently(ctx, func() error {
 			_, err := full.ExecContext(ctx, statement, nil)
@@ -64,11 +69,13 @@ type fullConn interface {
 // conn runs queries through statements that it prepared before.
 type conn struct {
 	fullConn
-	owner *connector
-	kept  *keptStatements
+	owner     *connector
+	kept      *keptStatements
+	interrupt func() // ends what runs on the connection; nil: a context does
 }
 
 func (c *conn) patiently(ctx context.Context, do func() error) error {
+	defer c.guard(ctx)()
 	if c.owner.patience == nil {
 		return do()
 	}

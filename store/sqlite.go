@@ -78,11 +78,25 @@ type sqliteFile struct {
 	patience    func(context.Context, func() error) error
 }
 
+// create makes the file, for its owner only, if there is none: it may hold
+// what nobody else on the machine should read. SQLite's own files beside it get
+// its mode.
+func (f sqliteFile) create() error {
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(f.path, os.O_RDONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 func (f sqliteFile) connector(query string, setup ...string) *connector {
 	name := (&url.URL{Scheme: "file", Path: f.path}).String() + query
 	return &connector{
 		open: func(context.Context) (driver.Conn, error) {
-			if err := os.MkdirAll(filepath.Dir(f.path), 0o750); err != nil {
+			if err := f.create(); err != nil {
 				return nil, &failure{fault: faultAway, cause: err}
 			}
 			return new(sqlite.Driver).Open(name)
@@ -97,8 +111,9 @@ func (f sqliteFile) connector(query string, setup ...string) *connector {
 			// As on the other databases.
 			"PRAGMA case_sensitive_like = ON",
 		}, setup...),
-		prepared: sqlitePrepared,
-		patience: f.patience,
+		prepared:    sqlitePrepared,
+		patience:    f.patience,
+		interrupter: sqliteInterrupter,
 	}
 }
 
