@@ -111,6 +111,25 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 }
 
+// The network may fall silent in any moment, also in that between the list and
+// the watch that follows it.
+func TestSilenceBeforeTheWatch(t *testing.T) {
+	etcd := enginestest.StartEtcd(t)
+	proxy := enginestest.StartProxy(t, etcd.Endpoint())
+	d := open(t, proxy.Address())
+	defer d.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- d.Watch(t.Context(), func(driver.Snapshot) { proxy.Swallow() }) }()
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "does not confirm") {
+			t.Errorf("error %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("a watch that etcd never confirmed goes on for ever")
+	}
+}
+
 // An entry that nobody can read is left out and named once; the others stay.
 func TestUnreadableEntries(t *testing.T) {
 	etcd := enginestest.StartEtcd(t)

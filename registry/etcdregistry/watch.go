@@ -26,8 +26,8 @@ func (e *etcd) Watch(ctx context.Context, emit func(driver.Snapshot)) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(clientv3.WithRequireLeader(ctx))
+	defer cancel(nil)
 	set := &set{prefix: e.prefix, instances: map[string]driver.Instance{}, refused: map[string]error{}}
 	if err := set.list(ctx, client, e.timeout); err != nil {
 		return fmt.Errorf("list instances: %w", err)
@@ -36,13 +36,26 @@ func (e *etcd) Watch(ctx context.Context, emit func(driver.Snapshot)) error {
 
 	watcher := clientv3.NewWatcher(client)
 	defer watcher.Close()
+	// The client waits for etcd to confirm a watch for as long as it takes.
+	opening := time.AfterFunc(e.timeout, func() { cancel(errors.New("etcd does not confirm it")) })
 	changes := watcher.Watch(ctx, e.prefix, clientv3.WithPrefix(), clientv3.WithRev(set.revision+1),
 		clientv3.WithPrevKV(), clientv3.WithFragment())
+	opening.Stop()
+	return set.follow(ctx, watcher, changes, e.ttl, emit)
+}
+
+// asks is how often in the time of a lease etcd is asked whether it is there,
+// and how many of these may go unanswered: a process that was not running for
+// a while has asked once, and is not to take its own silence for etcd's.
+const asks = 3
+
+func (s *set) follow(ctx context.Context, watcher clientv3.Watcher, changes clientv3.WatchChan, ttl time.Duration, emit func(driver.Snapshot)) error {
 	// The client reconnects in silence for as long as it takes. Asking for
 	// progress is how the silence of a quiet system is told from that one.
-	ask := time.NewTicker(max(e.ttl/3, 250*time.Millisecond))
+	every := max(ttl/asks, 250*time.Millisecond)
+	ask := time.NewTicker(every)
 	defer ask.Stop()
-	heard := time.Now()
+	heard, unanswered := time.Now(), 0
 	for {
 		select {
 		case response, ok := <-changes:
@@ -50,17 +63,18 @@ func (e *etcd) Watch(ctx context.Context, emit func(driver.Snapshot)) error {
 				return fmt.Errorf("watch instances: %w", err)
 			}
 			if !ok {
-				return errors.Join(errors.New("watch instances: the stream has ended"), ctx.Err())
+				return errors.Join(errors.New("watch instances: the stream has ended"), context.Cause(ctx))
 			}
-			heard = time.Now()
-			if set.apply(response) {
-				emit(set.snapshot())
+			heard, unanswered = time.Now(), 0
+			if s.apply(response) {
+				emit(s.snapshot())
 			}
 		case <-ask.C:
-			if silence := time.Since(heard); silence > e.ttl {
+			if silence := time.Since(heard); silence > ttl && unanswered >= asks {
 				return fmt.Errorf("watch instances: etcd is silent for %v", silence.Round(time.Millisecond))
 			}
-			asking, done := context.WithTimeout(ctx, max(e.ttl/3, 250*time.Millisecond))
+			unanswered++
+			asking, done := context.WithTimeout(ctx, every)
 			_ = watcher.RequestProgress(asking) // what counts is the answer
 			done()
 		}
