@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,7 +102,15 @@ func (h *hot) allCategories(ctx context.Context) ([]*catalogv1.Category, error) 
 func (h *hot) changed(ctx context.Context, skus ...string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hotPublish)
 	defer cancel()
-	return errors.Join(h.products.Invalidate(ctx, skus...), h.lists.Clear(ctx), h.categories.Clear(ctx))
+	// Side by side: an instance that hangs takes the time of one, and must not
+	// keep the others from hearing of the rest.
+	var errs [3]error
+	var told sync.WaitGroup
+	told.Go(func() { errs[0] = h.products.Invalidate(ctx, skus...) })
+	told.Go(func() { errs[1] = h.lists.Clear(ctx) })
+	told.Go(func() { errs[2] = h.categories.Clear(ctx) })
+	told.Wait()
+	return errors.Join(errs[:]...)
 }
 
 // String names the filter, the same for the same products.

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -326,6 +329,41 @@ func TestOtherInstancesForgetWhatChanged(t *testing.T) {
 	}
 	if name, n := read(); name != "New" || n != 2 {
 		t.Errorf("the other instance still has %s, %d", name, n)
+	}
+}
+
+// slow is a line to other instances, one of which hangs: what is published
+// arrives at the rest, and takes as long as it may.
+type slow struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (s *slow) Publish(ctx context.Context, cache string, _ []string) error {
+	if ctx.Err() == nil {
+		s.mu.Lock()
+		s.told = append(s.told, cache)
+		s.mu.Unlock()
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s *slow) Subscribe(string, func([]string)) func() { return func() {} }
+
+func TestAnInstanceThatHangsKeepsTheOthersFromNothing(t *testing.T) {
+	peers := &slow{}
+	hot, err := newHot(opened(t, storetest.SQLite(t)), nil, peers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hot.close()
+	if err := hot.changed(t.Context(), "A1"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v; want to be told", err)
+	}
+	slices.Sort(peers.told)
+	if got := strings.Join(peers.told, " "); got != "categories product_lists products" {
+		t.Errorf("the others heard of %q only", got)
 	}
 }
 
