@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"net"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -68,7 +72,7 @@ func TestUpShowsACrashLoopAndGoesOn(t *testing.T) {
 	w := newWorkshop(t)
 	w.write("warren.yaml", oneService)
 	w.write("greeting/main.go", "package main\n\nimport \"os\"\n\nfunc main() {\n\tprintln(\"cannot open the cellar\")\n\tos.Exit(3)\n}\n")
-	u := w.begin("--timeout", "2s")
+	u := w.begin("--timeout", "2s", "--logs")
 	eventually(t, "the crash loop is told", func() bool {
 		return strings.Contains(u.printed(t), "greeting/1 ended 5 times in a row (exit 3)")
 	})
@@ -81,4 +85,49 @@ func TestUpShowsACrashLoopAndGoesOn(t *testing.T) {
 		t.Errorf("wait: %+v", r)
 	}
 	w.must("down")
+	text, err := io.ReadAll(u.stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(text), "greeting/1 | cannot open the cellar")
+	if err := u.wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSecondCtrlCStopsHard shows that a service that does not want to end
+// keeps nobody waiting.
+func TestSecondCtrlCStopsHard(t *testing.T) {
+	w := newWorkshop(t)
+	w.write("warren.yaml", oneService)
+	w.write("greeting/main.go", `package main
+
+import (
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	signal.Ignore(syscall.SIGTERM)
+	println("never ready")
+	<-time.After(time.Hour)
+}
+`)
+	u := w.begin("--timeout", "1ms")
+	eventually(t, "the service runs", func() bool {
+		return strings.Contains(w.warren("logs", "greeting").out, "never ready")
+	})
+	pid := w.instances("greeting")[0].GetPid()
+	if err := u.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it drains", func() bool { return strings.Contains(u.printed(t), "draining; press Ctrl-C again to stop hard") })
+	contains(t, w.must("ps"), "draining") // and can be watched
+	err := u.end(syscall.SIGINT)
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != interrupted {
+		t.Errorf("ended with %v", err)
+	}
+	contains(t, u.printed(t), "stopped hard")
+	eventually(t, "the service is gone too", func() bool { return !alive(pid) })
 }

@@ -27,7 +27,7 @@ const (
 func TestSystem(t *testing.T) {
 	w := newWorkshop(t)
 	w.must("new", "service", "greeting")
-	w.edit("warren.yaml", "gateway:", "environments:\n  production:\n    engines: {registry: \"etcd://a:2379,b:2379,c:2379/{system}\", database: \"postgres://db/{service}\"}\n\ngateway:")
+	w.edit("warren.yaml", "gateway:", "environments:\n  production:\n    engines: {registry: \"etcd://a:2379,b:2379,c:2379/{system}\", database: \"postgres://db/{service}\"}\n  staging:\n    services: {greeting: {replicas: 2}}\n\ngateway:")
 	w.git("init", "-q")
 	w.git("add", "api")
 	w.git("commit", "-qm", "the first contract")
@@ -436,7 +436,7 @@ func (s *story) secondUp(t *testing.T) {
 
 func (s *story) beside(t *testing.T) {
 	data := t.TempDir()
-	u := s.workshop.up("--data", data)
+	u := s.workshop.up("--data", data, "--environment", "staging")
 	if u.GetSystem().GetGateway() == strings.TrimPrefix(s.gateway, "http://") || u.GetSystem().GetData() != data {
 		t.Errorf("system: %v", u.GetSystem())
 	}
@@ -445,8 +445,14 @@ func (s *story) beside(t *testing.T) {
 			t.Errorf("%s: %d %s", gateway, status, body)
 		}
 	}
-	// Each has its own registry, settings and processes.
-	contains(t, s.must("--data", data, "config", "get"), "revision 0")
+	// Each has its own registry, settings and processes; and the environment
+	// in which it runs is that of the commands to it.
+	if sys := u.GetSystem(); sys.GetEnvironment() != "staging" || len(u.GetInstances()) != 4 {
+		t.Errorf("staging: %v", u.ListResponse)
+	}
+	s.must("--data", data, "config", "set", "log.level=debug", "--reason", "to look")
+	contains(t, s.must("--data", data, "config", "get", "--environment", "staging"), "revision 1")
+	contains(t, s.must("--data", data, "config", "get", "--environment", "local"), "revision 0")
 	contains(t, s.must("config", "get"), "revision 5")
 	contains(t, s.must("--data", data, "ps"), "parting/1")
 	if out := s.must("ps"); strings.Contains(out, "parting") {

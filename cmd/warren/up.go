@@ -53,6 +53,9 @@ func up(cmd *cobra.Command, opts supervisor.Options, o *options, logs bool, time
 		return err
 	}
 	out := cmd.OutOrStdout()
+	if logs {
+		go followLogs(cmd.Context(), out, s.Follow(cmd.Context()))
+	}
 	ready, cancel := context.WithTimeout(cmd.Context(), timeout)
 	defer cancel()
 	if err := s.Wait(ready); err != nil && cmd.Context().Err() == nil {
@@ -61,9 +64,6 @@ func up(cmd *cobra.Command, opts supervisor.Options, o *options, logs bool, time
 		if err := printUp(out, s, o.json); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), err)
 		}
-	}
-	if logs {
-		go followLogs(cmd.Context(), out, s.Follow(cmd.Context()))
 	}
 	err = waitForEnd(cmd.Context(), s)
 	fmt.Fprintln(cmd.ErrOrStderr(), "draining; press Ctrl-C again to stop hard")
@@ -96,7 +96,7 @@ func hardOnSecondSignal() {
 	go func() {
 		<-signals
 		fmt.Fprintln(os.Stderr, "warren: stopped hard")
-		os.Exit(130)
+		os.Exit(interrupted)
 	}()
 }
 

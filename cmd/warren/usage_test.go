@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -99,6 +101,24 @@ func TestWhatTheUserEndsIsNoError(t *testing.T) {
 	cancel()
 	if r := execute(ctx, nil, "--file", "testdata/none.yaml", "generate", "../../api"); r.status != interrupted || r.err != "" {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// TestGatewayAlone shows the flags of a process of a system.
+func TestGatewayAlone(t *testing.T) {
+	play := func(args ...string) (string, error) {
+		cmd := exec.Command(os.Args[0], append([]string{"gateway"}, args...)...)
+		cmd.Env = append(os.Environ(), playing+"=1")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := play("--help")
+	if err != nil || !strings.Contains(out, "--registry") || !strings.Contains(out, "WARREN_REGISTRY") {
+		t.Errorf("help: %v\n%s", err, out)
+	}
+	out, err = play("--regsitry", "x")
+	if want := "warren: read flags: flag provided but not defined: -regsitry; --help lists them\n"; err == nil || out != want {
+		t.Errorf("a wrong flag: %v, got %q, want %q", err, out, want)
 	}
 }
 

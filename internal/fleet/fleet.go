@@ -212,7 +212,7 @@ func (f *Fleet) Address(name string) string {
 func (f *Fleet) Status() []Status {
 	var out []Status
 	for _, s := range f.services {
-		for _, sl := range s.all() {
+		for _, sl := range s.shown() {
 			out = append(out, sl.status())
 		}
 	}
@@ -264,7 +264,7 @@ const maxReplicas = 200
 // Kill sends a signal to the process of a replica, named as in Status.
 func (f *Fleet) Kill(name string, sig syscall.Signal) error {
 	for _, s := range f.services {
-		for _, sl := range s.all() {
+		for _, sl := range s.shown() {
 			if sl.name() == name {
 				return sl.kill(sig)
 			}
@@ -277,7 +277,7 @@ func (f *Fleet) Kill(name string, sig syscall.Signal) error {
 func (f *Fleet) Tail(name string, n int) ([]Line, error) {
 	var lines []Line
 	for _, s := range f.services {
-		for _, sl := range s.all() {
+		for _, sl := range s.shown() {
 			if name == "" || name == s.plan.Name || name == sl.name() {
 				lines = append(lines, f.logs.tail(sl.name(), n)...)
 			}

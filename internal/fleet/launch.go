@@ -3,7 +3,6 @@ package fleet
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -22,7 +21,7 @@ type command struct {
 	env      []string
 	dir      string
 	listener *os.File // handed down as file 4, so that the socket outlives the process
-	output   io.Writer
+	output   *cutter
 }
 
 // process is one started program.
@@ -105,6 +104,7 @@ func (l *launcher) start(c command) (*process, error) {
 	p := &process{pid: cmd.Process.Pid, started: time.Now(), cmd: cmd, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
+		c.output.flush() // nobody writes any more
 		close(p.done)
 	}()
 	return p, nil

@@ -1,12 +1,10 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 )
@@ -45,13 +43,12 @@ func NewLogs(dir string) (*Logs, error) {
 }
 
 // Writer is where the supervisor's own output goes. Writes must not overlap.
-func (b *Logs) Writer(name string) io.Writer { return b.writer(name, name) }
+func (b *Logs) Writer(name string) io.Writer { return b.writer(name, name).cutter() }
 
 // Tail returns the last n lines of an instance, or of the supervisor.
 func (b *Logs) Tail(name string, n int) []Line { return b.tail(name, n) }
 
-// writer returns where an instance's output goes. It is used by one process
-// at a time.
+// writer returns where an instance's output goes.
 func (b *Logs) writer(service, instance string) *lineWriter {
 	return &lineWriter{book: b, service: service, instance: instance}
 }
@@ -103,83 +100,4 @@ func (b *Logs) follow(ctx context.Context) <-chan Line {
 		b.mu.Unlock()
 	})
 	return ch
-}
-
-// lineWriter cuts a stream of output into lines.
-type lineWriter struct {
-	book              *Logs
-	service, instance string
-	partial           []byte
-	file              *os.File
-	written           int64
-}
-
-// Write takes output of any cut; it never fails, since a full disk must not
-// stop a service.
-func (w *lineWriter) Write(p []byte) (int, error) {
-	n := len(p)
-	w.toFile(p)
-	for {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			w.partial = append(w.partial, p...)
-			if len(w.partial) > maxLine {
-				w.emit(w.partial[:maxLine])
-				w.partial = nil
-			}
-			return n, nil
-		}
-		w.emit(append(w.partial, p[:i]...))
-		w.partial = w.partial[:0]
-		p = p[i+1:]
-	}
-}
-
-func (w *lineWriter) emit(text []byte) {
-	text = bytes.TrimRight(text, "\r")
-	if len(text) > maxLine {
-		text = text[:maxLine]
-	}
-	w.book.add(Line{Service: w.service, Instance: w.instance, Time: time.Now(), Text: string(text)})
-}
-
-func (w *lineWriter) toFile(p []byte) {
-	if w.file == nil && !w.open() {
-		return
-	}
-	n, _ := w.file.Write(p)
-	w.written += int64(n)
-	if w.written > maxLogBytes {
-		w.close()
-	}
-}
-
-// open starts the file of the instance; a full one becomes the previous one.
-func (w *lineWriter) open() bool {
-	path := filepath.Join(w.book.dir, fileName(w.instance)+".log")
-	if info, err := os.Stat(path); err == nil && info.Size() > maxLogBytes {
-		_ = os.Rename(path, path+".1")
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return false
-	}
-	info, err := f.Stat()
-	if err == nil {
-		w.written = info.Size()
-	}
-	w.file = f
-	return true
-}
-
-func (w *lineWriter) close() {
-	if w.file != nil {
-		_ = w.file.Close()
-		w.file = nil
-	}
-}
-
-// fileName makes an instance's name fit for a file: "catalog/1" → "catalog-1".
-func fileName(instance string) string {
-	return string(bytes.ReplaceAll([]byte(instance), []byte("/"), []byte("-")))
 }

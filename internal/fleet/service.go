@@ -26,6 +26,7 @@ type service struct {
 
 	mu      sync.Mutex
 	slots   []*slot
+	leaving []*slot // taken away, and still draining
 	cancels map[*slot]context.CancelFunc
 }
 
@@ -51,11 +52,19 @@ func (s *service) scale(ctx context.Context, n int) {
 		delete(s.cancels, last)
 		stopped = append(stopped, last)
 	}
+	s.leaving = append(s.leaving, stopped...)
 	s.mu.Unlock()
 	for _, sl := range stopped {
 		<-sl.done
-		s.logs.forget(sl.name())
+		s.left(sl)
 	}
+}
+
+func (s *service) left(gone *slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving = slices.DeleteFunc(s.leaving, func(sl *slot) bool { return sl == gone })
+	s.logs.forget(gone.name())
 }
 
 func (s *service) add(ctx context.Context) {
@@ -66,11 +75,18 @@ func (s *service) add(ctx context.Context) {
 	go sl.run(ctx)
 }
 
-// all returns the present slots.
+// all returns the slots that stay.
 func (s *service) all() []*slot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.slots)
+}
+
+// shown returns the slots that stay and those that drain.
+func (s *service) shown() []*slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Concat(s.slots, s.leaving)
 }
 
 // restart replaces every process, one after the other, and stops at the first

@@ -94,7 +94,7 @@ func (s *slot) start(out *lineWriter) (*process, string, error) {
 	s.mu.Unlock()
 
 	c := s.service.command(id)
-	c.output = out
+	c.output = out.cutter()
 	p, err := s.service.launcher.start(c)
 	if err != nil {
 		return nil, "", err
