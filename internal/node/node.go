@@ -136,7 +136,7 @@ func (n *Node) sample() float64 {
 }
 
 func (n *Node) openSettings(ctx context.Context, more []config.Definition) error {
-	definitions := append(rpc.Definitions(), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition())
+	definitions := append(rpc.Definitions(), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
 	opts := config.Options{
 		Environment: n.Env.Environment, Service: n.Env.Service,
 		Definitions: append(definitions, more...),
@@ -166,6 +166,7 @@ func (n *Node) openSettings(ctx context.Context, more []config.Definition) error
 	n.OnClose(func(context.Context) error { settings.Close(); return nil })
 	n.Health.Add("settings", settings.Ready)
 	n.followLogLevel()
+	n.tuneMemory(os.Getenv)
 	return nil
 }
 
