@@ -1,6 +1,7 @@
 package node
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -8,7 +9,9 @@ import (
 func TestContainerMemory(t *testing.T) {
 	for text, want := range map[string]int64{"536870912\n": 512 << 20, "max\n": 0, "": 0, "-1": 0, "lots": 0} {
 		path := filepath.Join(t.TempDir(), "memory.max")
-		write(t, path, text)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		if got := containerMemory(path); got != want {
 			t.Errorf("limit %q: got %d, want %d", text, got, want)
 		}
