@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"strings"
@@ -27,9 +28,21 @@ type row struct {
 //     letter or a digit, so blanks and "??" are refused.
 //   - Of the rows with one code the first counts. A later one that says the
 //     same adds nothing; one that says something else is refused.
-type intake struct{ seen map[string]product }
+type intake struct{ seen map[string]said }
 
-func newIntake() *intake { return &intake{seen: map[string]product{}} }
+func newIntake() *intake { return &intake{seen: map[string]said{}} }
+
+// said is what is remembered of a row until its import ends. Descriptions may be
+// long, and there may be many.
+type said struct {
+	name  string
+	price price
+	rest  [sha256.Size]byte // of category and description
+}
+
+func (p product) said() said {
+	return said{name: p.name, price: p.price, rest: sha256.Sum256([]byte(p.category + "\x00" + p.description))}
+}
 
 // take returns the product of a row. It is nil, without an error, when an
 // earlier row said the same. An empty category or description means that the
@@ -45,13 +58,13 @@ func (i *intake) take(r row) (*product, *rpc.Error) {
 	}
 	earlier, repeated := i.seen[p.sku]
 	if !repeated {
-		i.seen[p.sku] = p
+		i.seen[p.sku] = p.said()
 		return &p, nil
 	}
-	if earlier.says(p) {
+	if earlier == p.said() {
 		return nil, nil
 	}
-	return nil, refuse(catalogv1.Reason_REPEATED_SKU, "sku", "an earlier row has %s: %s", p.sku, difference(earlier, p))
+	return nil, refuse(catalogv1.Reason_REPEATED_SKU, "sku", "an earlier row has %s: %s", p.sku, difference(earlier, p.said()))
 }
 
 func (r row) product() (product, error) {
@@ -77,7 +90,7 @@ func (r row) product() (product, error) {
 }
 
 // difference tells what a later row says otherwise.
-func difference(earlier, later product) string {
+func difference(earlier, later said) string {
 	var out []string
 	if earlier.name != later.name {
 		out = append(out, "name \""+shorten(earlier.name, 80)+"\", not \""+shorten(later.name, 80)+"\"")
@@ -85,7 +98,7 @@ func difference(earlier, later product) string {
 	if earlier.price != later.price {
 		out = append(out, "price "+earlier.price.String()+", not "+later.price.String())
 	}
-	if earlier.category != later.category || earlier.description != later.description {
+	if earlier.rest != later.rest {
 		out = append(out, "another category or description")
 	}
 	return strings.Join(out, "; ")

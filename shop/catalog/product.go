@@ -42,10 +42,10 @@ func (p product) tidied() (product, error) {
 		return product{}, err
 	}
 	if p.description, err = tidyLines(p.description); err != nil {
-		return product{}, refuse(catalogv1.Reason_BAD_NAME, "description", "the description %w", err)
+		return product{}, refuse(catalogv1.Reason_BAD_DESCRIPTION, "description", "the description %w", err)
 	}
 	if utf8.RuneCountInString(p.description) > maxDescription {
-		return product{}, refuse(catalogv1.Reason_BAD_NAME, "description", "the description is longer than %d characters", maxDescription)
+		return product{}, refuse(catalogv1.Reason_BAD_DESCRIPTION, "description", "the description is longer than %d characters", maxDescription)
 	}
 	return p, p.price.check()
 }
@@ -101,7 +101,7 @@ var identifying = []string{"sku", "version"}
 // that are set in p if there is no mask.
 func changes(mask []string, p product) ([]string, error) {
 	if len(mask) == 0 {
-		mask = p.said()
+		mask = p.set()
 	}
 	if slices.Equal(mask, []string{"*"}) {
 		return slices.Clone(changeable), nil
@@ -121,8 +121,8 @@ func changes(mask []string, p product) ([]string, error) {
 	return out, nil
 }
 
-// said lists the fields that are set.
-func (p product) said() []string {
+// set lists the fields that are set.
+func (p product) set() []string {
 	var out []string
 	for i, set := range []bool{p.name != "", p.description != "", p.category != "", p.price != price{}} {
 		if set {

@@ -133,7 +133,7 @@ func TestProductsAreTidied(t *testing.T) {
 		reason catalogv1.Reason
 	}{
 		"category":            {func(p *product) { p.category = " " }, catalogv1.Reason_BAD_CATEGORY},
-		"description":         {func(p *product) { p.description = strings.Repeat("x", 4001) }, catalogv1.Reason_BAD_NAME},
+		"description":         {func(p *product) { p.description = strings.Repeat("x", 4001) }, catalogv1.Reason_BAD_DESCRIPTION},
 		"price.minor_units":   {func(p *product) { p.price.units = maxPrice + 1 }, catalogv1.Reason_BAD_PRICE},
 		"price.currency_code": {func(p *product) { p.price.currency = "ABC" }, catalogv1.Reason_UNKNOWN_CURRENCY},
 	} {

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/rpc"
@@ -55,9 +53,7 @@ func (i *importRun) take(ctx context.Context, req *catalogv1.ImportProductsReque
 		if err := i.flush(ctx); err != nil {
 			return err
 		}
-		return &rpc.Error{
-			Code: codes.ResourceExhausted, Message: fmt.Sprintf("an import has at most %d rows: send the rest in another one", most),
-		}
+		return rpc.Errorf(catalogv1.Reason_TOO_MANY_ROWS, "an import has at most %d rows: send the rest in another one", most)
 	}
 	from := row{
 		line: req.GetLine(), sku: req.GetSku(), name: req.GetName(), description: req.GetDescription(),

@@ -446,7 +446,7 @@ func TestAnImportHasAnEnd(t *testing.T) {
 	t.Cleanup(settings.Close)
 	s.service.rows = maxRows(settings)
 	_, err = send(t, s, importRow(1, "A1", "1"), importRow(2, "A2", "1"), importRow(3, "A3", "1"), importRow(4, "A4", "1"))
-	if code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "at most 3 rows") {
+	if code(err) != codes.ResourceExhausted || !because(err, catalogv1.Reason_TOO_MANY_ROWS) || !strings.Contains(err.Error(), "at most 3 rows") {
 		t.Errorf("got %v", err)
 	}
 	if got, err := s.products.list(t.Context(), filter{}, "", 10); err != nil || skusOf(got) != "A1 A2 A3" {

@@ -113,15 +113,18 @@ func (s *products) categories(ctx context.Context) ([]category, error) {
 
 // create adds a product, and returns it as it is kept.
 func (s *products) create(ctx context.Context, p product, now time.Time) (product, error) {
-	p = p.fresh(now)
-	err := insert(ctx, s.db, p)
+	var kept product
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		kept, err = insert(ctx, tx, p.fresh(now))
+		return err
+	})
 	if errors.Is(err, store.ErrConflict) {
 		return product{}, refuse(catalogv1.Reason_PRODUCT_EXISTS, "sku", "there is a product %s", p.sku)
 	}
 	if err != nil {
 		return product{}, fmt.Errorf("create product %s: %w", p.sku, err)
 	}
-	return p, nil
+	return kept, nil
 }
 
 // fresh returns the product as it begins. Times are kept to the microsecond.
@@ -131,8 +134,29 @@ func (p product) fresh(now time.Time) product {
 	return p
 }
 
-func insert(ctx context.Context, q store.Querier, p product) error {
-	_, err := q.Exec(ctx, `INSERT INTO products (`+columns+`, search_name, search_text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+// insert adds a product. Where one of that code was removed before, the version
+// goes on from its last one: whoever still holds an old number must not change
+// the new product with it.
+func insert(ctx context.Context, tx *store.Tx, p product) (product, error) {
+	if err := insertRow(ctx, tx, p); err != nil {
+		return product{}, err
+	}
+	// After the insertion, which has waited for a removal under way.
+	var last int64
+	err := tx.QueryRow(ctx, `SELECT version FROM removed_products WHERE sku = ?`, p.sku).Scan(&last)
+	if errors.Is(err, store.ErrNoRows) {
+		return p, nil
+	}
+	if err != nil {
+		return product{}, err
+	}
+	p.version = last + 1
+	_, err = tx.Exec(ctx, `UPDATE products SET version = ? WHERE sku = ?`, p.version, p.sku)
+	return p, err
+}
+
+func insertRow(ctx context.Context, tx *store.Tx, p product) error {
+	_, err := tx.Exec(ctx, `INSERT INTO products (`+columns+`, search_name, search_text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.sku, p.name, p.description, p.category, p.price.units, p.price.currency, p.version, p.created, p.updated,
 		p.searchName(), p.searchText())
 	return err
@@ -203,7 +227,11 @@ func (s *products) remove(ctx context.Context, sku string, version int64) error 
 		if version != 0 && old.version != version {
 			return versionConflict(sku, old.version, version)
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM products WHERE sku = ?`, sku)
+		if _, err := tx.Exec(ctx, `DELETE FROM products WHERE sku = ?`, sku); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO removed_products (sku, version) VALUES (?, ?)
+			ON CONFLICT (sku) DO UPDATE SET version = excluded.version`, sku, old.version)
 		return err
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ func (s *products) seed(ctx context.Context, name string, entries []product, out
 			return err
 		}
 		var there int64
-		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM products`).Scan(&there); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM products) + (SELECT COUNT(*) FROM removed_products)`).Scan(&there); err != nil {
 			return err
 		}
 		if there > 0 { // somebody has filled it otherwise: it is theirs
@@ -41,7 +41,7 @@ func (s *products) seed(ctx context.Context, name string, entries []product, out
 
 func plant(ctx context.Context, tx *store.Tx, name string, entries []product, refusals []refusal, now time.Time) error {
 	for _, p := range entries {
-		if err := insert(ctx, tx, p.fresh(now)); err != nil {
+		if err := insertRow(ctx, tx, p.fresh(now)); err != nil {
 			return fmt.Errorf("product %s: %w", p.sku, err)
 		}
 	}
@@ -95,7 +95,8 @@ func (s *products) apply(ctx context.Context, batch []product, now time.Time) ([
 func applyOne(ctx context.Context, tx *store.Tx, old *product, p product, now time.Time) (change, error) {
 	p = p.completed(old)
 	if old == nil {
-		return created, insert(ctx, tx, p.fresh(now))
+		_, err := insert(ctx, tx, p.fresh(now))
+		return created, err
 	}
 	if old.says(p) {
 		return unchanged, nil

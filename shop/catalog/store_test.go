@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -78,6 +79,69 @@ func TestUpdatesNeedTheVersionThatWasRead(t *testing.T) {
 		}
 		if err := s.remove(ctx, "A1", 0); !errors.Is(err, errNoProduct) {
 			t.Errorf("delete of nothing: %v", err)
+		}
+	})
+}
+
+func TestAVersionNumberNeverMeansTwoProducts(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *products) {
+		ctx := t.Context()
+		if _, err := s.create(ctx, mug("A1"), at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.update(ctx, "A1", 1, at, rename("new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.remove(ctx, "A1", 2); err != nil {
+			t.Fatal(err)
+		}
+		again, err := s.create(ctx, mug("A1"), at)
+		if err != nil || again.version != 3 {
+			t.Fatalf("it came back as %+v, %v", again, err)
+		}
+		if kept, err := s.get(ctx, "A1"); err != nil || kept != again {
+			t.Errorf("kept %+v, %v", kept, err)
+		}
+		if _, err := s.update(ctx, "A1", 1, at, rename("late")); !errors.Is(err, rpc.Reason(catalogv1.Reason_VERSION_CONFLICT)) {
+			t.Errorf("an update of the product before: %v", err)
+		}
+		if err := s.remove(ctx, "A1", 0); err != nil {
+			t.Fatal(err)
+		}
+		if done, err := s.apply(ctx, []product{mug("A1"), mug("A2")}, at); err != nil || !slices.Equal(done, []change{created, created}) {
+			t.Fatalf("imported %v, %v", done, err)
+		}
+		if kept, err := s.get(ctx, "A1"); err != nil || kept.version != 4 {
+			t.Errorf("an import brought back %+v, %v", kept, err)
+		}
+	})
+}
+
+func TestVersionsDifferHoweverFastAProductComesAndGoes(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *products) {
+		var mu sync.Mutex
+		seen := map[int64]bool{}
+		errs := atOnce(8, func(int) error {
+			for range 10 {
+				p, err := s.create(t.Context(), mug("A1"), at)
+				if err == nil {
+					mu.Lock()
+					if seen[p.version] {
+						t.Errorf("version %d was made twice", p.version)
+					}
+					seen[p.version] = true
+					mu.Unlock()
+				} else if !errors.Is(err, rpc.Reason(catalogv1.Reason_PRODUCT_EXISTS)) {
+					return err
+				}
+				if err := s.remove(t.Context(), "A1", 0); err != nil && !errors.Is(err, errNoProduct) {
+					return err
+				}
+			}
+			return nil
+		})
+		if err := errors.Join(errs...); err != nil || len(seen) < 10 {
+			t.Errorf("%d versions; %v", len(seen), err)
 		}
 	})
 }

@@ -50,8 +50,11 @@ const (
 	// The row is no goods: postage, discounts, manual corrections.
 	Reason_NOT_GOODS Reason = 10
 	// An earlier row of the import has the same code and other content.
-	Reason_REPEATED_SKU Reason = 11
-	Reason_BAD_CATEGORY Reason = 12
+	Reason_REPEATED_SKU    Reason = 11
+	Reason_BAD_CATEGORY    Reason = 12
+	Reason_BAD_DESCRIPTION Reason = 13
+	// The import is longer than allowed; what came before the limit was taken.
+	Reason_TOO_MANY_ROWS Reason = 14
 )
 
 // Enum value maps for Reason.
@@ -70,6 +73,8 @@ var (
 		10: "NOT_GOODS",
 		11: "REPEATED_SKU",
 		12: "BAD_CATEGORY",
+		13: "BAD_DESCRIPTION",
+		14: "TOO_MANY_ROWS",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED": 0,
@@ -85,6 +90,8 @@ var (
 		"NOT_GOODS":          10,
 		"REPEATED_SKU":       11,
 		"BAD_CATEGORY":       12,
+		"BAD_DESCRIPTION":    13,
+		"TOO_MANY_ROWS":      14,
 	}
 )
 
@@ -124,7 +131,8 @@ type Product struct {
 	Description string    `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	Category    string    `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
 	Price       *v1.Money `protobuf:"bytes,5,opt,name=price,proto3" json:"price,omitempty"`
-	// Goes up with each change.
+	// Goes up with each change. A product that comes back goes on from the last
+	// one, so a number never stands for two contents.
 	Version       int64                  `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
@@ -1203,7 +1211,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x16ListCategoriesResponse\x129\n" +
 	"\n" +
 	"categories\x18\x01 \x03(\v2\x19.shop.catalog.v1.CategoryR\n" +
-	"categories*\x84\x04\n" +
+	"categories*\xda\x04\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12$\n" +
 	"\x11PRODUCT_NOT_FOUND\x10\x01\x1a\r\xe2\xd4\x1c\tNOT_FOUND\x12&\n" +
@@ -1218,7 +1226,9 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\tNOT_GOODS\x10\n" +
 	"\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12$\n" +
 	"\fREPEATED_SKU\x10\v\x1a\x12\xe2\xd4\x1c\x0eALREADY_EXISTS\x12&\n" +
-	"\fBAD_CATEGORY\x10\f\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x1a\x12\xe2\xd4\x1c\x0e\n" +
+	"\fBAD_CATEGORY\x10\f\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12)\n" +
+	"\x0fBAD_DESCRIPTION\x10\r\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12)\n" +
+	"\rTOO_MANY_ROWS\x10\x0e\x1a\x16\xe2\xd4\x1c\x12RESOURCE_EXHAUSTED\x1a\x12\xe2\xd4\x1c\x0e\n" +
 	"\fcatalog.shop2\xff\b\n" +
 	"\x0eCatalogService\x12\x86\x01\n" +
 	"\fListProducts\x12$.shop.catalog.v1.ListProductsRequest\x1a%.shop.catalog.v1.ListProductsResponse\")\xe2\xd4\x1c\x0e\b\x02\x1a\x021s2\x06\n" +
