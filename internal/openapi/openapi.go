@@ -95,7 +95,7 @@ func Document(info Info, services []*contract.Service) ([]byte, error) {
 			Schemas:         map[string]*schema{problemName: problemSchema()},
 			SecuritySchemes: map[string]securityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}},
 		},
-	}, ids: map[string]bool{}}
+	}, ids: map[string]bool{}, shapes: map[string]place{}}
 	for _, s := range services {
 		b.service(s)
 	}
@@ -108,9 +108,17 @@ func Document(info Info, services []*contract.Service) ([]byte, error) {
 
 // builder collects the document; json is that of the service at hand.
 type builder struct {
-	doc  document
-	json contract.JSON
-	ids  map[string]bool
+	doc    document
+	json   contract.JSON
+	ids    map[string]bool
+	shapes map[string]place
+}
+
+// place is where a path of some shape stands in the document. OpenAPI holds
+// /things/{id} and /things/{thing.id} for one path and wants one of them.
+type place struct {
+	path  string
+	names []string // of its parameters
 }
 
 func (b *builder) service(s *contract.Service) {
@@ -131,11 +139,11 @@ func (b *builder) service(s *contract.Service) {
 }
 
 func (b *builder) route(m *contract.Method, r contract.Route) {
-	path := pathOf(r.Template)
-	methods := b.doc.Paths[path]
+	at := b.place(r.Template)
+	methods := b.doc.Paths[at.path]
 	if methods == nil {
 		methods = map[string]*operation{}
-		b.doc.Paths[path] = methods
+		b.doc.Paths[at.path] = methods
 	}
 	method := strings.ToLower(r.Method)
 	if methods[method] != nil {
@@ -151,7 +159,26 @@ func (b *builder) route(m *contract.Method, r contract.Route) {
 	if m.Access != contract.AccessPublic {
 		op.Security = append(op.Security, map[string][]string{"bearer": {}})
 	}
+	for i, name := range at.names {
+		op.Parameters[i].Name = name
+	}
 	methods[method] = op
+}
+
+// place returns where the template's operations stand: the first of its shape
+// gives the parameters their names.
+func (b *builder) place(t contract.Template) place {
+	shape := pathOf(t, func(contract.Variable) string { return "" })
+	if at, known := b.shapes[shape]; known {
+		return at
+	}
+	at := place{}
+	at.path = pathOf(t, func(v contract.Variable) string {
+		at.names = append(at.names, v.Field)
+		return v.Field
+	})
+	b.shapes[shape] = at
+	return at
 }
 
 func deprecated(d protoreflect.Descriptor) bool {
@@ -173,15 +200,15 @@ func (b *builder) operationID(m *contract.Method) string {
 }
 
 // pathOf writes a template as OpenAPI does: a variable of several segments is
-// one there.
-func pathOf(t contract.Template) string {
+// one there, called what name says.
+func pathOf(t contract.Template, name func(contract.Variable) string) string {
 	var path strings.Builder
 	for i := 0; i < len(t.Segments); i++ {
 		path.WriteByte('/')
 		named := false
 		for _, v := range t.Variables {
 			if v.Start == i {
-				path.WriteString("{" + v.Field + "}")
+				path.WriteString("{" + name(v) + "}")
 				i, named = v.End-1, true
 			}
 		}

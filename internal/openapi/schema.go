@@ -33,7 +33,6 @@ type schema struct {
 	Maximum              any                `json:"maximum,omitempty"`
 	ExclusiveMinimum     any                `json:"exclusiveMinimum,omitempty"`
 	ExclusiveMaximum     any                `json:"exclusiveMaximum,omitempty"`
-	WriteOnly            bool               `json:"writeOnly,omitempty"`
 }
 
 func reference(name string) *schema { return &schema{Ref: "#/components/schemas/" + name} }
@@ -84,7 +83,11 @@ func (b *builder) described(fd protoreflect.FieldDescriptor) *schema {
 	if text := comment(fd); text != "" {
 		s.Description = text
 	}
-	s.WriteOnly = contract.Secret(fd) && s.Ref == ""
+	if contract.Secret(fd) && s.Type == "string" && s.Format == "" {
+		// Not writeOnly: what is in no answer, clients leave out of answers, and
+		// some secrets are what an answer is for.
+		s.Format = "password"
+	}
 	return s
 }
 
