@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -70,7 +71,7 @@ var _ grpc.ClientConnInterface = (*Client)(nil)
 // NewClient returns a client that follows the registry until Close.
 func NewClient(opts ClientOptions) (*Client, error) {
 	if opts.Registry == nil {
-		return nil, fmt.Errorf("new client: no registry")
+		return nil, errors.New("new client: no registry")
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Client{opts: opts, logger: opts.Logger, born: time.Now(), stop: stop}

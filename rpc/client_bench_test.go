@@ -38,7 +38,7 @@ func BenchmarkInvoke(b *testing.B) {
 		n.info.Host, n.info.Socket, n.info.Address = "here", filepath.Join(b.TempDir(), "s"), "127.0.0.1:1"
 	})
 	s.usable(2)
-	conn, err := grpc.NewClient("unix:"+n.info.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithSharedWriteBuffer(true))
+	conn, err := grpc.NewClient("unix:"+n.info.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		b.Fatal(err)
 	}

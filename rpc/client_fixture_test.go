@@ -100,6 +100,9 @@ func newSystem(t testing.TB, opts rpc.ClientOptions) *system {
 	t.Cleanup(func() { r.Close() })
 	s.registry = r
 	opts.Registry, opts.Metrics, opts.Logger = r, s.metrics, logger
+	if opts.Settings == nil {
+		opts.Settings = patient(t)
+	}
 	if opts.Methods == nil {
 		opts.Methods = echoMethod
 	}
@@ -266,10 +269,11 @@ func (s *system) load(workers int, call func(context.Context) error) (stop func(
 	}
 }
 
-// file makes settings that differ from the defaults.
+// file makes settings that differ from the defaults. Calls have more time than
+// by default: no machine may be too busy for a call that ought to succeed.
 func file(t testing.TB, namesAndValues ...string) *config.Settings {
 	t.Helper()
-	var layer config.FileLayer
+	layer := fileLayer("rpc.timeout", "15s")
 	for i := 0; i < len(namesAndValues); i += 2 {
 		layer.Entries = append(layer.Entries, fileLayer(namesAndValues[i], namesAndValues[i+1]).Entries...)
 	}
@@ -282,7 +286,7 @@ func file(t testing.TB, namesAndValues ...string) *config.Settings {
 }
 
 // patient settings tell a call that hangs from one on a busy machine.
-func patient(t testing.TB) *config.Settings { return file(t, "rpc.timeout", "15s") }
+func patient(t testing.TB) *config.Settings { return file(t) }
 
 // holeListener accepts connections that can be turned into black holes, or cut.
 type holeListener struct {
@@ -317,7 +321,7 @@ func (l *holeListener) blackHole() {
 
 // fall cuts all connections without a goodbye.
 func (l *holeListener) fall() {
-	l.Listener.Close()
+	l.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.conns {

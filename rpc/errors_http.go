@@ -1,8 +1,10 @@
 package rpc
 
 import (
+	"cmp"
 	"net/http"
 
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
 )
 
@@ -40,14 +42,6 @@ func HTTPStatus(code codes.Code) int {
 }
 
 // codeName returns a code's canonical name: "NOT_FOUND".
-func codeName(code codes.Code) string {
-	names := [...]string{
-		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
-		"UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-	}
-	if int(code) < len(names) {
-		return names[code]
-	}
-	return "UNKNOWN"
+func codeName(c codes.Code) string {
+	return cmp.Or(code.Code_name[int32(c)], code.Code_UNKNOWN.String())
 }

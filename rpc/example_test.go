@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net"
 
 	echov1 "github.com/gowarren/warren/rpc/internal/testpb/echo/v1"
@@ -31,7 +30,8 @@ func (shy) Public(_ context.Context, r *echov1.EchoRequest) (*echov1.EchoRespons
 func Example() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	server := rpc.NewServer(rpc.ServerOptions{})
 	echov1.RegisterEchoServiceServer(server, shy{})
@@ -43,13 +43,15 @@ func Example() {
 		Address: listener.Addr().String(), Contracts: []string{"echo.v1.EchoService"},
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	reg := registry.New(list, registry.Options{})
 	defer reg.Close()
 	client, err := rpc.NewClient(rpc.ClientOptions{Registry: reg})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer client.Close()
 

@@ -114,7 +114,6 @@ func dialOptions(secure credentials.TransportCredentials, silence time.Duration)
 		grpc.WithDisableRetry(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithIdleTimeout(0),
-		grpc.WithSharedWriteBuffer(true),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			// A process that was restarted at its old address is back within
 			// the second.

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -97,5 +96,5 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 func (t *target) throttled() error {
 	return &Error{Code: codes.Unavailable, Reason: "THROTTLED", Domain: domain, RetryAfter: time.Second,
-		Message: fmt.Sprintf("%s is overloaded and is given time to recover", t.name)}
+		Message: t.name + " is overloaded and is given time to recover"}
 }

@@ -21,9 +21,6 @@ import (
 // which its cause is found in the log.
 const metadataReference = "reference"
 
-// ownDomain is that of Warren's own reasons.
-const ownDomain = "warren"
-
 // explain turns what a handler returned into what its caller may see.
 func (c *call) explain(err error) *Error {
 	ended := c.ctx.Err()
@@ -41,7 +38,7 @@ func (c *call) explain(err error) *Error {
 		return timeout(context.DeadlineExceeded)
 	case e == nil, e.Code == codes.OK:
 		return c.internal(err)
-	case e.Code == codes.Unavailable && e.Domain == ownDomain && c.running:
+	case e.Code == codes.Unavailable && e.Domain == domain && c.running:
 		return dependency(e)
 	}
 	switch e.Code {

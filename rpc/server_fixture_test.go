@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -81,7 +82,7 @@ func (e *echo) Chat(stream grpc.BidiStreamingServer[echov1.EchoRequest, echov1.E
 	}
 	for {
 		r, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -107,9 +108,13 @@ type served struct {
 	ended   chan error // receives what Serve returned
 }
 
-// serve starts a server of the echo, which ends with the test.
+// serve starts a server of the echo, which ends with the test. Its settings are
+// patient if the test has none.
 func serve(t testing.TB, opts rpc.ServerOptions, e *echo) *served {
 	t.Helper()
+	if opts.Settings == nil {
+		opts.Settings = patient(t)
+	}
 	s := &served{logs: &logs{}, metrics: prometheus.NewRegistry(), ended: make(chan error, 1)}
 	opts.Logger = slog.New(slog.NewTextHandler(s.logs, nil))
 	opts.Metrics = s.metrics

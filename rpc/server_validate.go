@@ -131,7 +131,7 @@ func (m *servedMethod) decoder(decode func(any) error) func(any) error {
 // mistake, so that it is counted as one and not logged as ours. The caller has
 // been told already: gRPC itself answers with an internal error.
 func malformed(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return err
 	}
 	e := FromError(err)

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strconv"
 	"sync"
@@ -177,7 +178,7 @@ func (s *stream) SendMsg(m any) error {
 		s.request = m
 	}
 	err := s.ClientStream.SendMsg(m)
-	if err == nil || err == io.EOF { // the reason comes from RecvMsg
+	if err == nil || errors.Is(err, io.EOF) { // the reason comes from RecvMsg
 		return err
 	}
 	s.over(err)
@@ -187,7 +188,7 @@ func (s *stream) SendMsg(m any) error {
 // RecvMsg receives a message. io.EOF is the stream's good end.
 func (s *stream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
-	for err != nil && err != io.EOF && s.replayable() && s.again(err) {
+	for err != nil && !errors.Is(err, io.EOF) && s.replayable() && s.again(err) {
 		if err = s.replay(); err == nil {
 			err = s.ClientStream.RecvMsg(m)
 		}
@@ -199,7 +200,7 @@ func (s *stream) RecvMsg(m any) error {
 			s.over(nil)
 		}
 		return nil
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		s.over(nil)
 		return err
 	}
@@ -218,7 +219,7 @@ func (s *stream) replay() error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	if err := s.ClientStream.SendMsg(s.request); err != nil && err != io.EOF {
+	if err := s.ClientStream.SendMsg(s.request); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	return s.CloseSend()

@@ -133,7 +133,7 @@ func (p *pool) rebuild(t *target) {
 	}
 	v.ejected = len(ejected)
 	if len(v.usable) == 0 { // a bad instance is better than none
-		v.usable, ejected = ejected, nil
+		v.usable = ejected
 	}
 	v.preferred = v.usable
 	if t.policy.Load().zonePreferred && near > 0 && near < len(v.usable) && 2*near >= zone {
@@ -288,7 +288,7 @@ func (t *target) noInstance() error {
 
 func (m *method) breakerOpen(p *policy) error {
 	return &Error{Code: codes.Unavailable, Reason: "BREAKER_OPEN", Domain: domain, RetryAfter: p.breaker.open,
-		Message: fmt.Sprintf("%s fails on every instance and is given time to recover", m.spanName)}
+		Message: m.spanName + " fails on every instance and is given time to recover"}
 }
 
 func errClosed() error {

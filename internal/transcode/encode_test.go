@@ -26,8 +26,6 @@ import (
 	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
 )
 
-func codeFrom(n int) codes.Code { return codes.Code(n) }
-
 func everything(t testing.TB) *libraryv1.EchoRequest {
 	t.Helper()
 	inside, err := anypb.New(&libraryv1.Author{GivenName: "Ada"})

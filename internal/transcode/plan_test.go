@@ -2,7 +2,6 @@ package transcode
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -219,17 +218,5 @@ func TestEncodeParts(t *testing.T) {
 	body, contentType, err = cover.Encode(nil, msg)
 	if err != nil || string(body) != "\x89PNG" || contentType != "image/png" {
 		t.Errorf("HttpBody: %q %s %v", body, contentType, err)
-	}
-}
-
-func TestStatusesAreCanonical(t *testing.T) {
-	want := []int{200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401}
-	for code, status := range want {
-		if got := HTTPStatus(codeFrom(code)); got != status {
-			t.Errorf("%d: %d, want %d", code, got, status)
-		}
-	}
-	if HTTPStatus(codeFrom(99)) != http.StatusInternalServerError {
-		t.Error("an unknown code is an internal error")
 	}
 }

@@ -1,17 +1,21 @@
 package transcode
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/gowarren/warren/rpc"
 )
 
 // Problem is an error as REST answers it: application/problem+json of RFC
@@ -51,7 +55,7 @@ func ProblemOf(err error) *Problem {
 		return p
 	}
 	s := status.Convert(err)
-	p := NewProblem(HTTPStatus(s.Code()), "", s.Message())
+	p := NewProblem(rpc.HTTPStatus(s.Code()), "", s.Message())
 	p.Code, p.Domain = codeName(s.Code()), ""
 	for _, detail := range s.Details() {
 		p.addDetail(detail)
@@ -119,35 +123,6 @@ func RetryAfter(d time.Duration) string {
 // StatusClientClosedRequest is what a request counts as whose client left.
 const StatusClientClosedRequest = 499
 
-// HTTPStatus is the canonical status of HTTP for a code of gRPC.
-func HTTPStatus(c codes.Code) int {
-	switch c {
-	case codes.OK:
-		return http.StatusOK
-	case codes.Canceled:
-		return StatusClientClosedRequest
-	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange:
-		return http.StatusBadRequest
-	case codes.DeadlineExceeded:
-		return http.StatusGatewayTimeout
-	case codes.NotFound:
-		return http.StatusNotFound
-	case codes.AlreadyExists, codes.Aborted:
-		return http.StatusConflict
-	case codes.PermissionDenied:
-		return http.StatusForbidden
-	case codes.Unauthenticated:
-		return http.StatusUnauthorized
-	case codes.ResourceExhausted:
-		return http.StatusTooManyRequests
-	case codes.Unimplemented:
-		return http.StatusNotImplemented
-	case codes.Unavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
-
 // GRPCStatus says the same to a client of gRPC.
 func (p *Problem) GRPCStatus() *status.Status {
 	s := status.New(codeOf(p.Status), p.Detail)
@@ -206,11 +181,5 @@ func title(status int) string {
 
 // codeName spells a code as google.rpc.Code does.
 func codeName(c codes.Code) string {
-	names := [...]string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
-		"ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
-		"OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}
-	if int(c) < len(names) {
-		return names[c]
-	}
-	return "UNKNOWN"
+	return cmp.Or(code.Code_name[int32(c)], code.Code_UNKNOWN.String())
 }

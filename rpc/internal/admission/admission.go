@@ -136,7 +136,7 @@ func (s *state) wait(ctx context.Context, priority contract.Priority) (adaptivel
 	room := s.limits.Queue
 	switch priority {
 	case contract.PriorityLow:
-		room = room / 2
+		room /= 2
 	case contract.PriorityNormal:
 		room = room * 4 / 5
 	}
