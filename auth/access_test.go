@@ -164,6 +164,12 @@ func TestHTTPKeys(t *testing.T) {
 			t.Errorf("%s: %v", name, set)
 		}
 	}
+	answer = func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://issuer.test/jwks.json", http.StatusFound)
+	}
+	if _, err := source.Keys(t.Context()); err == nil || !strings.Contains(err.Error(), "must be https") {
+		t.Errorf("a redirect to where anybody may answer: %v", err)
+	}
 	for _, address := range []string{"http://issuer.test/jwks.json", "ftp://issuer.test", "jwks.json", "::"} {
 		if _, err := auth.HTTPKeys(address, nil); err == nil {
 			t.Errorf("%s is accepted", address)

@@ -24,11 +24,11 @@ func HTTPKeys(address string, client *http.Client) (KeySource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("token keys address: %w", err)
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+	if !trusted(u) {
 		return nil, fmt.Errorf("token keys address %s: must be https, or http on this machine", u.Redacted())
 	}
 	if client == nil {
-		client = &http.Client{Timeout: 10 * time.Second}
+		client = &http.Client{Timeout: 10 * time.Second, CheckRedirect: sameTrust}
 	}
 	return KeysFunc(func(ctx context.Context) (jose.JSONWebKeySet, error) {
 		set, err := readKeys(ctx, client, address)
@@ -37,6 +37,25 @@ func HTTPKeys(address string, client *http.Client) (KeySource, error) {
 		}
 		return set, nil
 	}), nil
+}
+
+// maxRedirects is how many times an issuer may send us elsewhere.
+const maxRedirects = 5
+
+// sameTrust keeps a redirect from leading to where the address itself must not.
+func sameTrust(next *http.Request, before []*http.Request) error {
+	if len(before) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	if !trusted(next.URL) {
+		return fmt.Errorf("redirect to %s: must be https, or http on this machine", next.URL.Redacted())
+	}
+	return nil
+}
+
+// trusted tells whether nobody on the way to u can change its answer.
+func trusted(u *url.URL) bool {
+	return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())
 }
 
 func loopback(host string) bool {

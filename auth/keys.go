@@ -118,7 +118,8 @@ func (k *CachedKeys) key(ctx context.Context, id string, alg jose.SignatureAlgor
 }
 
 // current returns the keys in force. Old ones are refreshed beside the call;
-// only very old or missing ones make it wait.
+// only very old or missing ones make it wait, and old ones only for an issuer
+// that answered the last time.
 func (k *CachedKeys) current(ctx context.Context) (*keySet, error) {
 	set := k.set.Load()
 	if set != nil {
@@ -127,7 +128,7 @@ func (k *CachedKeys) current(ctx context.Context) (*keySet, error) {
 			return set, nil
 		}
 		wait := k.fetch()
-		if age < 2*k.opts.Refresh || wait == nil {
+		if age < 2*k.opts.Refresh || wait == nil || k.failing() {
 			return set, nil
 		}
 		k.await(ctx, wait)
@@ -145,6 +146,13 @@ func (k *CachedKeys) current(ctx context.Context) (*keySet, error) {
 		return nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, k.err)
 	}
 	return nil, ErrKeysUnavailable
+}
+
+// failing reports whether the last fetch that ended went wrong.
+func (k *CachedKeys) failing() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.err != nil
 }
 
 // await waits for the fetch under way, no longer than the caller or a fetch may

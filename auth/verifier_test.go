@@ -404,6 +404,39 @@ func TestSlowIssuerDoesNotHoldCallersUp(t *testing.T) {
 	})
 }
 
+// An issuer that hangs must not cost every call the patience of one.
+func TestIssuerThatHangsHoldsNobodyUpTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(t)
+		var hangs atomic.Bool
+		v := newVerifier(t, auth.KeysFunc(func(ctx context.Context) (jose.JSONWebKeySet, error) {
+			if hangs.Load() {
+				<-ctx.Done()
+				return jose.JSONWebKeySet{}, ctx.Err()
+			}
+			return i.Keys(ctx)
+		}))
+		if _, err := v.Verify(t.Context(), i.token(good())); err != nil {
+			t.Fatal(err)
+		}
+		hangs.Store(true)
+		time.Sleep(time.Hour)
+		var waited time.Duration
+		for n := range 20 {
+			start := time.Now()
+			if _, err := v.Verify(t.Context(), i.token(good(claims{"jti": fmt.Sprint(n), "exp": time.Now().Add(time.Hour).Unix()}))); err != nil {
+				t.Fatal(err)
+			}
+			waited += time.Since(start)
+			time.Sleep(1100 * time.Millisecond) // so that the next one may fetch again
+		}
+		if waited > 2*time.Second {
+			t.Errorf("20 calls waited %v for keys that were there", waited)
+		}
+		time.Sleep(5 * time.Second)
+	})
+}
+
 func TestCachedTokenEndsWhenItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
