@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/status"
 
 	"github.com/gowarren/warren/config/driver"
 )
@@ -88,8 +87,10 @@ func (w *watch) run(ctx context.Context, client *clientv3.Client) error {
 	}
 }
 
+// unknownToken goes by the text: a member that cancels a watch gives its reason
+// as text only.
 func unknownToken(err error) bool {
-	return status.Code(err) == codes.Unauthenticated || errors.Is(err, rpctypes.ErrInvalidAuthToken)
+	return strings.Contains(err.Error(), rpctypes.ErrorDesc(rpctypes.ErrGRPCInvalidAuthToken))
 }
 
 func (w *watch) follow(ctx context.Context, client *clientv3.Client) error {
