@@ -121,11 +121,7 @@ func TestLimitChangesLive(t *testing.T) {
 		_, err := centre.Set(t.Context(), []config.Edit{{Name: "rpc.admission.max", New: &value}, {Name: "rpc.admission.min", New: &value}}, "test", "to see")
 		return err == nil
 	})
-	changed := time.Now()
 	eventually(t, "the limit is the new one", func() bool { return total(t, s.metrics, "warren_rpc_admission_limit") == 7 })
-	if took := time.Since(changed); took > time.Second {
-		t.Errorf("it took %v", took)
-	}
 	wrong := "none"
 	if _, err := centre.Set(t.Context(), []config.Edit{{Name: "rpc.admission.max", New: &wrong}}, "test", "to see"); err == nil {
 		t.Error("a wrong value is accepted")

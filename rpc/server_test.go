@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,9 +177,9 @@ func TestMalformedMessageIsTheCallersMistake(t *testing.T) {
 	if err == nil || s.logs.String() != "" {
 		t.Errorf("answered %v, logged %q", err, s.logs)
 	}
-	if n := total(t, s.metrics, "rpc_server_call_duration_seconds", "INVALID_ARGUMENT"); n != 1 {
-		t.Errorf("%v calls are counted as invalid", n)
-	}
+	eventually(t, "it is counted as one invalid call", func() bool { // by gRPC's own hands, after the answer
+		return total(t, s.metrics, "rpc_server_call_duration_seconds", "INVALID_ARGUMENT") == 1
+	})
 }
 
 type rawCodec struct{}
@@ -198,27 +199,37 @@ func TestIdempotencyKeyIsRequired(t *testing.T) {
 }
 
 func TestContractGivesTheDeadline(t *testing.T) {
-	var left time.Duration
+	var left atomic.Int64 // of a call that may go on when its caller has gone
 	handle := func(ctx context.Context, _ *echov1.EchoRequest) (*echov1.EchoResponse, error) {
 		deadline, ok := ctx.Deadline()
 		if !ok {
 			return nil, errors.New("no deadline")
 		}
-		left = time.Until(deadline)
+		left.Store(int64(time.Until(deadline)))
 		return &echov1.EchoResponse{}, nil
 	}
-	s := serve(t, rpc.ServerOptions{}, &echo{handle: handle})
-	if _, err := s.client.Quick(context.Background(), &echov1.EchoRequest{}); err != nil || left > 50*time.Millisecond {
-		t.Errorf("contract: %v left, %v", left, err)
+	s := serve(t, rpc.ServerOptions{Settings: settings(t, nil)}, &echo{handle: handle})
+	check := func(whose string, least, most time.Duration, call func() error) {
+		t.Helper()
+		eventually(t, "a call is in time for the deadline: "+whose, func() bool { return call() == nil })
+		if got := time.Duration(left.Load()); got < least || got > most {
+			t.Errorf("%s: %v left", whose, got)
+		}
 	}
-	if _, err := s.client.Public(context.Background(), &echov1.EchoRequest{}); err != nil || left > 2*time.Second || left < time.Second {
-		t.Errorf("default: %v left, %v", left, err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if _, err := s.client.Quick(ctx, &echov1.EchoRequest{}); err != nil || left < 5*time.Second {
-		t.Errorf("caller's: %v left, %v", left, err)
-	}
+	check("caller's", 2*time.Second, time.Hour, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		_, err := s.client.Quick(ctx, &echov1.EchoRequest{})
+		return err
+	})
+	check("default", 50*time.Millisecond, 2*time.Second, func() error {
+		_, err := s.client.Public(context.Background(), &echov1.EchoRequest{})
+		return err
+	})
+	check("contract", 0, 50*time.Millisecond, func() error {
+		_, err := s.client.Quick(context.Background(), &echov1.EchoRequest{})
+		return err
+	})
 }
 
 func TestHealthAndReflectionNeedNoToken(t *testing.T) {
@@ -273,8 +284,10 @@ func TestContradictoryContractIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := protoregistry.GlobalFiles.RegisterFile(file); err != nil {
-		t.Fatal(err)
+	if _, err := protoregistry.GlobalFiles.FindFileByPath(file.Path()); err != nil { // the process may run the test again
+		if err := protoregistry.GlobalFiles.RegisterFile(file); err != nil {
+			t.Fatal(err)
+		}
 	}
 	server := rpc.NewServer(rpc.ServerOptions{})
 	server.RegisterService(&grpc.ServiceDesc{ServiceName: "broken.v1.BrokenService", HandlerType: (*any)(nil)}, nil)
@@ -392,7 +405,7 @@ func TestDrainWaitsForCallersAndCalls(t *testing.T) {
 	if m, err := stream.Recv(); err != nil || m.GetText() != "last" {
 		t.Errorf("the stream was not told: %v, %v", m, err)
 	}
-	if _, err := stream.Recv(); err != io.EOF {
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("the stream did not end well: %v", err)
 	}
 	// A latecomer that has not heard yet is served too.
@@ -412,7 +425,7 @@ func TestDrainWaitsForCallersAndCalls(t *testing.T) {
 }
 
 func TestWhoWatchesHealthDoesNotHoldUpADrain(t *testing.T) {
-	s := serve(t, rpc.ServerOptions{}, &echo{})
+	s := serve(t, rpc.ServerOptions{Settings: file(t, "rpc.drain.timeout", "1h")}, &echo{})
 	watch, err := grpc_health_v1.NewHealthClient(s.conn).Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -420,9 +433,15 @@ func TestWhoWatchesHealthDoesNotHoldUpADrain(t *testing.T) {
 	if _, err := watch.Recv(); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	if report := s.server.Drain(t.Context()); report.Cut != 0 || time.Since(began) > 10*time.Second {
-		t.Errorf("report %+v after %v", report, time.Since(began))
+	drained := make(chan rpc.DrainReport, 1)
+	go func() { drained <- s.server.Drain(context.Background()) }()
+	select {
+	case report := <-drained:
+		if !report.MovedOn || report.Cut != 0 {
+			t.Errorf("report %+v", report)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("who watches health holds up a drain")
 	}
 }
 
@@ -444,10 +463,14 @@ func TestWhoNeverSpeaksDoesNotHoldUpAStop(t *testing.T) {
 		}
 		defer silent.Close()
 		eventually(t, "it is connected", func() bool { return server.OpenConns() == 1 })
-		began := time.Now()
-		end(server)
-		if err := <-ended; err != nil || time.Since(began) > 5*time.Second {
-			t.Errorf("%s: %v after %v", name, err, time.Since(began))
+		go end(server)
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(20 * time.Second): // gRPC gives up on who is silent after two minutes
+			t.Errorf("%s: who is silent holds it up", name)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func TestClusterLosesAMember(t *testing.T) {
 
 func join(tb testing.TB, address string) driver.Driver {
 	tb.Helper()
-	d, err := openurl.Open(context.Background(), "registry", address+"&dial_timeout=1s",
+	d, err := openurl.Open(context.Background(), "registry", address+"&dial_timeout=5s",
 		map[string]openurl.Opener[driver.Driver]{"etcd": etcdregistry.Open})
 	if err != nil {
 		tb.Fatal(err)

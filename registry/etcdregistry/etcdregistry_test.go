@@ -19,7 +19,7 @@ func TestConformance(t *testing.T) {
 	registrytest.Run(t, func(tb testing.TB) registrytest.Harness {
 		etcd := enginestest.StartEtcd(tb)
 		return registrytest.Harness{
-			Session: time.Second,
+			Session: 2 * time.Second,
 			Open: func(tb testing.TB) registrytest.Connection {
 				proxy := enginestest.StartProxy(tb, etcd.Endpoint())
 				return registrytest.Connection{Driver: open(tb, proxy.Address()), Network: proxy}
@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 
 func open(tb testing.TB, address string) driver.Driver {
 	tb.Helper()
-	d, err := openurl.Open(context.Background(), "registry", "etcd://"+address+"/shop?ttl=1s&dial_timeout=1s",
+	d, err := openurl.Open(context.Background(), "registry", "etcd://"+address+"/shop?ttl=2s&dial_timeout=3s",
 		map[string]openurl.Opener[driver.Driver]{"etcd": etcdregistry.Open})
 	if err != nil {
 		tb.Fatal(err)
