@@ -176,12 +176,13 @@ func exchange(ctx context.Context, w io.Writer, conn grpc.ClientConnInterface, m
 // describe shows everything that an error says.
 func describe(err error) error {
 	e := rpc.FromError(err)
-	text := fmt.Sprintf("%s: %s", e.Code, e.Message)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s", e.Code, e.Message)
 	if e.Reason != "" {
-		text += fmt.Sprintf(" (%s in %s)", e.Reason, e.Domain)
+		fmt.Fprintf(&text, " (%s in %s)", e.Reason, e.Domain)
 	}
 	for _, v := range e.Violations {
-		text += fmt.Sprintf("\n  %s: %s", v.Field, v.Description)
+		fmt.Fprintf(&text, "\n  %s: %s", v.Field, v.Description)
 	}
-	return errors.New(text)
+	return errors.New(text.String())
 }

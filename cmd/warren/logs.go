@@ -36,7 +36,7 @@ func (o *options) printLogs(cmd *cobra.Command, next func() (*fleetv1.LogsRespon
 	width := 0
 	for {
 		line, err := next()
-		if errors.Is(err, io.EOF) || cmd.Context().Err() != nil {
+		if ended := errors.Is(err, io.EOF) || cmd.Context().Err() != nil; ended {
 			return nil
 		}
 		if err != nil {

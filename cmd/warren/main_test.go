@@ -89,13 +89,13 @@ func (w *workshop) read(name string) string {
 }
 
 // edit replaces text that must be there.
-func (w *workshop) edit(name, old, new string) {
+func (w *workshop) edit(name, from, to string) {
 	w.t.Helper()
 	text := w.read(name)
-	if !strings.Contains(text, old) {
-		w.t.Fatalf("%s has no %q:\n%s", name, old, text)
+	if !strings.Contains(text, from) {
+		w.t.Fatalf("%s has no %q:\n%s", name, from, text)
 	}
-	w.write(name, strings.Replace(text, old, new, 1))
+	w.write(name, strings.Replace(text, from, to, 1))
 }
 
 func (w *workshop) git(args ...string) {

@@ -19,8 +19,7 @@ func printJSON(w io.Writer, v any) error {
 		if err != nil {
 			return fmt.Errorf("print JSON: %w", err)
 		}
-		var any json.RawMessage = text // indented as everything else, whatever protojson prefers
-		v = any
+		v = json.RawMessage(text) // indented as everything else, whatever protojson prefers
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

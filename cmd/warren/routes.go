@@ -59,7 +59,7 @@ func (g *guest) routes(ctx context.Context) ([]route, error) {
 		if err != nil {
 			return nil, err
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := (&http.Client{Timeout: patience}).Do(req)
 		if err != nil {
 			return nil, fmt.Errorf("ask the gateway for its routes: %w", err)
 		}

@@ -148,7 +148,11 @@ func (s *story) logs(t *testing.T) {
 	}
 	contains(t, s.must("logs", "warren"), "building greeting")
 	dec := json.NewDecoder(strings.NewReader(s.must("logs", "greeting", "--json")))
-	var first struct{ Instance, Line, Time string }
+	var first struct {
+		Instance string `json:"instance"`
+		Line     string `json:"line"`
+		Time     string `json:"time"`
+	}
 	if err := dec.Decode(&first); err != nil || first.Instance != "greeting/1" || first.Line == "" || first.Time == "" {
 		t.Errorf("JSON: %+v, %v", first, err)
 	}
@@ -248,8 +252,8 @@ func (s *story) config(t *testing.T) {
 		t.Errorf("rollback: %+v", c)
 	}
 	got := decode[struct {
-		Revision int64
-		Entries  []config.Entry
+		Revision int64          `json:"revision"`
+		Entries  []config.Entry `json:"entries"`
 	}](t, s.must("config", "get", "--json"))
 	if got.Revision != 4 || len(got.Entries) != 0 {
 		t.Errorf("get: %+v", got)

@@ -116,8 +116,8 @@ func TestGatewayAlone(t *testing.T) {
 	if err != nil || !strings.Contains(out, "--registry") || !strings.Contains(out, "WARREN_REGISTRY") {
 		t.Errorf("help: %v\n%s", err, out)
 	}
-	out, err = play("--regsitry", "x")
-	if want := "warren: read flags: flag provided but not defined: -regsitry; --help lists them\n"; err == nil || out != want {
+	out, err = play("--registri", "x")
+	if want := "warren: read flags: flag provided but not defined: -registri; --help lists them\n"; err == nil || out != want {
 		t.Errorf("a wrong flag: %v, got %q, want %q", err, out, want)
 	}
 }

@@ -14,7 +14,9 @@ func newVersion(o *options) *cobra.Command {
 		Args:  takesNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.json {
-				return printJSON(cmd.OutOrStdout(), map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+				return printJSON(cmd.OutOrStdout(), map[string]string{
+					"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+				})
 			}
 			return note(cmd, "warren %s (%s, %s/%s)", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},

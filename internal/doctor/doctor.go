@@ -54,10 +54,10 @@ type Findings []Finding
 func (f Findings) Worst() Level {
 	worst := Fine
 	for _, one := range f {
-		switch {
-		case one.Level == Broken:
+		switch one.Level {
+		case Broken:
 			return Broken
-		case one.Level == Warning:
+		case Warning:
 			worst = Warning
 		}
 	}
@@ -164,7 +164,10 @@ func port(ctx context.Context, who, address string) Finding {
 func contracts(ctx context.Context, sys *system.System) Findings {
 	roots := protogen.Roots(sys.Dir)
 	if len(roots) == 0 {
-		return Findings{{Warning, "contract", "contracts", "no folder named api in " + sys.Dir, "put contracts there, or lint them by hand with: warren lint FOLDER"}}
+		return Findings{{
+			Warning, "contract", "contracts", "no folder named api in " + sys.Dir,
+			"put contracts there, or lint them by hand with: warren lint FOLDER",
+		}}
 	}
 	report, err := lint.Lint(ctx, roots...)
 	if err != nil {

@@ -40,7 +40,7 @@ func dial(ctx context.Context, role, raw string) Findings {
 		return Findings{{Broken, "engine", role, err.Error(), ""}}
 	}
 	var out Findings
-	for _, host := range strings.Split(u.Host, ",") {
+	for host := range strings.SplitSeq(u.Host, ",") {
 		if _, _, err := net.SplitHostPort(host); err != nil {
 			host = net.JoinHostPort(host, map[string]string{"postgres": "5432", "mysql": "3306", "etcd": "2379"}[u.Scheme])
 		}
@@ -75,7 +75,8 @@ func promiseOf(role, url string) promise {
 		return promise{"one etcd", "the end of any service and of the supervisor", "nothing that was acknowledged",
 			"one member: while it is down nobody registers and nothing is set; callers keep what they know"}
 	case scheme == "etcd":
-		return promise{"an etcd cluster", "the loss of a minority of its members", "nothing that was acknowledged", "needs a majority to register or set anything"}
+		return promise{"an etcd cluster", "the loss of a minority of its members", "nothing that was acknowledged",
+			"needs a majority to register or set anything"}
 	case scheme == "static":
 		return promise{"a fixed list", "everything: it does not change", "nothing", "instances are not found, nor missed, by themselves"}
 	case scheme == "file":
@@ -84,7 +85,8 @@ func promiseOf(role, url string) promise {
 		return promise{"SQLite", "kill -9 of any process", "power failure: see the URL's synchronous parameter in docs/store.md",
 			"one machine and one writer at a time per service"}
 	case scheme == "postgres":
-		return promise{"PostgreSQL", "what its replication survives", "nothing that was committed, unless synchronous_commit is off", "transactions may be refused to be serialized: they are repeated"}
+		return promise{"PostgreSQL", "what its replication survives", "nothing that was committed, unless synchronous_commit is off",
+			"transactions may be refused to be serialized: they are repeated"}
 	case scheme == "mysql":
 		return promise{"MySQL or MariaDB", "what its replication survives", "nothing that was committed, with the default innodb_flush_log_at_trx_commit",
 			"a migration that fails may be half applied: its DDL is not transactional"}

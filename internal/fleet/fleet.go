@@ -345,7 +345,8 @@ func listenAll(services []ServicePlan) ([]*os.File, error) {
 func listen(name, address string) (*os.File, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen for %s on %s: the port is in use; stop what uses it or choose another port by --%s or in warren.yaml", name, address, name)
+		return nil, fmt.Errorf("listen for %s on %s: the port is in use; stop what uses it or choose another port by --%s or in warren.yaml",
+			name, address, name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s on %s: %w", name, address, err)

@@ -79,7 +79,7 @@ func (l *launcher) close() {
 }
 
 func (l *launcher) start(c command) (*process, error) {
-	cmd := exec.Command(c.path, c.args...)
+	cmd := exec.Command(c.path, c.args...) //nolint:noctx // it ends by stop, which drains it, or with the supervisor
 	cmd.Dir = c.dir
 	cmd.Env = append(c.env, "WARREN_PARENT_FD=3")
 	cmd.Stdout, cmd.Stderr = c.output, c.output

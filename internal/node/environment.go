@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -84,14 +85,20 @@ func (e *Environment) overlay(getenv func(string) string) {
 // answers the command.
 func ControlSocket(data string) string { return filepath.Join(data, "run", "control.sock") }
 
+func answers(socket string) bool {
+	conn, err := (&net.Dialer{}).DialContext(context.Background(), "unix", socket) // at once, or not at all
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err == nil
+}
+
 // readRunning reads what the supervisor wrote for processes that join. One
 // that was killed left it behind: whether it runs, its socket tells.
 func readRunning(data string) (map[string]string, error) {
-	conn, err := net.Dial("unix", ControlSocket(data))
-	if err != nil {
+	if !answers(ControlSocket(data)) {
 		return nil, nil
 	}
-	_ = conn.Close()
 	f, err := os.Open(filepath.Join(data, "run", "env"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -115,10 +122,11 @@ func (e *Environment) overlaySystemFile() error {
 		return nil
 	}
 	if e.SystemFile == "" {
-		if _, err := os.Stat("warren.yaml"); err != nil {
+		const usual = "warren.yaml"
+		if _, err := os.Stat(usual); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		e.SystemFile = "warren.yaml"
+		e.SystemFile = usual
 	}
 	sys, err := system.Load(e.SystemFile, e.Environment)
 	if err != nil {

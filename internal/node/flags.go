@@ -22,7 +22,9 @@ type variable struct {
 // variables lists them all. Those without usage are set by the supervisor only.
 var variables = []variable{
 	{"system", "name of the system", "", func(e *Environment) *string { return &e.System }},
-	{"environment", "environment of the system file and of the live settings (default: the one that the file names)", system.LocalEnvironment, func(e *Environment) *string { return &e.Environment }},
+	{"environment",
+		"environment of the system file and of the live settings (default: the one that the file names)",
+		system.LocalEnvironment, func(e *Environment) *string { return &e.Environment }},
 	{"service", "name of this service", "", func(e *Environment) *string { return &e.Service }},
 	{"instance", "name of this process, unique in the system", "", func(e *Environment) *string { return &e.Instance }},
 	{"version", "version of this service", "", func(e *Environment) *string { return &e.Version }},
@@ -32,7 +34,9 @@ var variables = []variable{
 	{"database", "URL of the database; {service} and {data} are replaced", "sqlite:{data}/{service}.db", func(e *Environment) *string { return &e.Database }},
 	{"traces", "URL of the trace collector, e.g. otlp://127.0.0.1:4317", "", func(e *Environment) *string { return &e.Traces }},
 	{"address", "address to serve on", "127.0.0.1:0", func(e *Environment) *string { return &e.Address }},
-	{"advertise", "host or host:port at which others reach this process, where it differs from the address", "", func(e *Environment) *string { return &e.Advertise }},
+	{"advertise",
+		"host or host:port at which others reach this process, where it differs from the address",
+		"", func(e *Environment) *string { return &e.Advertise }},
 	{"admin", "address of health, metrics and profiles", "127.0.0.1:0", func(e *Environment) *string { return &e.Admin }},
 	{"system-file", "the system file", "", func(e *Environment) *string { return &e.SystemFile }},
 	{"key-file", "file with the system's secret", "", func(e *Environment) *string { return &e.KeyFile }},

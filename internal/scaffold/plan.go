@@ -123,12 +123,12 @@ const (
 // must have Warren and the generators.
 func (s *Service) module(ctx context.Context) (string, error) {
 	type named struct {
-		Path string `json:"Path"`
+		Path string `json:"path"`
 	}
 	var mod struct {
-		Module  named   `json:"Module"`
-		Require []named `json:"Require"`
-		Tool    []named `json:"Tool"`
+		Module  named   `json:"module"`
+		Require []named `json:"require"`
+		Tool    []named `json:"tool"`
 	}
 	file, err := s.goCommand(ctx, "env", "GOMOD")
 	gomod := strings.TrimSpace(string(file))

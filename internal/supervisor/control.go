@@ -77,7 +77,8 @@ func (c *control) Kill(_ context.Context, req *fleetv1.KillRequest) (*fleetv1.Ki
 			name = "SIG" + name
 		}
 		if sig = unix.SignalNum(name); sig == 0 {
-			return nil, status.Errorf(codes.InvalidArgument, "kill %s: unknown signal %q; for instance SIGKILL, SIGTERM, SIGSTOP", req.GetInstance(), req.GetSignal())
+			return nil, status.Errorf(codes.InvalidArgument, "kill %s: unknown signal %q; for instance SIGKILL, SIGTERM, SIGSTOP",
+				req.GetInstance(), req.GetSignal())
 		}
 	}
 	if err := c.supervisor.fleet.Kill(req.GetInstance(), sig); err != nil {
