@@ -88,10 +88,12 @@ var laws = []struct {
 var drivers = map[string]string{
 	"registry": "registry/registrytest",
 	"config":   "config/configtest",
+	"events":   "events/eventstest",
+	"lock":     "lock/locktest",
 }
 
 // portable packages hold the logic that all engines share.
-var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "telemetry"}
+var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "telemetry", "events", "lock"}
 
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
