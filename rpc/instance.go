@@ -29,6 +29,8 @@ type stats struct {
 	logger   *slog.Logger
 	node     *balance.Node
 	outlier  outlier
+	heard    atomic.Int64 // when it last answered anything
+	asking   atomic.Bool  // for a sign of life
 	mu       sync.Mutex
 	breakers atomic.Pointer[[]*breaker] // by method.index
 }

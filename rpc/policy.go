@@ -18,6 +18,7 @@ type policy struct {
 	backoff  time.Duration
 	most     time.Duration // backoff's end
 	hedge    time.Duration
+	silence  time.Duration
 	balancer balance.Kind
 	breaker  breakerPolicy
 }
@@ -90,7 +91,7 @@ func followMethod(s *config.Settings, scope config.Scope, described *contract.Me
 		timeoutSetting = settingStreamTimeout
 	}
 	timeout := watch(f, timeoutSetting, stated...)
-	wait, hedge := watch(f, settingWait), watch(f, settingHedgeDelay)
+	wait, hedge, silence := watch(f, settingWait), watch(f, settingHedgeDelay), watch(f, settingSilence)
 	attempts := watch(f, settingRetryAttempts)
 	backoff, most := watch(f, settingRetryBackoff), watch(f, settingRetryBackoffMax)
 	balancer := watch(f, settingBalancer)
@@ -98,7 +99,7 @@ func followMethod(s *config.Settings, scope config.Scope, described *contract.Me
 	open, probes := watch(f, settingBreakerOpen), watch(f, settingBreakerProbes)
 	f.start(func() {
 		into.Store(&policy{
-			timeout: timeout.Get(), wait: wait.Get(), hedge: hedge.Get(),
+			timeout: timeout.Get(), wait: wait.Get(), hedge: hedge.Get(), silence: silence.Get(),
 			attempts: attempts.Get(), backoff: backoff.Get(), most: most.Get(),
 			balancer: balance.Kind(balancer.Get()),
 			breaker: breakerPolicy{

@@ -45,7 +45,7 @@ func (k *clientCall) again(ctx context.Context, err error) bool {
 	if at, has := ctx.Deadline(); has && time.Until(at) <= delay {
 		return false // it could not be answered in time
 	}
-	if !t.budget.take() {
+	if !k.paid && !t.budget.take() {
 		metrics.retried(retryRefused)
 		return false
 	}

@@ -32,6 +32,9 @@ var (
 	settingHedgeDelay = config.Duration("rpc.hedge.delay", 0, 0, time.Minute,
 		"After which time without an answer a call without side effects is sent to a second instance; 0 is never.")
 
+	settingSilence = config.Duration("rpc.silence", 250*time.Millisecond, 0, time.Minute,
+		"How long an instance may be silent while a call waits before it is asked for a sign of life; if it gives none for as long again it is ejected, and idempotent calls are sent elsewhere. At most a quarter of the time that the call has left; 0 is never.")
+
 	settingBalancer = config.Enum("rpc.balancer", string(balance.P2C), balance.Kinds(),
 		"How instances share calls: by power of two choices over latency and load, by weight in turns, to the fewest calls, or by the call's key.")
 	settingZonePreferred = config.Bool("rpc.zone.preferred", true,
@@ -104,7 +107,7 @@ func Definitions() []config.Definition {
 	return []config.Definition{
 		settingTimeout.Definition(), settingStreamTimeout.Definition(), settingWait.Definition(),
 		settingRetryAttempts.Definition(), settingRetryBackoff.Definition(), settingRetryBackoffMax.Definition(),
-		settingRetryBudget.Definition(), settingRetryReserve.Definition(), settingHedgeDelay.Definition(),
+		settingRetryBudget.Definition(), settingRetryReserve.Definition(), settingHedgeDelay.Definition(), settingSilence.Definition(),
 		settingBalancer.Definition(), settingZonePreferred.Definition(),
 		settingBreakerRatio.Definition(), settingBreakerCalls.Definition(), settingBreakerWindow.Definition(),
 		settingBreakerOpen.Definition(), settingBreakerProbes.Definition(),

@@ -66,6 +66,7 @@ type clientCall struct {
 	repeated  bool // the call serves one that is a repeat: it is not retried
 	attempts  int  // that a server may have seen
 	failovers int  // that none can have seen
+	paid      bool // the budget has paid for the next attempt
 	tried     []*instance
 	current   atomic.Pointer[instance]
 
@@ -142,9 +143,14 @@ func (k *clientCall) attempt(ctx context.Context, in *instance, b *breaker, args
 	c, node := k.client, in.stats.node
 	node.Begin()
 	start := c.now()
-	err := in.conn.Invoke(ctx, k.method.fullName, args, reply, k.opts...)
+	watcher, watched := k.watch(ctx, in, start)
+	err := in.conn.Invoke(watched, k.method.fullName, args, reply, k.opts...)
 	now := c.now()
 	node.End()
+	in.heard(err, now)
+	if k.paid = watcher.done() && err != nil; k.paid {
+		err = errSilent()
+	}
 	elapsed := time.Duration(now - start)
 	in.record(k.method.target, b, judge(ctx, err, k.sent(), elapsed), err, elapsed, now)
 	in.release()

@@ -1,0 +1,142 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// A process that is stopped, or whose machine is gone, keeps its connections
+// and answers nothing. gRPC notices after rpc.keepalive and some seconds, when
+// the calls that it got have long run out of time. So a call that waits for an
+// instance of which nothing is heard asks it for a sign of life. An instance
+// that gives none is ejected, and what may be sent twice goes elsewhere. One
+// that is merely slow is left to finish.
+
+// watcher looks after one attempt.
+type watcher struct {
+	timer   *time.Timer
+	method  *method
+	in      *instance
+	silence time.Duration
+	started int64
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // nil: the attempt may not be given up
+	asked  int64              // when a sign of life was asked for; 0: it was not
+	over   bool
+	gaveUp bool
+}
+
+// watch begins to look after an attempt and returns the context to make it
+// with. The watcher is nil where silence would change nothing.
+func (k *clientCall) watch(ctx context.Context, in *instance, start int64) (*watcher, context.Context) {
+	silence := k.policy.silence
+	if silence <= 0 || len(k.method.target.view.Load().usable) < 2 {
+		return nil, ctx
+	}
+	if at, ok := ctx.Deadline(); ok { // another instance needs its time too
+		silence = min(silence, time.Until(at)/4)
+	}
+	if silence <= 0 {
+		return nil, ctx
+	}
+	w := &watcher{method: k.method, in: in, silence: silence, started: start}
+	if !k.repeated && k.method.idempotent() && k.attempts+1 < k.policy.attempts {
+		ctx, w.cancel = context.WithCancel(ctx)
+	}
+	w.mu.Lock() // until the timer is set
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(silence, w.look)
+	return w, ctx
+}
+
+// done ends the watch, and reports whether the attempt was given up.
+func (w *watcher) done() bool {
+	if w == nil {
+		return false
+	}
+	w.timer.Stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+	if w.cancel != nil {
+		w.cancel()
+	}
+	return w.gaveUp
+}
+
+// look is called when the attempt has waited for the length of a silence.
+func (w *watcher) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
+	now := w.in.pool.client.now()
+	heard := max(w.in.stats.heard.Load(), w.started)
+	switch quiet := time.Duration(now - heard); {
+	case quiet < w.silence:
+		w.asked = 0
+		w.timer.Reset(w.silence - quiet)
+	case w.asked == 0 || heard > w.asked:
+		w.asked = now
+		w.in.ask(2 * w.silence)
+		w.timer.Reset(w.silence)
+	default:
+		w.giveUp(now)
+	}
+}
+
+// giveUp takes the instance for dead.
+func (w *watcher) giveUp(now int64) {
+	t := w.method.target
+	w.in.pool.eject(w.in, t.policy.Load().outlier, now)
+	if w.cancel == nil {
+		return
+	}
+	if !t.budget.take() {
+		w.method.metrics.retried(retryRefused)
+		return
+	}
+	w.gaveUp = true
+	w.cancel()
+}
+
+// ask asks the instance for a sign of life, unless somebody is doing so. Any
+// answer is one, also that of a server without health checks.
+func (in *instance) ask(patience time.Duration) {
+	if !in.stats.asking.CompareAndSwap(false, true) {
+		return
+	}
+	if !in.retain() {
+		in.stats.asking.Store(false)
+		return
+	}
+	go func() {
+		defer in.release()
+		defer in.stats.asking.Store(false)
+		ctx, cancel := context.WithTimeout(in.pool.ctx, patience)
+		defer cancel()
+		err := in.conn.Invoke(ctx, grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{})
+		in.heard(err, in.pool.client.now())
+	}()
+}
+
+// heard notes that an instance has answered, if it was the instance that did.
+func (in *instance) heard(err error, now int64) {
+	switch status.Code(err) {
+	case codes.DeadlineExceeded, codes.Canceled, codes.Unavailable:
+	default:
+		in.stats.heard.Store(now)
+	}
+}
+
+// errSilent is how an attempt ends that was given up.
+func errSilent() error {
+	return &Error{Code: codes.Unavailable, Reason: "NO_ANSWER", Domain: domain, Message: "the instance does not answer"}
+}
