@@ -88,7 +88,7 @@ func (r *Registry) follow(ctx context.Context) {
 
 // collect turns what the engine says into snapshots.
 func (r *Registry) collect(ctx context.Context) {
-	c := &collector{Registry: r, view: newView(r.opts), window: r.opts.Coalesce}
+	c := &collector{Registry: r, view: newView(r.opts, r.driver.Capabilities().Expiry), window: r.opts.Coalesce}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -161,7 +161,7 @@ func (c *collector) publish() (until time.Time) {
 			return time.Time{}
 		}
 		c.heard, c.revision, stale = true, saved.Revision, true
-		c.view.apply(driver.Snapshot{Instances: saved.Instances}, now)
+		c.view.apply(driver.Snapshot{Instances: saved.Instances, Revision: saved.Revision}, now)
 	}
 	stale = stale || set == nil && c.current.Load().Stale
 	instances, until, dropped := c.view.instances(now)

@@ -109,6 +109,34 @@ func TestSuspectsAreHeldForAWhile(t *testing.T) {
 	})
 }
 
+// A registry that has lost its memory is filled again one by one. Whoever is
+// not back yet is missed by nobody, were it but one of many.
+func TestSomeAreBackInARegistryWithoutMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, "1", "2", "3", "4")
+		conn := s.hub.Open()
+		s.reader = open(t, conn, s.log)
+		settle()
+		s.want(t, 4, 0)
+		for range 20 { // a registry has a past
+			s.conns[0].Cut()
+			s.conns[0].Heal()
+		}
+		settle()
+		s.conns[0].Cut()
+		conn.Cut()
+		s.hub.Wipe()
+		time.Sleep(10 * time.Second)
+		s.want(t, 4, 0)
+		conn.Heal()
+		time.Sleep(10 * time.Second)
+		s.want(t, 4, 1)
+		s.conns[0].Heal()
+		time.Sleep(10 * time.Second)
+		s.want(t, 4, 0)
+	})
+}
+
 func TestSuspectsMayVanishOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t, "1", "2", "3", "4")

@@ -9,9 +9,14 @@ import (
 // view decides what to believe of what an engine says. One instance that
 // expires is dead; most of them expiring together is a registry that lost its
 // memory or its network, and then the last known good set is the better truth.
+// So it is when the engine has gone back to an earlier revision: it may hold
+// some again that have found their way back before the others.
 type view struct {
 	threshold    float64
 	window, hold time.Duration
+	expires      bool // instances vanish by themselves, not only on purpose
+
+	revision int64
 
 	live map[driver.Key]Instance
 	// expired are the ready instances that vanished within the window, and
@@ -25,16 +30,18 @@ type departure struct {
 	at       time.Time
 }
 
-func newView(opts Options) *view {
+func newView(opts Options, expires bool) *view {
 	return &view{
-		threshold: opts.PanicThreshold, window: opts.PanicWindow, hold: opts.Hold,
+		threshold: opts.PanicThreshold, window: opts.PanicWindow, hold: opts.Hold, expires: expires,
 		expired: map[driver.Key]departure{}, held: map[driver.Key]departure{},
 	}
 }
 
-// apply takes in a set from the engine. It tells whether the panic threshold
-// was crossed by it.
+// apply takes in a set from the engine. It tells whether instances are held
+// because of it.
 func (v *view) apply(s driver.Snapshot, now time.Time) (panicked bool) {
+	forgot := v.expires && s.Revision < v.revision
+	v.revision = s.Revision
 	live := make(map[driver.Key]Instance, len(s.Instances))
 	addresses := make(map[string]bool, len(s.Instances))
 	ready := 0
@@ -70,7 +77,7 @@ func (v *view) apply(s driver.Snapshot, now time.Time) (panicked bool) {
 		}
 	}
 	v.live = live
-	if float64(len(v.expired)) <= v.threshold*float64(ready+len(v.expired)) {
+	if !forgot && float64(len(v.expired)) <= v.threshold*float64(ready+len(v.expired)) {
 		return false
 	}
 	for key, d := range v.expired {

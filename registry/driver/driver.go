@@ -55,7 +55,8 @@ type Snapshot struct {
 	// Instances in any order. The registry keeps them; a driver must not
 	// change them, or what they refer to, afterwards.
 	Instances []Instance
-	// Revision grows with every change, as far as the engine counts.
+	// Revision grows with every change, as far as the engine counts. One that
+	// goes back tells that the engine has lost its memory.
 	Revision int64
 	// Withdrawn names the instances that were removed on purpose since the
 	// snapshot before: they were draining when they were removed. Those that

@@ -66,6 +66,17 @@ func (h *Hub) Lapse() {
 	}
 }
 
+// Wipe makes the hub forget everything: sessions, instances, its count of changes.
+func (h *Hub) Wipe() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.entries)
+	for c := range h.conns {
+		c.lapse()
+	}
+	h.revision = 0
+}
+
 // announceChange wakes all watches. The caller holds mu.
 func (h *Hub) announceChange() {
 	h.revision++
