@@ -93,6 +93,10 @@ func tidyCategory(category string) (string, error) {
 // changeable lists what an update may change.
 var changeable = []string{"name", "description", "category", "price"}
 
+// parts lists what of a price may be changed by itself: the gateway names each
+// field that a PATCH sends, those of messages inside by their paths.
+var parts = []string{"price.minor_units", "price.currency_code"}
+
 // identifying lists what an update says beside the changes. The gateway puts all
 // that a PATCH sends into the mask, so they may stand there.
 var identifying = []string{"sku", "version"}
@@ -109,10 +113,11 @@ func changes(mask []string, p product) ([]string, error) {
 	var out []string
 	for _, field := range mask {
 		switch {
-		case slices.Contains(changeable, field):
+		case slices.Contains(changeable, field), slices.Contains(parts, field):
 			out = append(out, field)
 		case !slices.Contains(identifying, field):
-			return nil, refuse(catalogv1.Reason_BAD_FIELD_MASK, "update_mask", "%q cannot be changed; %s can", shorten(field, 60), strings.Join(changeable, ", "))
+			return nil, refuse(catalogv1.Reason_BAD_FIELD_MASK, "update_mask",
+				"%q cannot be changed; %s can", shorten(field, 60), strings.Join(changeable, ", "))
 		}
 	}
 	if len(out) == 0 {
@@ -144,6 +149,10 @@ func (p product) with(update product, fields []string) product {
 			p.category = update.category
 		case "price":
 			p.price = update.price
+		case "price.minor_units":
+			p.price.units = update.price.units
+		case "price.currency_code":
+			p.price.currency = update.price.currency
 		}
 	}
 	return p

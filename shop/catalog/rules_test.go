@@ -157,6 +157,7 @@ func TestFieldMasks(t *testing.T) {
 		{[]string{"*"}, product{}, changeable},
 		{[]string{"price", "name"}, all, []string{"name", "price"}},
 		{[]string{"sku", "name", "version"}, all, []string{"name"}}, // as the gateway fills it
+		{[]string{"price.currency_code", "price.minor_units", "version"}, all, parts},
 	} {
 		got, err := changes(c.mask, c.update)
 		slices.Sort(got)
@@ -165,9 +166,22 @@ func TestFieldMasks(t *testing.T) {
 			t.Errorf("%v: got %v, %v; want %v", c.mask, got, err, want)
 		}
 	}
-	for _, mask := range [][]string{{"sku"}, {"version"}, {"name", "create_time"}, {"price.minor_units"}, {"*", "name"}, {""}, nil} {
+	for _, mask := range [][]string{{"sku"}, {"version"}, {"name", "create_time"}, {"price.amount"}, {"*", "name"}, {""}, nil} {
 		_, err := changes(mask, product{})
 		refusedFor(t, err, catalogv1.Reason_BAD_FIELD_MASK, "update_mask")
+	}
+}
+
+func TestAPriceIsChangedInParts(t *testing.T) {
+	old, update := product{price: price{255, "GBP"}}, product{price: price{300, "EUR"}}
+	for want, fields := range map[price][]string{
+		{300, "GBP"}: {"price.minor_units"},
+		{255, "EUR"}: {"price.currency_code"},
+		{300, "EUR"}: parts,
+	} {
+		if got := old.with(update, fields).price; got != want {
+			t.Errorf("%v: got %v; want %v", fields, got, want)
+		}
 	}
 }
 
