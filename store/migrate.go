@@ -157,7 +157,7 @@ func readApplied(rows *Rows) ([]applied, error) {
 func lockNumber(name string) int64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
-	return int64(h.Sum64()) //nolint:gosec // any 64 bits will do
+	return int64(h.Sum64()) // any 64 bits will do
 }
 
 // session is one connection as a Querier, for what is bound to a connection.

@@ -145,7 +145,7 @@ func pending(have []migration, done []applied) (next *migration, at applied, ahe
 			return nil, a, nil, fmt.Errorf("%w: %s comes before steps that the database already has; give it the next number", ErrMigration, m.name)
 		case there && a.finished && (a.checksum != m.checksum || a.name != m.name):
 			return nil, a, nil, fmt.Errorf("%w: %s was edited after it was applied as %s; restore it and write a new step", ErrMigration, m.name, a.name)
-		case next == nil && !(there && a.finished):
+		case next == nil && (!there || !a.finished):
 			next, at = &have[i], a
 		}
 	}

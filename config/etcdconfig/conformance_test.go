@@ -41,7 +41,7 @@ func TestConformance(t *testing.T) {
 				if len(answer.Kvs) == 0 {
 					t.Fatalf("there is no document of %s", environment)
 				}
-				return answer.Kvs[0].Value
+				return answer.Kvs[0].GetValue()
 			},
 			Forget: func(t *testing.T) { forget(t, server, key("local")) },
 		}
@@ -59,7 +59,7 @@ func forget(t *testing.T, server *enginestest.Etcd, key string) {
 	}
 	answer, err := client.Get(t.Context(), key)
 	check(t, err)
-	_, err = client.Compact(t.Context(), answer.Header.Revision)
+	_, err = client.Compact(t.Context(), answer.Header.GetRevision())
 	check(t, err)
 	server.Stop(t)
 	server.Start(t)

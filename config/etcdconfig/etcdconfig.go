@@ -95,13 +95,13 @@ func (e *etcd) load(ctx context.Context, environment string) (s state, err error
 	if err != nil {
 		return state{}, e.explain(err)
 	}
-	s.read = answer.Header.Revision
-	for _, kv := range answer.Responses[0].GetResponseRange().Kvs {
-		s.data, s.modified = kv.Value, kv.ModRevision
+	s.read = answer.Header.GetRevision()
+	for _, kv := range answer.Responses[0].GetResponseRange().GetKvs() {
+		s.data, s.modified = kv.GetValue(), kv.GetModRevision()
 	}
-	for _, kv := range answer.Responses[1].GetResponseRange().Kvs {
-		if _, err := fmt.Sscanf(strings.TrimPrefix(string(kv.Key), e.historyKey(environment)), "%d", &s.last); err != nil {
-			return state{}, fmt.Errorf("key %s is no revision: %w", kv.Key, err)
+	for _, kv := range answer.Responses[1].GetResponseRange().GetKvs() {
+		if _, err := fmt.Sscanf(strings.TrimPrefix(string(kv.GetKey()), e.historyKey(environment)), "%d", &s.last); err != nil {
+			return state{}, fmt.Errorf("key %s is no revision: %w", kv.GetKey(), err)
 		}
 	}
 	return s, nil
@@ -154,7 +154,7 @@ func (e *etcd) History(ctx context.Context, environment string, limit int) ([][]
 	}
 	out := make([][]byte, len(answer.Kvs))
 	for i, kv := range answer.Kvs {
-		out[i] = kv.Value
+		out[i] = kv.GetValue()
 	}
 	return out, nil
 }
@@ -198,11 +198,11 @@ func (e *etcd) Definitions(ctx context.Context) (map[string]map[string][]byte, e
 	}
 	out := make(map[string]map[string][]byte)
 	for _, kv := range answer.Kvs {
-		service, name, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), prefix), "/")
+		service, name, _ := strings.Cut(strings.TrimPrefix(string(kv.GetKey()), prefix), "/")
 		if out[service] == nil {
 			out[service] = make(map[string][]byte)
 		}
-		out[service][name] = kv.Value
+		out[service][name] = kv.GetValue()
 	}
 	return out, nil
 }

@@ -125,16 +125,16 @@ func (w *watch) take(events []*clientv3.Event) {
 		return
 	}
 	kv := events[len(events)-1].Kv
-	if kv.ModRevision <= w.modified {
+	if kv.GetModRevision() <= w.modified {
 		return // a reading was faster
 	}
-	w.modified, w.position = kv.ModRevision, max(w.position, kv.ModRevision)
+	w.modified, w.position = kv.GetModRevision(), max(w.position, kv.GetModRevision())
 	if events[len(events)-1].Type == clientv3.EventTypeDelete {
 		w.modified = 0 // as a reading finds it
 		w.deliver(driver.Document{})
 		return
 	}
-	w.deliver(driver.Document{Revision: driver.Revision(kv.Value), Data: kv.Value})
+	w.deliver(driver.Document{Revision: driver.Revision(kv.GetValue()), Data: kv.GetValue()})
 }
 
 // untilLost returns when no server of the cluster is connected any more.

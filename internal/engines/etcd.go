@@ -200,7 +200,7 @@ func (e *Etcd) Health(ctx context.Context) error {
 		return fmt.Errorf("ask etcd for alarms: %w", err)
 	}
 	for _, alarm := range alarms.Alarms {
-		return fmt.Errorf("etcd raised alarm %s", alarm.Alarm)
+		return fmt.Errorf("etcd raised alarm %s", alarm.GetAlarm())
 	}
 	return nil
 }

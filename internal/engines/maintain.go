@@ -63,8 +63,8 @@ func (e *Etcd) full(ctx context.Context) (*clientv3.AlarmMember, error) {
 		return nil, fmt.Errorf("ask etcd for alarms: %w", err)
 	}
 	for _, alarm := range alarms.Alarms {
-		if alarm.Alarm == etcdserverpb.AlarmType_NOSPACE {
-			return &clientv3.AlarmMember{MemberID: alarm.MemberID, Alarm: alarm.Alarm}, nil
+		if alarm.GetAlarm() == etcdserverpb.AlarmType_NOSPACE {
+			return &clientv3.AlarmMember{MemberID: alarm.GetMemberID(), Alarm: alarm.GetAlarm()}, nil
 		}
 	}
 	return nil, nil

@@ -29,7 +29,7 @@ func TestEtcdRecoversFromItsQuota(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Compact(t.Context(), last.Header.Revision); err != nil {
+	if _, err := client.Compact(t.Context(), last.Header.GetRevision()); err != nil {
 		t.Fatal(err)
 	}
 	deadline := time.After(20 * time.Second)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -46,8 +47,8 @@ func clientAddress(r *http.Request, trusted networks) netip.Addr {
 		return addr
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+	for _, written := range slices.Backward(hops) {
+		hop, err := netip.ParseAddr(strings.TrimSpace(written))
 		if err != nil {
 			return addr
 		}

@@ -46,7 +46,8 @@ func (o origins) allow(origin string) string {
 const (
 	corsHeaders = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Request-Id, X-Request-Timeout, " +
 		"X-Grpc-Web, X-User-Agent, Grpc-Timeout, Traceparent, Tracestate"
-	corsExposed = "ETag, Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin"
+	corsExposed = "ETag, Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, " +
+		"X-Request-Id, Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin"
 )
 
 // cors adds what the page's browser needs to know. It never allows cookies:

@@ -79,7 +79,8 @@ func (e *exchange) idempotencyKey() (string, *transcode.Problem) {
 	}
 	switch {
 	case key == "" && mode == contract.KeyRequired:
-		return "", headerProblem("IDEMPOTENCY_KEY_REQUIRED", "Idempotency-Key", "is required: send a new, random value for each new operation, and the same one when you repeat it")
+		return "", headerProblem("IDEMPOTENCY_KEY_REQUIRED", "Idempotency-Key",
+			"is required: send a new, random value for each new operation, and the same one when you repeat it")
 	case len(key) > maxName || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return "", headerProblem("INVALID_REQUEST", "Idempotency-Key", "must be at most 255 visible ASCII characters")
 	}

@@ -133,7 +133,8 @@ func (e *exchange) noRoute(t *table) {
 		return
 	}
 	if missing := e.g.catalogue.missing(e.g.opts.Expected); len(missing) > 0 {
-		p := transcode.NewProblem(http.StatusServiceUnavailable, "SERVICE_NOT_STARTED", "there is nothing here yet; "+strings.Join(missing, ", ")+" has not started")
+		p := transcode.NewProblem(http.StatusServiceUnavailable, "SERVICE_NOT_STARTED",
+			"there is nothing here yet; "+strings.Join(missing, ", ")+" has not started")
 		e.fail(p)
 		return
 	}
@@ -252,7 +253,7 @@ func (e *exchange) finish() {
 // go on panicking with where the answer has begun: only ending the connection
 // tells the client.
 func (e *exchange) panicked(p any) (again any) {
-	if p == http.ErrAbortHandler { // the proxy's way to say that one side left
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) { // the proxy's way to say that one side left
 		return p
 	}
 	e.g.logger.ErrorContext(e.ctx, "panic", "panic", p, "request_id", e.id, "stack", string(debug.Stack()))

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -189,7 +190,7 @@ func (l *library) ImportBooks(s grpc.ClientStreamingServer[libraryv1.ImportBooks
 	n := int32(0)
 	for {
 		_, err := s.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return s.SendAndClose(&libraryv1.ImportBooksResponse{Imported: n})
 		}
 		if err != nil {
@@ -202,7 +203,7 @@ func (l *library) ImportBooks(s grpc.ClientStreamingServer[libraryv1.ImportBooks
 func (l *library) Chat(s grpc.BidiStreamingServer[libraryv1.ChatMessage, libraryv1.ChatMessage]) error {
 	for {
 		m, err := s.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -317,7 +318,7 @@ func newWorld(t testing.TB, settings map[string]string) *world {
 	if w.key, err = auth.NewServiceKey(bytes.Repeat([]byte("k"), 32)); err != nil {
 		t.Fatal(err)
 	}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	w.reg = registry.New(w.engine, registry.Options{Logger: quiet})
 	t.Cleanup(func() { _ = w.reg.Close() })
 	w.opts = Options{
@@ -372,7 +373,7 @@ func listen(t testing.TB) net.Listener {
 // serve starts an instance of the library and announces it.
 func (w *world) serve(id string, impl *library) (stop func()) {
 	w.t.Helper()
-	s := rpc.NewServer(rpc.ServerOptions{Verifier: w.verifier(), ServiceKey: w.key, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s := rpc.NewServer(rpc.ServerOptions{Verifier: w.verifier(), ServiceKey: w.key, Logger: slog.New(slog.DiscardHandler)})
 	libraryv1.RegisterLibraryServiceServer(s, impl)
 	l := listen(w.t)
 	go func() { _ = s.Serve(l) }()
@@ -401,7 +402,7 @@ func up(t testing.TB, settings map[string]string) *world {
 
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

@@ -85,7 +85,8 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 func (e *exchange) serveGRPC() {
 	if e.grpc == grpcStrange || e.r.Method != http.MethodPost && e.r.Method != http.MethodOptions {
 		e.grpc = notGRPC
-		e.fail(transcode.NewProblem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "only gRPC over HTTP/2 and gRPC-Web, with protobuf messages, are spoken here"))
+		e.fail(transcode.NewProblem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
+			"only gRPC over HTTP/2 and gRPC-Web, with protobuf messages, are spoken here"))
 		return
 	}
 	e.corsAllowed = e.g.cors(e.w.Header(), e.r)

@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +124,7 @@ func TestGRPCStreams(t *testing.T) {
 		}
 	}
 	_ = chat.CloseSend()
-	if _, err := chat.Recv(); err != io.EOF {
+	if _, err := chat.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("%v", err)
 	}
 	gone, cancel := context.WithCancel(ctx)
@@ -136,7 +137,7 @@ func TestGRPCStreams(t *testing.T) {
 	if _, err := never.Recv(); status.Code(err) != codes.Canceled {
 		t.Errorf("%v", err)
 	}
-	if err := <-w.library.left; err != context.Canceled {
+	if err := <-w.library.left; !errors.Is(err, context.Canceled) {
 		t.Errorf("the service saw %v", err)
 	}
 }
@@ -234,7 +235,7 @@ func TestGRPCFraming(t *testing.T) {
 	} {
 		got := w.do("POST", path, c.body, "Content-Type", "application/grpc-web")
 		_, trailers := deframe(t, got.body)
-		if want := fmt.Sprint(int(c.want)); got.header.Get("Grpc-Status") != want && !strings.Contains(trailers, "grpc-status: "+want+"\r\n") {
+		if want := strconv.Itoa(int(c.want)); got.header.Get("Grpc-Status") != want && !strings.Contains(trailers, "grpc-status: "+want+"\r\n") {
 			t.Errorf("%s: %v %q", name, got.header, got.body)
 		}
 	}

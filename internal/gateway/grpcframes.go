@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -261,7 +262,7 @@ func (e *exchange) failGRPC(p *transcode.Problem) {
 }
 
 func setStatus(h http.Header, prefix string, s *status.Status) {
-	h.Set(prefix+"Grpc-Status", fmt.Sprint(int(s.Code())))
+	h.Set(prefix+"Grpc-Status", strconv.Itoa(int(s.Code())))
 	if s.Code() == codes.OK {
 		return
 	}

@@ -103,10 +103,10 @@ func TestStrangersContracts(t *testing.T) {
 		t.Errorf("the linked contract is not used: %v", err)
 	}
 	changed := proto.CloneOf(set)
-	own := changed.File[len(changed.File)-1]
-	for _, m := range own.MessageType {
+	own := changed.GetFile()[len(changed.GetFile())-1]
+	for _, m := range own.GetMessageType() {
 		if m.GetName() == "Book" {
-			m.Field = append(m.Field, &descriptorpb.FieldDescriptorProto{Name: proto.String("edition"), JsonName: proto.String("edition"), Number: proto.Int32(50),
+			m.Field = append(m.Field, &descriptorpb.FieldDescriptorProto{Name: new("edition"), JsonName: new("edition"), Number: proto.Int32(50),
 				Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()})
 		}
 	}
@@ -125,7 +125,7 @@ func TestStrangersContracts(t *testing.T) {
 	if msg, err := plan.Decode(transcode.Request{Body: []byte(`{"title":"T","edition":"2nd"}`)}); err != nil || !strings.Contains(msg.(interface{ String() string }).String(), "2nd") {
 		t.Errorf("%v %v", msg, err)
 	}
-	changed.File = changed.File[1:]
+	changed.File = changed.GetFile()[1:]
 	if _, err := reflected.Link(changed); err == nil {
 		t.Error("a missing import was not noticed")
 	}

@@ -27,8 +27,11 @@ func newMetrics(reg prometheus.Registerer, routes func() float64) (*metrics, err
 			Help:    "How long requests took, by the route's template.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"http_request_method", "http_route", "http_response_status_code"}),
-		active:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "http_server_active_requests", Help: "Requests being handled."}),
-		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "warren_gateway_access_log_dropped_total", Help: "Lines of the access log that were dropped because writing them was too slow."}),
+		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "http_server_active_requests", Help: "Requests being handled."}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "warren_gateway_access_log_dropped_total",
+			Help: "Lines of the access log that were dropped because writing them was too slow.",
+		}),
 		limited: prometheus.NewCounter(prometheus.CounterOpts{Name: "warren_gateway_rate_limited_total", Help: "Requests refused by a rate limit."}),
 	}
 	m.unrouted = m.route("_OTHER", "")

@@ -122,7 +122,9 @@ func forged(name string) bool {
 	case 'P', 'p':
 		return hasPrefixFold(name, "Proxy-")
 	case 'X', 'x':
-		for _, prefix := range [...]string{"X-User", "X-Forwarded-", "X-Real-Ip", "X-Auth", "X-Remote-", "X-Spiffe", "X-Original-", "X-Rewrite-", "X-Warren-", "X-Client-"} {
+		for _, prefix := range [...]string{
+			"X-User", "X-Forwarded-", "X-Real-Ip", "X-Auth", "X-Remote-", "X-Spiffe", "X-Original-", "X-Rewrite-", "X-Warren-", "X-Client-",
+		} {
 			if hasPrefixFold(name, prefix) {
 				return true
 			}

@@ -29,7 +29,8 @@ var (
 	settingRetryAfter = config.Duration("gateway.retry_after", time.Second, time.Second, time.Hour,
 		"What a client is told to wait when a service is not available and nothing better is known.")
 	settingOrigins = config.String("gateway.cors.origins", "",
-		"The origins whose pages may read answers, separated by commas: exact, such as https://shop.example, or * for all. Credentials other than bearer tokens are never allowed.")
+		"The origins whose pages may read answers, separated by commas: exact, such as https://shop.example, or * for all. "+
+			"Credentials other than bearer tokens are never allowed.")
 	settingCORSAge = config.Duration("gateway.cors.max_age", 10*time.Minute, 0, 24*time.Hour,
 		"How long browsers remember what they may send.")
 	settingProxies = config.String("gateway.trusted_proxies", "",

@@ -249,7 +249,7 @@ func (e *exchange) answerNext(ctx context.Context, out *transcode.Stream, next r
 		err = out.Message(e.w, next.message)
 	}
 	if err != nil {
-		e.endStream(out, ctx, err)
+		e.endStream(ctx, out, err)
 	}
 	return err == nil
 }
@@ -266,7 +266,7 @@ func (e *exchange) beginStream(begun bool, contentType string) {
 	e.w.WriteHeader(http.StatusOK)
 }
 
-func (e *exchange) endStream(out *transcode.Stream, ctx context.Context, err error) {
+func (e *exchange) endStream(ctx context.Context, out *transcode.Stream, err error) {
 	if e.r.Context().Err() != nil {
 		e.gone = true
 		return

@@ -142,7 +142,10 @@ func (g *Gateway) addRoutes(t *table, k *known, e *endpoint) {
 			g.logger.Error("route refused", "error", err)
 			continue
 		}
-		added := &route{method: r.Method, pattern: r.Pattern, span: r.Method + " " + r.Pattern, endpoint: e, plan: plan, metrics: g.metrics.route(r.Method, r.Pattern)}
+		added := &route{
+			method: r.Method, pattern: r.Pattern, span: r.Method + " " + r.Pattern, endpoint: e, plan: plan,
+			metrics: g.metrics.route(r.Method, r.Pattern),
+		}
 		if taken := t.rest.add(r.Template, r.Method, added); taken != nil {
 			g.logger.Error("route refused: two methods claim it", "route", r.Method+" "+r.Pattern,
 				"method", e.method.FullName, "claimed_by", taken.endpoint.method.FullName)
@@ -162,7 +165,10 @@ func (g *Gateway) addPlain(t *table) {
 	})
 	for _, p := range all {
 		pattern := strings.TrimSpace(p.route.Method + " " + p.route.Pattern)
-		r := &route{method: p.route.Method, pattern: p.route.Pattern, span: pattern, service: p.service, metrics: g.metrics.route(p.route.Method, p.route.Pattern)}
+		r := &route{
+			method: p.route.Method, pattern: p.route.Pattern, span: pattern, service: p.service,
+			metrics: g.metrics.route(p.route.Method, p.route.Pattern),
+		}
 		if err := handle(t.plain, pattern, r); err != nil {
 			g.logger.Error("route refused", "route", pattern, "service", p.service, "error", err)
 			continue

@@ -22,8 +22,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	_ "google.golang.org/genproto/googleapis/api/httpbody"
 
-	_ "github.com/gowarren/warren/api/warren/v1"
-	_ "google.golang.org/genproto/googleapis/api/httpbody"
+	_ "github.com/gowarren/warren/api/warren/v1" // linked as those above
 )
 
 // Compile parses and links every .proto file below the roots, in the order of

@@ -142,7 +142,7 @@ func staleFiles(files map[string][]byte, roots []string) ([]string, error) {
 }
 
 func request(files []protoreflect.FileDescriptor, parameter string) *pluginpb.CodeGeneratorRequest {
-	req := &pluginpb.CodeGeneratorRequest{Parameter: proto.String(parameter)}
+	req := &pluginpb.CodeGeneratorRequest{Parameter: new(parameter)}
 	seen := map[string]bool{}
 	var add func(protoreflect.FileDescriptor)
 	add = func(fd protoreflect.FileDescriptor) {

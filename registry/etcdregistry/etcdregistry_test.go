@@ -45,7 +45,7 @@ func TestConformance(t *testing.T) {
 				if err != nil {
 					tb.Fatal(err)
 				}
-				if _, err := client.Compact(context.Background(), last.Header.Revision); err != nil {
+				if _, err := client.Compact(context.Background(), last.Header.GetRevision()); err != nil {
 					tb.Fatal(err)
 				}
 			},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestOneLeaseForAProcess(t *testing.T) {
 	etcd := enginestest.StartEtcd(t)
 	d := open(t, etcd.Endpoint())
 	for i := range 5 {
-		if err := d.Put(t.Context(), instance(fmt.Sprint(i))); err != nil {
+		if err := d.Put(t.Context(), instance(strconv.Itoa(i))); err != nil {
 			t.Fatal(err)
 		}
 	}

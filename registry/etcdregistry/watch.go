@@ -104,30 +104,30 @@ func (s *set) list(ctx context.Context, client *clientv3.Client, timeout time.Du
 			return err
 		}
 		if s.revision == 0 {
-			s.revision = response.Header.Revision
+			s.revision = response.Header.GetRevision()
 		}
 		for _, kv := range response.Kvs {
-			s.put(string(kv.Key), kv.Value)
+			s.put(string(kv.GetKey()), kv.GetValue())
 		}
 		if !response.More {
 			return nil
 		}
-		from = string(response.Kvs[len(response.Kvs)-1].Key) + "\x00"
+		from = string(response.Kvs[len(response.Kvs)-1].GetKey()) + "\x00"
 	}
 }
 
 // apply takes changes in and tells whether there were any.
 func (s *set) apply(response clientv3.WatchResponse) bool {
-	s.revision = max(s.revision, response.Header.Revision)
+	s.revision = max(s.revision, response.Header.GetRevision())
 	for _, event := range response.Events {
-		key := string(event.Kv.Key)
+		key := string(event.Kv.GetKey())
 		if event.Type == clientv3.EventTypePut {
-			s.put(key, event.Kv.Value)
+			s.put(key, event.Kv.GetValue())
 			continue
 		}
 		last, ok := s.instances[key]
 		if event.PrevKv != nil { // it may be newer than what we saw
-			last, _ = s.parse(key, event.PrevKv.Value)
+			last, _ = s.parse(key, event.PrevKv.GetValue())
 			ok = true
 		}
 		if ok && last.State == driver.Draining {

@@ -41,7 +41,7 @@ type shelf struct{ name, words string }
 func shelved(list []shelf) map[string]place {
 	out := map[string]place{}
 	for i, s := range list {
-		for _, word := range strings.Fields(s.words) {
+		for word := range strings.FieldsSeq(s.words) {
 			if _, taken := out[word]; !taken {
 				out[word] = place{order: i, category: s.name}
 			}

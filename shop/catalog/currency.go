@@ -18,7 +18,7 @@ var currencies = decimals(map[int]string{
 func decimals(byDigits map[int]string) map[string]int {
 	out := map[string]int{}
 	for n, codes := range byDigits {
-		for _, code := range strings.Fields(codes) {
+		for code := range strings.FieldsSeq(codes) {
 			out[code] = n
 		}
 	}

@@ -149,7 +149,7 @@ func (s *shop) fill(t testing.TB, list ...product) {
 	}
 }
 
-// numbered returns so many products: SKU001, SKU002, …
+// numbered returns so many products: SKU001, SKU002 and so on.
 func numbered(n int) []product {
 	out := make([]product, n)
 	for i := range out {

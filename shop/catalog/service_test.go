@@ -227,7 +227,7 @@ func TestPagesMissNothingAndEnd(t *testing.T) {
 		for _, p := range page.GetProducts() {
 			got = append(got, p.GetSku())
 		}
-		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+		if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" {
 			break
 		}
 		if len(page.GetProducts()) != 5 {
@@ -278,7 +278,7 @@ func TestSearchOverTheWire(t *testing.T) {
 		for _, p := range page.GetProducts() {
 			seen[p.GetSku()] = true
 		}
-		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+		if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" {
 			break
 		}
 	}

@@ -26,7 +26,7 @@ func TestFromRegistrationToSignOut(t *testing.T) {
 		t.Errorf("registered %v", u)
 	}
 	session := s.signIn(t, " ADA@example.com")
-	if !proto.Equal(session.GetUser(), u) || session.GetAccessExpireTime().AsTime().Sub(time.Now()) > 10*time.Minute {
+	if !proto.Equal(session.GetUser(), u) || time.Until(session.GetAccessExpireTime().AsTime()) > 10*time.Minute {
 		t.Errorf("signed in %v", session)
 	}
 	me := as(t, session.GetAccessToken())
@@ -292,7 +292,7 @@ func TestAnAdminsWork(t *testing.T) {
 		for _, u := range page.GetUsers() {
 			emails = append(emails, u.GetEmail())
 		}
-		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+		if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" {
 			break
 		}
 	}
