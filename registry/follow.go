@@ -149,8 +149,9 @@ func (c *collector) publish() (until time.Time) {
 	case set != nil:
 		c.heard, c.revision = true, set.Revision
 		c.reportRefused(set.Refused)
+		held := len(c.view.held)
 		if c.view.apply(*set, now) {
-			c.reportPanic()
+			c.reportPanic(held > 0)
 		}
 		c.announcer.confirm(c.view.live)
 	case !c.heard:
@@ -209,9 +210,10 @@ func (c *collector) show(instances []Instance, stale bool) {
 	}
 }
 
-func (c *collector) reportPanic() {
+// reportPanic logs the first of the suspects: leases end one by one, and are one event.
+func (c *collector) reportPanic(reported bool) {
 	c.metrics.panics.Inc()
-	if c.current.Load().Stale {
+	if reported || c.current.Load().Stale {
 		return // after an outage it is expected, and the outage has its own two lines
 	}
 	c.opts.Logger.Warn("most instances left the registry at once; they are kept as suspects",

@@ -50,6 +50,11 @@ func amnesia(t *testing.T, h Harness) {
 	a, b := newProcess(t, h, registry.Options{}), newProcess(t, h, registry.Options{})
 	one, two := a.announce(t, "1"), a.announce(t, "2")
 	b.awaitIDs(t, "1", "2")
+	for i := range 10 { // so that it is told from one whose memory goes on
+		one.Update(func(instance *registry.Instance) { instance.Weight = i + 1 })
+		synced(t, one)
+	}
+	b.await(t, "the last change is known", func(s registry.Snapshot) bool { return s.Instances[0].Weight == 10 })
 	defer b.guard(t, 2)()
 	h.Stop(t)
 	b.awaitStale(t)
