@@ -247,23 +247,22 @@ func signRaw(header map[string]any, payload string, key *rsa.PrivateKey) string 
 	return text + "." + base64.RawURLEncoding.EncodeToString(must(rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])))
 }
 
-func TestGiantTokensAreRefusedFast(t *testing.T) {
+// Nothing is done with the content of a token that can't be one.
+func TestGiantTokensCostNothing(t *testing.T) {
 	v := newVerifier(t, newIssuer(t))
 	for name, token := range map[string]string{
 		"long": strings.Repeat("a", 1<<20), "dots": strings.Repeat(".", 1<<20), "dots within bounds": strings.Repeat(".", 8<<10),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		start := time.Now()
 		for range 100 {
 			if _, err := v.Verify(t.Context(), token); !errors.Is(err, auth.ErrInvalidToken) {
 				t.Fatal(err)
 			}
 		}
-		took := time.Since(start) / 100
 		runtime.ReadMemStats(&after)
-		if allocated := (after.TotalAlloc - before.TotalAlloc) / 100; took > time.Millisecond || allocated > 4<<10 {
-			t.Errorf("%s: %v and %d bytes each", name, took, allocated)
+		if allocated := (after.TotalAlloc - before.TotalAlloc) / 100; allocated > 4<<10 {
+			t.Errorf("%s: %d bytes each", name, allocated)
 		}
 	}
 }

@@ -154,7 +154,7 @@ func start(t *testing.T, plans ...ServicePlan) *fixture {
 		plans[i].Program = os.Args[0]
 	}
 	fx := &fixture{presence: newPresence(), events: make(chan Event, 100)}
-	f, err := New(t.Context(), Plan{Data: t.TempDir(), Services: plans, Grace: 5 * time.Second, Start: 5 * time.Second}, Options{
+	f, err := New(t.Context(), Plan{Data: t.TempDir(), Services: plans, Grace: 30 * time.Second, Start: 30 * time.Second}, Options{
 		Presence: fx.presence,
 		Events:   func(e Event) { fx.events <- e },
 	})
@@ -171,7 +171,7 @@ func start(t *testing.T, plans ...ServicePlan) *fixture {
 // until waits for a condition on the status of the first replica.
 func (fx *fixture) until(t *testing.T, what string, cond func(Status) bool) Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for {
 		st := fx.Status()[0]
@@ -235,7 +235,7 @@ func TestCrashLoopIsReportedWithItsLastLines(t *testing.T) {
 				t.Errorf("status: %+v", st)
 			}
 			return
-		case <-time.After(15 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Fatal("no crash loop was reported")
 		}
 	}
@@ -334,7 +334,7 @@ func TestChildrenDieWithAKilledSupervisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	deadline, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	deadline, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for alive(pid) {
 		if newPresence().Changed(deadline) != nil {
