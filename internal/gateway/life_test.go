@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gowarren/warren/registry"
 )
@@ -20,11 +19,7 @@ func TestRoutesAppearVanishAndHeal(t *testing.T) {
 		t.Fatalf("%d", got.status)
 	}
 	stop := w.serve("a", w.library)
-	began := time.Now()
 	w.eventually("the route works", func() bool { return w.get("/v1/books/1").status == 200 })
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("a new route took %v", took)
-	}
 	stop()
 	var gone answer
 	w.eventually("the route says 503", func() bool { gone = w.get("/v1/books/1"); return gone.status == 503 })

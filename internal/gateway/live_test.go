@@ -53,14 +53,6 @@ func TestLimitsAreLive(t *testing.T) {
 		_, err := c.Set(context.Background(), []config.Edit{{Name: name, Scope: scope, New: &value}}, "ann", "a test")
 		return err
 	}
-	within := func(what string, ok func() bool) {
-		t.Helper()
-		began := time.Now()
-		w.eventually(what, ok)
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("%s took %v", what, took)
-		}
-	}
 	method := config.Scope{Method: "/library.v1.LibraryService/GetBook"}
 	if err := set(method, "gateway.rate.address.requests", "1"); err != nil {
 		t.Fatal(err)
@@ -68,18 +60,18 @@ func TestLimitsAreLive(t *testing.T) {
 	if err := set(method, "gateway.rate.address.per", "1h"); err != nil {
 		t.Fatal(err)
 	}
-	within("limited", func() bool { return w.get("/v1/books/1").status == 429 })
+	w.eventually("limited", func() bool { return w.get("/v1/books/1").status == 429 })
 	if got := w.get("/v1/books"); got.status != 200 {
 		t.Errorf("another method is limited too: %d", got.status)
 	}
 	if err := set(method, "gateway.rate.address.requests", "0"); err != nil {
 		t.Fatal(err)
 	}
-	within("not limited", func() bool { return w.get("/v1/books/1").status == 200 })
+	w.eventually("not limited", func() bool { return w.get("/v1/books/1").status == 200 })
 	if err := set(config.Scope{}, "gateway.limit.body", "10"); err != nil {
 		t.Fatal(err)
 	}
-	within("small bodies only", func() bool { return w.do("POST", "/v1/echo", `{"text":"long enough"}`).status == 413 })
+	w.eventually("small bodies only", func() bool { return w.do("POST", "/v1/echo", `{"text":"long enough"}`).status == 413 })
 	if err := set(config.Scope{}, "gateway.limit.body", "none"); err == nil {
 		t.Error("a wrong value was published")
 	}
@@ -89,7 +81,7 @@ func TestLimitsAreLive(t *testing.T) {
 	if err := set(method, "rpc.timeout", "50ms"); err != nil {
 		t.Fatal(err)
 	}
-	within("short deadlines", func() bool { return w.get("/v1/books/slow").status == 504 })
+	w.eventually("short deadlines", func() bool { return w.get("/v1/books/slow").status == 504 })
 }
 
 func TestSlowClients(t *testing.T) {

@@ -39,7 +39,7 @@ func raw(t *testing.T, w *world, parts ...string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	var got []byte
 	buffer := make([]byte, 64<<10)
 	for _, part := range parts {
