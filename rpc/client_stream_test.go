@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	echov1 "github.com/gowarren/warren/rpc/internal/testpb/echo/v1"
@@ -50,6 +51,21 @@ func TestStreamTalksBothWays(t *testing.T) {
 	if n := s.state().Instances[0].InFlight; n != 0 {
 		t.Errorf("%d calls in flight after the end", n)
 	}
+}
+
+func TestStreamThatIsNotEvenSentLeavesNothingBehind(t *testing.T) {
+	s := newSystem(t, rpc.ClientOptions{})
+	a := s.start("a")
+	s.usable(1)
+	ctx := metadata.AppendToOutgoingContext(within(t), "name", "not\x80text")
+	if _, err := s.echo.Chat(ctx); status.Code(err) != codes.Internal {
+		t.Fatalf("got %v, want gRPC to refuse the metadata", err)
+	}
+	if n := s.state().Instances[0].InFlight; n != 0 {
+		t.Errorf("%d calls are in flight", n)
+	}
+	s.remove(a)
+	eventually(t, "the connection to end", func() bool { return a.peers.open.Load() == 0 })
 }
 
 func TestStreamIsStartedAgainWhileNothingWasReceived(t *testing.T) {
