@@ -119,7 +119,6 @@ func (s *stream) attempt(in *instance, b *breaker) error {
 		grpc.OnFinish(func(err error) { s.attemptOver(ctx, a, err) }))
 	grpcStream, err := in.conn.NewStream(ctx, s.desc, s.method.fullName, opts...)
 	if err != nil {
-		s.attemptOver(ctx, a, err) // gRPC does not tell of what it refuses before it begins
 		return err
 	}
 	s.ClientStream = grpcStream
