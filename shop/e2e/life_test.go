@@ -36,14 +36,20 @@ func TestProcessesDie(t *testing.T) {
 	deadline := time.After(60 * time.Second)
 	kill := time.NewTicker(4 * time.Second)
 	defer kill.Stop()
+	killed := 0
 	for i := 0; ; i++ {
 		select {
 		case <-kill.C:
 			if _, err := s.ctl("kill", victims[i%len(victims)]); err != nil {
 				t.Log(err) // it is just being started again: then nothing is killed
+			} else {
+				killed++
 			}
 		case <-deadline:
 			l.finish(t, 5000)
+			if killed < 8 {
+				t.Errorf("only %d processes were killed", killed)
+			}
 			s.must("wait", "--timeout", "30s")
 			return
 		}
