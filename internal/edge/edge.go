@@ -32,8 +32,9 @@ func Run(ctx context.Context, args []string, access io.Writer) (err error) {
 	n, err := node.Open(ctx, env, node.Options{
 		Definitions: gateway.Definitions(), OwnClient: true,
 		Sections: map[string]func() any{
-			"routes": shown(&edge, func(g *gateway.Gateway) any { return g.Routes() }),
-			"calls":  shown(&edge, func(g *gateway.Gateway) any { return g.Client().State() }),
+			"routes":    shown(&edge, func(g *gateway.Gateway) any { return g.Routes() }),
+			"contracts": shown(&edge, func(g *gateway.Gateway) any { return g.Contracts() }),
+			"calls":     shown(&edge, func(g *gateway.Gateway) any { return g.Client().State() }),
 		},
 	})
 	if err != nil {

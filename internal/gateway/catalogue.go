@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ type catalogue struct {
 	version   int // of contracts
 	contracts map[string]*known
 	seen      map[string]map[string]bool // by contract: the instances that were read
+	routed    map[string][]string        // by instance: the contracts that were read, once the routes say so
 	services  map[string]bool            // whose contracts are known
 	first     chan struct{}              // closed when all instances of the first snapshot were asked
 
@@ -147,7 +149,24 @@ func (c *catalogue) read(ctx context.Context) (complete bool) {
 	}
 	wg.Wait()
 	c.changed()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.routed = map[string][]string{}
+	for name, instances := range c.seen {
+		for key, read := range instances {
+			if id, _, _ := strings.Cut(key, "\x00"); read {
+				c.routed[id] = append(c.routed[id], name)
+			}
+		}
+	}
 	return !missed.Load()
+}
+
+// readContracts are the contracts that were read and are routed, by instance.
+func (c *catalogue) readContracts() map[string][]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.routed)
 }
 
 func (c *catalogue) unread() []unread {

@@ -157,6 +157,10 @@ func (g *Gateway) Ready(context.Context) error {
 	}
 }
 
+// Contracts are those that the gateway has read and routes, by the instances
+// that serve them.
+func (g *Gateway) Contracts() map[string][]string { return g.catalogue.readContracts() }
+
 // Client is what the gateway calls with, for the rest of its process.
 func (g *Gateway) Client() *rpc.Client { return g.calls }
 

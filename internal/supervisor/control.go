@@ -58,6 +58,7 @@ func (c *control) Restart(ctx context.Context, req *fleetv1.RestartRequest) (*fl
 			return nil, status.Error(codes.FailedPrecondition, err.Error())
 		}
 	}
+	c.supervisor.waitRouted(ctx)
 	instances, err := c.supervisor.instances(req.GetServices())
 	return &fleetv1.RestartResponse{Instances: instances}, err
 }
@@ -90,7 +91,7 @@ func (c *control) Kill(_ context.Context, req *fleetv1.KillRequest) (*fleetv1.Ki
 func (c *control) Wait(ctx context.Context, req *fleetv1.WaitRequest) (*fleetv1.WaitResponse, error) {
 	ctx, cancel := beforeDeadline(ctx)
 	defer cancel()
-	if err := c.supervisor.fleet.Wait(ctx, req.GetServices()...); err != nil {
+	if err := c.supervisor.waitFor(ctx, req.GetServices()...); err != nil {
 		return nil, status.Error(codes.DeadlineExceeded, err.Error())
 	}
 	instances, err := c.supervisor.instances(req.GetServices())

@@ -124,7 +124,7 @@ func (s *Supervisor) startFleet(ctx context.Context) (environment []string, err 
 
 // Wait returns when everything is ready, or with what is not.
 func (s *Supervisor) Wait(ctx context.Context) error {
-	if err := s.fleet.Wait(ctx); err != nil {
+	if err := s.waitFor(ctx); err != nil {
 		return err
 	}
 	s.readyOnce.Do(func() { s.ready.Store(int64(time.Since(s.started))) })
