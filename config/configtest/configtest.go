@@ -82,8 +82,8 @@ func Run(t *testing.T, start func(t *testing.T) Harness, only ...string) {
 
 const (
 	environment = "local"
-	within      = 5 * time.Second  // the promise is one second; a busy machine that detects races gets more
-	atLast      = 15 * time.Second // the bound of what has no promise but must happen
+	within      = 20 * time.Second // the promise is one second; a busy machine that detects races gets more
+	atLast      = 30 * time.Second // the bound of what has no promise but must happen
 )
 
 const (

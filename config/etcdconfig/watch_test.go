@@ -15,7 +15,7 @@ import (
 // again, and goes on from there.
 func TestCompactedWatchStartsOver(t *testing.T) {
 	e := openEngine(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	publish := func(revision int64, document string) {
 		t.Helper()

@@ -42,29 +42,40 @@ type eyes struct {
 	watcher *fsnotify.Watcher // may be nil
 	events  <-chan fsnotify.Event
 	folder  string
+	poll    time.Duration
 	ticker  *time.Ticker
+	blind   bool // the folder is not watched
 }
 
 func (f *files) open() *eyes {
-	e := &eyes{folder: f.folder, ticker: time.NewTicker(f.poll)}
-	watcher, err := fsnotify.NewWatcher()
-	if err == nil {
+	e := &eyes{folder: f.folder, poll: f.poll, ticker: time.NewTicker(f.poll)}
+	if watcher, err := fsnotify.NewWatcher(); err == nil {
 		e.watcher, e.events = watcher, watcher.Events
-		err = watcher.Add(f.folder)
 	}
-	if err != nil {
-		e.ticker.Reset(min(f.poll, blindPoll))
-	}
+	e.look()
 	return e
 }
 
-// again watches what has the folder's name now; the system watches the folder
-// that had it when it was asked.
+// look watches what has the folder's name now. Without such a thing it is
+// blind, and looks often.
+func (e *eyes) look() {
+	was := e.blind
+	e.blind = e.watcher == nil || e.watcher.Add(e.folder) != nil
+	switch {
+	case e.blind && !was:
+		e.ticker.Reset(min(e.poll, blindPoll))
+	case was && !e.blind:
+		e.ticker.Reset(e.poll)
+	}
+}
+
+// again is look for a folder that was moved or deleted: the system watches the
+// one that had the name when it was asked.
 func (e *eyes) again() {
 	if e.watcher != nil {
 		_ = e.watcher.Remove(e.folder) // it may be gone already
-		_ = e.watcher.Add(e.folder)    // else the poll finds what changes
 	}
+	e.look()
 }
 
 func (e *eyes) close() {
@@ -83,6 +94,9 @@ func (f *files) untilChanged(ctx context.Context, path string, eyes *eyes) error
 		case <-f.closed.Done():
 			return errors.New("the driver is closed")
 		case <-eyes.ticker.C:
+			if eyes.blind {
+				eyes.look()
+			}
 			return nil
 		case e, open := <-eyes.events:
 			switch {
