@@ -3,8 +3,10 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -173,10 +175,17 @@ func (s *system) serve(n *node) {
 	if n.info.Socket != "" {
 		network, address = "unix", n.info.Socket
 	}
-	if address == "" {
-		address = "127.0.0.1:0"
+	var l net.Listener
+	err := errors.New("no port is free")
+	for tries := 0; err != nil && tries < 100; tries++ {
+		at := address
+		if at == "" { // a port that nobody is given meanwhile who asks for any
+			at = fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000))
+		}
+		if l, err = net.Listen(network, at); address != "" {
+			break
+		}
 	}
-	l, err := net.Listen(network, address)
 	if err != nil {
 		s.t.Fatal(err)
 	}

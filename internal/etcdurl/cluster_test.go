@@ -51,7 +51,7 @@ func TestTLSAndUserEndToEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			query := u.Query()
-			query.Set("dial_timeout", "2s")
+			query.Set("dial_timeout", "5s")
 			if tt.change != nil {
 				tt.change(u, query)
 			}
@@ -80,7 +80,7 @@ func use(t *testing.T, address, key string) error {
 	}
 	lazy := etcdurl.NewClient(target)
 	defer lazy.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	client, err := lazy.Get()
 	if err != nil {

@@ -1,7 +1,10 @@
 package storetest
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 )
@@ -19,9 +22,17 @@ type line struct {
 
 // newLine returns a line that is cut: its port is known, and nobody listens.
 func newLine(b *bench, server string) *line {
-	l := &line{b: b, server: server, here: "127.0.0.1:0", open: map[net.Conn]bool{}}
-	l.connect()
-	l.cut()
+	l := &line{b: b, server: server, open: map[net.Conn]bool{}}
+	// Nobody who asks for any port may be given this one while the line is cut:
+	// it is below the range of those.
+	err := errors.New("no port is free")
+	for tries := 0; err != nil && tries < 100; tries++ {
+		var free net.Listener
+		if free, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000))); err == nil {
+			l.here, err = free.Addr().String(), free.Close()
+		}
+	}
+	b.must(err)
 	b.Cleanup(l.cut)
 	return l
 }
@@ -34,7 +45,7 @@ func (l *line) connect() {
 	l.b.must(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.listener, l.here = listener, listener.Addr().String()
+	l.listener = listener
 	go func() {
 		for {
 			conn, err := listener.Accept()

@@ -75,10 +75,7 @@ func (c *Cluster) configure(tb testing.TB) {
 	}
 	var found []net.Listener
 	take := func(scheme string) []url.URL {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
-		}
+		l := listen(tb)
 		found = append(found, l)
 		return []url.URL{{Scheme: scheme, Host: l.Addr().String()}}
 	}

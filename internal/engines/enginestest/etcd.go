@@ -44,7 +44,12 @@ func (e *Etcd) Start(tb testing.TB) {
 	if e.server != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	if e.endpoint == "" {
+		l := listen(tb)
+		e.endpoint = l.Addr().String()
+		l.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	server, err := engines.StartEtcd(ctx, engines.EtcdOptions{
 		Dir: e.dir, Address: e.endpoint, NoSync: true, Logger: slog.New(slog.DiscardHandler),
@@ -52,7 +57,7 @@ func (e *Etcd) Start(tb testing.TB) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	e.server, e.endpoint = server, server.Endpoint()
+	e.server = server
 }
 
 // Stop stops the server; its connections break, its data stays.
