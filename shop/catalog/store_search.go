@@ -47,7 +47,11 @@ func (s *products) search(ctx context.Context, text string, after *position, lim
 	if len(terms) == 0 {
 		return nil, nil
 	}
-	query, args := searchSQL(terms, strings.ToUpper(strings.TrimSpace(text)), after)
+	sku, err := tidySKU(text)
+	if err != nil {
+		sku = "" // no product's: the query as it came may hold what a database refuses
+	}
+	query, args := searchSQL(terms, sku, after)
 	rows, err := s.db.Query(ctx, query, append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("search products: %w", err)

@@ -315,6 +315,19 @@ func TestSearchPagesMissNothing(t *testing.T) {
 	})
 }
 
+func TestQueriesMayHoldAnything(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *products) {
+		if _, err := s.create(t.Context(), mug("A1"), at); err != nil {
+			t.Fatal(err)
+		}
+		for _, query := range []string{"mug\x00", "mug % _ \\ ' \"", "mug\U0001F600", "\u200dmug"} {
+			if got, err := s.search(t.Context(), query, nil, 5); err != nil || len(got) != 1 {
+				t.Errorf("%q: got %v, %v", query, skusOfFound(got), err)
+			}
+		}
+	})
+}
+
 func TestLongQueriesAreSearchedFor(t *testing.T) {
 	s := opened(t, storetest.SQLite(t))
 	var query strings.Builder

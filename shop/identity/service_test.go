@@ -216,10 +216,14 @@ func TestRequestsAgainstTheContract(t *testing.T) {
 	_, hidden := s.UpdateProfile(me, &identityv1.UpdateProfileRequest{DisplayName: new("a\u202eb")})
 	_, long := s.Refresh(t.Context(), &identityv1.RefreshRequest{RefreshToken: strings.Repeat("x", 2000)})
 	_, longPassword := s.SignIn(t.Context(), &identityv1.SignInRequest{Email: "a@b.c", Password: strings.Repeat("x", 257)})
+	_, zero := s.SignIn(t.Context(), &identityv1.SignInRequest{Email: "a\x00@b.c", Password: password})
+	_, zeroID := s.GetUser(root, &identityv1.GetUserRequest{UserId: "x\x00"})
 	for name, c := range map[string]struct {
 		err   error
 		field string
 	}{
+		"a zero byte":       {zero, "email"},
+		"a zero byte in it": {zeroID, "user_id"},
 		"no address":        {register("ada", password, ""), "email"},
 		"a short password":  {register("b@example.com", "short", ""), "password"},
 		"a long password":   {register("b@example.com", strings.Repeat("x", 257), ""), "password"},

@@ -329,9 +329,10 @@ func (x *RegisterRequest) GetDisplayName() string {
 }
 
 type SignInRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Email         string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
-	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// No database takes a text with the character 0 in it.
+	Email         string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -813,10 +814,10 @@ const file_shop_identity_v1_identity_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12*\n" +
 	"\bpassword\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\n" +
 	"(\x80\x02\xe0\xd4\x1c\x01R\bpassword\x12*\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\vdisplayName\"]\n" +
-	"\rSignInRequest\x12 \n" +
-	"\x05email\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xfe\x01R\x05email\x12*\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\vdisplayName\"i\n" +
+	"\rSignInRequest\x12,\n" +
+	"\x05email\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x10\x01\x18\xfe\x012\n" +
+	"^[^\\x00]+$R\x05email\x12*\n" +
 	"\bpassword\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01(\x80\x02\xe0\xd4\x1c\x01R\bpassword\"E\n" +
 	"\x0eRefreshRequest\x123\n" +
 	"\rrefresh_token\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01(\x80\b\xe0\xd4\x1c\x01R\frefreshToken\"\x10\n" +
@@ -834,11 +835,11 @@ const file_shop_identity_v1_identity_proto_rawDesc = "" +
 	"\x04role\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1aR\x00R\bcustomerR\x05staffR\x05adminR\x04role\"i\n" +
 	"\x11ListUsersResponse\x12,\n" +
 	"\x05users\x18\x01 \x03(\v2\x16.shop.identity.v1.UserR\x05users\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"4\n" +
-	"\x0eGetUserRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"s\n" +
-	"\x0fSetRolesRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12<\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"B\n" +
+	"\x0eGetUserRequest\x120\n" +
+	"\auser_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,64}$R\x06userId\"\x81\x01\n" +
+	"\x0fSetRolesRequest\x120\n" +
+	"\auser_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,64}$R\x06userId\x12<\n" +
 	"\x05roles\x18\x02 \x03(\tB&\xbaH#\x92\x01 \b\x01\x18\x01\"\x1ar\x18R\bcustomerR\x05staffR\x05adminR\x05roles*\x9f\x03\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12#\n" +
