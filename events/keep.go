@@ -1,0 +1,146 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	keepEvery = time.Minute
+	lookEvery = 5 * time.Second
+	// purgeSize is how many rows one transaction deletes.
+	purgeSize = 1000
+)
+
+// keep shows how much waits, and deletes what is kept no longer.
+func (b *Bus) keep(r *run) {
+	for at := 0; ; at++ {
+		err := b.look(r.stopping)
+		if at%int(keepEvery/lookEvery) == 0 {
+			err = errors.Join(err, b.purge(r.stopping))
+		}
+		if r.stopping.Err() != nil {
+			return
+		}
+		if err != nil {
+			b.outage.began("figures", err)
+		} else {
+			b.outage.over("figures")
+		}
+		if !pause(r.stopping, lookEvery) {
+			return
+		}
+	}
+}
+
+// look reads the gauges.
+func (b *Bus) look(ctx context.Context) error {
+	var waits int
+	var oldest *int64
+	err := b.db.QueryRow(ctx, `SELECT COUNT(*), MIN(created_at) FROM warren_outbox WHERE state = 0`).Scan(&waits, &oldest)
+	if err != nil {
+		return err
+	}
+	b.metrics.pending.Set(float64(waits))
+	b.metrics.age.Set(0)
+	if oldest != nil {
+		b.metrics.age.Set(max(0, time.Since(time.UnixMicro(*oldest)).Seconds()))
+	}
+	b.mu.Lock()
+	subs := append([]*subscription(nil), b.subs...)
+	b.mu.Unlock()
+	if b.driver.Incarnation() != "" {
+		for _, s := range subs {
+			if lag, err := b.driver.Lag(ctx, s.topic, s.group); err == nil {
+				b.metrics.lag.WithLabelValues(s.topic, s.group).Set(float64(lag))
+			}
+		}
+	}
+	b.metrics.retries.Reset()
+	err = b.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_retries GROUP BY topic, consumer_group`,
+		func(topic, group string, n int) { b.metrics.retries.WithLabelValues(topic, group).Set(float64(n)) })
+	if err != nil {
+		return err
+	}
+	b.metrics.letters.Reset()
+	return b.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_dead_letters WHERE state = 'dead' GROUP BY topic, consumer_group`,
+		func(topic, group string, n int) { b.metrics.letters.WithLabelValues(topic, group).Set(float64(n)) })
+}
+
+func (b *Bus) count(ctx context.Context, query string, set func(topic, group string, n int)) error {
+	rows, err := b.db.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var topic, group string
+		var n int
+		if err := rows.Scan(&topic, &group, &n); err != nil {
+			return err
+		}
+		set(topic, group, n)
+	}
+	return rows.Err()
+}
+
+// retention is how long things are kept: what the settings say, or more, where
+// they would lose events or let one take effect twice.
+func (b *Bus) retention() (outbox, inbox time.Duration, raised bool) {
+	outbox, inbox = b.limits.outboxKeep.Get(), b.limits.inboxKeep.Get()
+	if least := b.window(); b.can.Unsynced > 0 && outbox < least {
+		outbox, raised = least, true
+	}
+	// What is published once more is as good as replayed by the broker.
+	if least := max(b.can.Replay, outbox); inbox < least {
+		inbox, raised = least, true
+	}
+	return outbox, inbox, raised
+}
+
+func (b *Bus) purge(ctx context.Context) error {
+	outbox, inbox, raised := b.retention()
+	b.metrics.raised.Set(0)
+	if raised {
+		b.metrics.raised.Set(1)
+		b.opts.Logger.Warn("the retention of events is too short and was raised", "outbox", outbox, "inbox", inbox,
+			"broker_replays", b.can.Replay, "settings", "events.outbox.keep, events.inbox.keep")
+	}
+	now := time.Now()
+	return errors.Join(
+		b.purgeOld(ctx, "warren_outbox", "state = 1 AND sent_at", now.Add(-outbox)),
+		b.purgeOld(ctx, "warren_inbox", "received_at", now.Add(-inbox)),
+		b.purgeOld(ctx, "warren_dead_letters", "state <> 'dead' AND changed_at", now.Add(-b.limits.lettersKeep.Get())),
+		b.purgeActions(ctx),
+	)
+}
+
+// purgeOld deletes in small transactions. which ends in the column that tells the
+// time.
+func (b *Bus) purgeOld(ctx context.Context, table, which string, before time.Time) error {
+	column := which
+	for i := len(which) - 1; i >= 0 && column == which; i-- {
+		if which[i] == ' ' {
+			column = which[i+1:]
+		}
+	}
+	for {
+		var edge *int64
+		err := b.db.QueryRow(ctx, fmt.Sprintf(`SELECT MAX(at) FROM (SELECT %s AS at FROM %s WHERE %s < ? ORDER BY %s LIMIT %d) w`,
+			column, table, which, column, purgeSize), before).Scan(&edge)
+		if err != nil || edge == nil {
+			return err
+		}
+		if _, err := b.db.Exec(ctx, fmt.Sprintf(`DELETE FROM %s WHERE %s <= ?`, table, which), *edge); err != nil {
+			return fmt.Errorf("purge %s: %w", table, err)
+		}
+	}
+}
+
+func (b *Bus) purgeActions(ctx context.Context) error {
+	_, err := b.db.Exec(ctx, `DELETE FROM warren_dead_letter_actions
+		WHERE NOT EXISTS (SELECT 1 FROM warren_dead_letters l WHERE l.id = warren_dead_letter_actions.letter_id)`)
+	return err
+}

@@ -1,0 +1,351 @@
+package events
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/gowarren/warren/events/driver"
+	"github.com/gowarren/warren/store"
+)
+
+// ErrNoLetter says that there is no such dead letter, or that it was settled
+// before.
+var ErrNoLetter = errors.New("no such dead letter")
+
+// Letter is an event that was given up.
+type Letter struct {
+	// Message is the event. Its Group is empty where the broker refused it; its
+	// Attempt is the last one.
+	Message
+	LetterID string
+	Payload  []byte
+	// Handler is the function that gave up.
+	Handler string
+	// Reason is its last error.
+	Reason string
+	// State is "dead", "replayed" or "dropped".
+	State string
+	Died  time.Time
+	// Actions are what people did with it, the first one first; only Get reads
+	// them.
+	Actions []Action
+}
+
+// Action is one thing that somebody did with a dead letter.
+type Action struct {
+	// Name is "edit", "replay" or "drop".
+	Name   string
+	Author string
+	Reason string
+	Time   time.Time
+}
+
+// JSON is the event in the proto3 mapping, if this program knows its type.
+func (l Letter) JSON() ([]byte, error) {
+	event, err := l.event()
+	if err != nil {
+		return nil, err
+	}
+	return protojson.Marshal(event)
+}
+
+func (l Letter) event() (proto.Message, error) {
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(l.Topic))
+	if err != nil {
+		return nil, fmt.Errorf("read event %s: %w", l.Topic, err)
+	}
+	event := kind.New().Interface()
+	if err := proto.Unmarshal(l.Payload, event); err != nil {
+		return nil, fmt.Errorf("read event %s: %w", l.Topic, err)
+	}
+	return event, nil
+}
+
+// Filter chooses dead letters; empty fields choose all.
+type Filter struct {
+	LetterID, Topic, Key, Group string
+	// Reason is text that the reason contains.
+	Reason string
+	// State is "dead" where it is not given.
+	State string
+	// Before chooses those that died earlier.
+	Before time.Time
+	// Limit and Offset page through a list. Default: 100 from the first.
+	Limit, Offset int
+}
+
+func (f Filter) where() (string, []any) {
+	if f.State == "" {
+		f.State = letterDead
+	}
+	where, args := `state = ?`, []any{f.State}
+	for column, value := range map[string]string{"id": f.LetterID, "topic": f.Topic, "event_key": f.Key, "consumer_group": f.Group} {
+		if value != "" {
+			where, args = where+" AND "+column+" = ?", append(args, value)
+		}
+	}
+	if f.Reason != "" {
+		where, args = where+` AND reason LIKE ? ESCAPE '!'`, append(args, "%"+likeEscaper.Replace(f.Reason)+"%")
+	}
+	if !f.Before.IsZero() {
+		where, args = where+` AND died_at < ?`, append(args, f.Before)
+	}
+	return where, args
+}
+
+var likeEscaper = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
+
+// The states of a dead letter.
+const (
+	letterDead     = "dead"
+	letterReplayed = "replayed"
+	letterDropped  = "dropped"
+)
+
+// Letters are the dead letters of a service. Who changes one says who he is and
+// why, and that is kept with it.
+type Letters struct{ db *store.DB }
+
+// Letters returns the dead letters of the bus's service.
+func (b *Bus) Letters() *Letters { return &Letters{db: b.db} }
+
+// List returns the letters that the filter chooses, the last to die first.
+func (l *Letters) List(ctx context.Context, f Filter) ([]Letter, error) {
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	where, args := f.where()
+	rows, err := l.db.Query(ctx, selectLetter+where+` ORDER BY died_at DESC, id LIMIT ? OFFSET ?`, append(args, f.Limit, f.Offset)...)
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []Letter
+	for rows.Next() {
+		letter, err := scanLetter(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("list dead letters: %w", err)
+		}
+		out = append(out, letter)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	return out, nil
+}
+
+// Get returns one letter, whatever its state, with what was done to it.
+func (l *Letters) Get(ctx context.Context, id string) (Letter, error) {
+	letter, err := scanLetter(l.db.QueryRow(ctx, selectLetter+`id = ?`, id).Scan)
+	if err != nil {
+		return Letter{}, fmt.Errorf("get dead letter %s: %w", id, noLetter(err))
+	}
+	rows, err := l.db.Query(ctx, `SELECT action, author, reason, acted_at FROM warren_dead_letter_actions WHERE letter_id = ? ORDER BY seq`, id)
+	if err != nil {
+		return Letter{}, fmt.Errorf("get dead letter %s: %w", id, err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var a Action
+		if err := rows.Scan(&a.Name, &a.Author, &a.Reason, &a.Time); err != nil {
+			return Letter{}, fmt.Errorf("get dead letter %s: %w", id, err)
+		}
+		letter.Actions = append(letter.Actions, a)
+	}
+	return letter, rows.Err()
+}
+
+// Edit replaces the event of a dead letter, written in JSON, before it is
+// replayed. Fields that this program doesn't know stay as they are.
+func (l *Letters) Edit(ctx context.Context, id string, event []byte, author, reason string) error {
+	err := l.change(ctx, id, "edit", author, reason, func(ctx context.Context, tx *store.Tx, letter Letter) error {
+		edited, err := letter.edited(event)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE warren_dead_letters SET payload = ?, changed_at = ? WHERE id = ?`, notNil(edited), time.Now(), id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("edit dead letter %s: %w", id, err)
+	}
+	return nil
+}
+
+// edited is the payload that event stands for. A payload that can't be read has
+// no fields to keep.
+func (l Letter) edited(event []byte) ([]byte, error) {
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(l.Topic))
+	if err != nil {
+		return nil, fmt.Errorf("read event %s: %w", l.Topic, err)
+	}
+	edited := kind.New().Interface()
+	if err := protojson.Unmarshal(event, edited); err != nil {
+		return nil, fmt.Errorf("read event %s: %w", l.Topic, err)
+	}
+	if before, err := l.event(); err == nil {
+		edited.ProtoReflect().SetUnknown(before.ProtoReflect().GetUnknown())
+	}
+	return proto.Marshal(edited)
+}
+
+// Replay has the letters that the filter chooses handled again, by the group that
+// gave them up, with all attempts before them; those that the broker refused are
+// published again. It returns how many they were.
+func (l *Letters) Replay(ctx context.Context, f Filter, author, reason string) (int, error) {
+	return l.settleAll(ctx, f, "replay", author, reason, func(ctx context.Context, tx *store.Tx, letter Letter) error {
+		if err := setState(ctx, tx, letter.LetterID, letterReplayed); err != nil {
+			return err
+		}
+		headers, err := json.Marshal(letter.Headers)
+		if err != nil {
+			return err
+		}
+		if letter.Group == "" {
+			_, err = tx.Exec(ctx, `INSERT INTO warren_outbox (id, topic, event_key, headers, payload, created_at, state, sent_at)
+				VALUES (?, ?, ?, ?, ?, ?, 0, 0)`, letter.ID, letter.Topic, letter.Key, string(headers), notNil(letter.Payload), letter.Published)
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO warren_retries
+			(consumer_group, message_id, topic, event_key, headers, payload, published_at, attempts, due_at, reason)
+			VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`, letter.Group, letter.ID, letter.Topic, letter.Key, string(headers),
+			notNil(letter.Payload), letter.Published, time.Now(), "replayed by "+author)
+		return err
+	})
+}
+
+// Drop settles the letters that the filter chooses: nothing more happens to them.
+// It returns how many they were.
+func (l *Letters) Drop(ctx context.Context, f Filter, author, reason string) (int, error) {
+	return l.settleAll(ctx, f, "drop", author, reason, func(ctx context.Context, tx *store.Tx, letter Letter) error {
+		return setState(ctx, tx, letter.LetterID, letterDropped)
+	})
+}
+
+type change = func(ctx context.Context, tx *store.Tx, letter Letter) error
+
+// settleAll works on the dead letters of the filter, each in its own transaction.
+// One that somebody else settles meanwhile is left to him.
+func (l *Letters) settleAll(ctx context.Context, f Filter, action, author, reason string, do change) (n int, err error) {
+	f.State, f.Offset = letterDead, 0
+	limit := f.Limit
+	for {
+		f.Limit = 100
+		if limit > 0 {
+			f.Limit = min(100, limit-n)
+		}
+		letters, err := l.List(ctx, f)
+		if err != nil {
+			return n, fmt.Errorf("%s: %w", action, err)
+		}
+		before := n
+		for _, letter := range letters {
+			err := l.change(ctx, letter.LetterID, action, author, reason, do)
+			switch {
+			case err == nil:
+				n++
+			case !errors.Is(err, ErrNoLetter):
+				return n, fmt.Errorf("%s dead letter %s: %w", action, letter.LetterID, err)
+			}
+		}
+		if n == before || n == limit {
+			break
+		}
+	}
+	if n == 0 && f.LetterID != "" {
+		return 0, fmt.Errorf("%s dead letter %s: %w", action, f.LetterID, ErrNoLetter)
+	}
+	return n, nil
+}
+
+// change works on one dead letter that nobody else changes, and writes down who
+// did what.
+func (l *Letters) change(ctx context.Context, id, action, author, reason string, do change) error {
+	if author == "" {
+		return errors.New("the author is not given")
+	}
+	if action == "drop" && reason == "" {
+		return errors.New("the reason is not given")
+	}
+	return l.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		letter, err := scanLetter(tx.QueryRow(ctx, selectLetter+`id = ? AND state = ? FOR UPDATE`, id, letterDead).Scan)
+		if err != nil {
+			return noLetter(err)
+		}
+		if err := do(ctx, tx, letter); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO warren_dead_letter_actions (letter_id, action, author, reason, acted_at) VALUES (?, ?, ?, ?, ?)`,
+			id, action, author, reason, time.Now())
+		if b, ok := tx.Attached(busKey{}).(*Bus); ok {
+			tx.AfterCommit(b.wakeAll)
+		}
+		return err
+	})
+}
+
+// wakeAll has everything looked at that a letter may have gone to.
+func (b *Bus) wakeAll() {
+	wake(b.woken)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.subs {
+		wake(s.woken)
+	}
+}
+
+func setState(ctx context.Context, tx *store.Tx, id, state string) error {
+	_, err := tx.Exec(ctx, `UPDATE warren_dead_letters SET state = ?, changed_at = ? WHERE id = ?`, state, time.Now(), id)
+	return err
+}
+
+// bury makes a message a dead letter. One that dies again after a replay is the
+// same letter.
+func (b *Bus) bury(ctx context.Context, tx *store.Tx, group, handler string, m driver.Message, attempts int, reason string) error {
+	headers, err := json.Marshal(m.Headers)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	_, err = tx.Exec(ctx, `INSERT INTO warren_dead_letters
+		(id, consumer_group, message_id, topic, event_key, headers, payload, published_at, handler, attempts, reason, state, died_at, changed_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (consumer_group, message_id) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
+			reason = excluded.reason, handler = excluded.handler, payload = excluded.payload,
+			died_at = excluded.died_at, changed_at = excluded.changed_at`,
+		rand.Text(), group, m.ID, m.Topic, m.Key, string(headers), notNil(m.Payload), m.Published, handler, attempts,
+		shortened(reason), letterDead, now, now)
+	return err
+}
+
+const selectLetter = `SELECT id, consumer_group, message_id, topic, event_key, headers, payload, published_at, handler, attempts,
+	reason, state, died_at FROM warren_dead_letters WHERE `
+
+func scanLetter(scan func(...any) error) (Letter, error) {
+	var l Letter
+	var headers string
+	err := scan(&l.LetterID, &l.Group, &l.ID, &l.Topic, &l.Key, &headers, &l.Payload, &l.Published, &l.Handler, &l.Attempt,
+		&l.Reason, &l.State, &l.Died)
+	if err != nil {
+		return l, err
+	}
+	_ = json.Unmarshal([]byte(headers), &l.Headers) // damaged ones are a reason to be here
+	return l, nil
+}
+
+func noLetter(err error) error {
+	if errors.Is(err, store.ErrNoRows) {
+		return ErrNoLetter
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/events/driver"
+	"github.com/gowarren/warren/store"
+)
+
+// outgoing is a row of the outbox.
+type outgoing struct {
+	seq     int64
+	message driver.Message
+	broken  error // why it can't be published
+}
+
+func (o outgoing) order() orderKey { return orderKey{o.message.Topic, o.message.Key} }
+
+// refusal is a row that will never be published, and why.
+type refusal struct {
+	row    outgoing
+	reason string
+}
+
+// unsent reads what waits, in the order of publishing. It goes by state and never
+// by "later than the last one": a transaction may commit after others that began
+// after it, and one that stays open for hours stops nobody.
+func (b *Bus) unsent(ctx context.Context, limit int) ([]outgoing, error) {
+	rows, err := b.db.Query(ctx, `SELECT seq, id, topic, event_key, headers, payload, created_at
+		FROM warren_outbox WHERE state = 0 ORDER BY seq LIMIT ?`, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []outgoing
+	for rows.Next() {
+		var o outgoing
+		var headers string
+		m := &o.message
+		if err := rows.Scan(&o.seq, &m.ID, &m.Topic, &m.Key, &headers, &m.Payload, &m.Published); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(headers), &m.Headers); err != nil {
+			o.broken = fmt.Errorf("its headers are damaged: %w", err)
+		}
+		out = append(out, o)
+	}
+	return out, rows.Err()
+}
+
+// lease makes this process the one that publishes, and returns the life of the
+// broker that it publishes to. If that is another than the last, what the last
+// may have lost is published again.
+func (b *Bus) lease(ctx context.Context) (incarnation string, err error) {
+	if incarnation = b.driver.Incarnation(); incarnation == "" {
+		return "", errAway
+	}
+	var again int64
+	err = b.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		again = 0
+		var owner, before string
+		var until time.Time
+		now := time.Now()
+		err := tx.QueryRow(ctx, `SELECT owner, lease_until, incarnation FROM warren_relay WHERE name = 'outbox' FOR UPDATE`).Scan(&owner, &until, &before)
+		if err != nil {
+			return err
+		}
+		if owner != "" && owner != b.owner && now.Before(until) {
+			return errHeld
+		}
+		if before != "" && before != incarnation && b.can.Unsynced > 0 {
+			if again, err = b.unsend(ctx, tx); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `UPDATE warren_relay SET owner = ?, lease_until = ?, incarnation = ? WHERE name = 'outbox'`,
+			b.owner, now.Add(leaseTime), incarnation)
+		return err
+	})
+	if err == nil && again > 0 {
+		b.metrics.republished.Add(float64(again))
+		b.opts.Logger.Warn("the broker was started again; what it may have lost is published once more", "events", again)
+	}
+	return incarnation, err
+}
+
+// unsend marks as unsent what a broker that died may not have written to its disk.
+// It accepted its last event not before the last one that was noted, so what was
+// noted long enough before that is safe, however long ago it died.
+func (b *Bus) unsend(ctx context.Context, tx *store.Tx) (int64, error) {
+	var newest *int64
+	if err := tx.QueryRow(ctx, `SELECT MAX(sent_at) FROM warren_outbox WHERE state = 1`).Scan(&newest); err != nil || newest == nil {
+		return 0, err
+	}
+	since := time.UnixMicro(*newest).Add(-b.window())
+	return tx.Exec(ctx, `UPDATE warren_outbox SET state = 0 WHERE state = 1 AND sent_at >= ?`, since)
+}
+
+// window is how long before the last event another one may have been accepted and
+// lost: the broker's own time, and the time that noting takes.
+func (b *Bus) window() time.Duration { return 2*b.can.Unsynced + b.limits.timeout.Get() }
+
+// release lets others publish at once.
+func (b *Bus) release(ctx context.Context) error {
+	_, err := b.db.Exec(ctx, `UPDATE warren_relay SET owner = '', lease_until = 0 WHERE name = 'outbox' AND owner = ?`, b.owner)
+	return err
+}
+
+// note records what became of rows: sent, or a dead letter of this service.
+func (b *Bus) note(ctx context.Context, taken []int64, refused []refusal) error {
+	if len(taken) == 0 && len(refused) == 0 {
+		return nil
+	}
+	// What was accepted is noted also when the bus is about to end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.limits.timeout.Get())
+	defer cancel()
+	return b.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		now := time.Now()
+		for part := range slices.Chunk(taken, 256) {
+			query, args := in(`UPDATE warren_outbox SET state = 1, sent_at = ? WHERE seq IN (`, []any{now}, part)
+			if _, err := tx.Exec(ctx, query, args...); err != nil {
+				return err
+			}
+		}
+		for _, r := range refused {
+			if _, err := tx.Exec(ctx, `DELETE FROM warren_outbox WHERE seq = ?`, r.row.seq); err != nil {
+				return err
+			}
+			if err := b.bury(ctx, tx, "", "", r.row.message, 1, r.reason); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// in completes a query with a list. The lists have few lengths, the last number
+// repeated, so that the statements stay prepared.
+func in(query string, args []any, list []int64) (string, []any) {
+	size := 256
+	for _, n := range []int{1, 8, 64} {
+		if len(list) <= n {
+			size = n
+			break
+		}
+	}
+	for i := range size {
+		args = append(args, list[min(i, len(list)-1)])
+	}
+	return query + strings.Repeat("?, ", size-1) + "?)", args
+}

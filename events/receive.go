@@ -1,0 +1,203 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/gowarren/warren/events/driver"
+	"github.com/gowarren/warren/store"
+)
+
+// receive takes charge of a message: when it returns nil, the message is handled,
+// or waits in the database, or is a dead letter there, and the broker may forget
+// it. While the database is away, the message is held.
+func (b *Bus) receive(r *run, s *subscription, m driver.Message) error {
+	b.metrics.consumed.WithLabelValues(b.metrics.system, s.topic, s.group).Inc()
+	part := "database of " + s.topic
+	for backoff := first; ; backoff = min(2*backoff, last) {
+		err := b.take(r.work, s, m)
+		if err == nil {
+			b.outage.over(part)
+			return nil
+		}
+		if r.stopping.Err() != nil {
+			return err
+		}
+		b.outage.began(part, err)
+		if !pause(r.stopping, backoff) {
+			return err
+		}
+	}
+}
+
+// take handles a message that has just arrived. Its error is the database's.
+func (b *Bus) take(ctx context.Context, s *subscription, m driver.Message) error {
+	ctx, end := s.trace(ctx, b, m, 1)
+	began := time.Now()
+	var fresh, parked, called bool
+	failure, err := b.attempt(ctx, func(ctx context.Context, tx *store.Tx) (failure, err error) {
+		fresh, parked, called = false, false, false
+		if fresh, err = accept(ctx, tx, s.group, m.ID); err != nil || !fresh {
+			return nil, err
+		}
+		if parked, err = s.behind(ctx, tx, m); err != nil {
+			return nil, err
+		}
+		if parked {
+			return nil, park(ctx, tx, s, m, 0, time.Now(), "waits for an earlier event with its key")
+		}
+		called = true
+		return s.run(ctx, tx, b, m, 1), nil
+	})
+	switch {
+	case err != nil && called && failure == nil && !away(err):
+		failure = err // the handler's statements, whose error it kept to itself
+	case err != nil && failure == nil:
+		end(err)
+		return err
+	}
+	outcome := "done"
+	switch {
+	case failure != nil:
+		outcome, err = b.settle(ctx, s, m, 1, failure, nil)
+	case parked:
+		outcome = "waits"
+		wake(s.woken)
+	case !fresh:
+		outcome = "duplicate"
+		b.metrics.duplicates.WithLabelValues(s.topic, s.group).Inc()
+	}
+	end(failure)
+	if err == nil {
+		b.metrics.handled(s, began, outcome)
+	}
+	return err
+}
+
+// attempt runs do in a transaction, and tells what the handler said from what the
+// database said.
+func (b *Bus) attempt(ctx context.Context, do func(context.Context, *store.Tx) (failure, err error)) (failure, err error) {
+	err = b.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if failure, err = do(ctx, tx); err != nil {
+			failure = nil
+			return err
+		}
+		return failure
+	})
+	if err == nil {
+		failure = nil
+	}
+	return failure, err
+}
+
+// away tells that the database would not have taken anything.
+func away(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrBusy) || errors.Is(err, context.Canceled)
+}
+
+// settle records a failed attempt: what comes next is in the database before the
+// broker, or the row that was tried, is let go. again is that row.
+func (b *Bus) settle(ctx context.Context, s *subscription, m driver.Message, attempt int, failure error, again *waiting) (outcome string, err error) {
+	if ctx.Err() != nil {
+		return "", ctx.Err() // cut off: not the handler's fault
+	}
+	letter, buried := errors.AsType[*deadLetter](failure)
+	later, postponed := errors.AsType[*retryAfter](failure)
+	reason, due := failure.Error(), time.Now()
+	switch {
+	case errors.Is(failure, Skip):
+		outcome = "skipped"
+	case buried:
+		outcome, reason = "dead", letter.reason
+	case postponed:
+		outcome, due = "postponed", due.Add(later.pause)
+		attempt--
+	case attempt >= s.policy.attempts.Get():
+		outcome = "dead"
+	default:
+		outcome, due = "failed", due.Add(s.policy.pause(attempt))
+	}
+	err = b.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if mine, err := s.claim(ctx, tx, m, again); err != nil || !mine {
+			return err
+		}
+		switch outcome {
+		case "skipped":
+			return again.remove(ctx, tx)
+		case "dead":
+			return errors.Join(again.remove(ctx, tx), b.bury(ctx, tx, s.group, s.handler, m, attempt, reason))
+		}
+		if again != nil {
+			return again.postpone(ctx, tx, attempt, due, reason)
+		}
+		return park(ctx, tx, s, m, attempt, due, reason)
+	})
+	if err == nil {
+		wake(s.woken)
+		if outcome == "dead" {
+			b.opts.Logger.WarnContext(ctx, "event became a dead letter", "topic", s.topic, "group", s.group, "id", m.ID,
+				"attempts", attempt, "handler", s.handler, "error", reason)
+		} else {
+			b.opts.Logger.DebugContext(ctx, "event is not done", "topic", s.topic, "group", s.group, "id", m.ID,
+				"attempt", attempt, "outcome", outcome, "error", reason)
+		}
+	}
+	return outcome, err
+}
+
+// accept notes that the group has the message; false: it had it before.
+func accept(ctx context.Context, tx *store.Tx, group, id string) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO warren_inbox (consumer_group, message_id, received_at) VALUES (?, ?, ?)
+		ON CONFLICT (consumer_group, message_id) DO NOTHING`, group, id, time.Now())
+	return n > 0, err
+}
+
+// claim makes the message this transaction's: by the inbox when it has just
+// arrived, by its row when it was tried again.
+func (s *subscription) claim(ctx context.Context, tx *store.Tx, m driver.Message, again *waiting) (bool, error) {
+	if again == nil {
+		return accept(ctx, tx, s.group, m.ID)
+	}
+	return again.lock(ctx, tx)
+}
+
+// behind tells whether an earlier event with the key is still waiting.
+func (s *subscription) behind(ctx context.Context, tx *store.Tx, m driver.Message) (bool, error) {
+	if m.Key == "" {
+		return false, nil
+	}
+	var n int
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM (SELECT seq FROM warren_retries
+		WHERE consumer_group = ? AND topic = ? AND event_key = ? LIMIT 1) w`, s.group, m.Topic, m.Key).Scan(&n)
+	return n > 0, err
+}
+
+func park(ctx context.Context, tx *store.Tx, s *subscription, m driver.Message, attempts int, due time.Time, reason string) error {
+	headers, err := json.Marshal(m.Headers)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO warren_retries
+		(consumer_group, message_id, topic, event_key, headers, payload, published_at, attempts, due_at, reason)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		s.group, m.ID, m.Topic, m.Key, string(headers), notNil(m.Payload), m.Published, attempts, due, shortened(reason))
+	return err
+}
+
+// shortened keeps errors readable, and clean of what databases refuse.
+func shortened(reason string) string {
+	const enough = 4000
+	clean := make([]rune, 0, min(len(reason), enough))
+	for _, r := range reason {
+		if len(clean) == enough {
+			clean = append(clean, '…')
+			break
+		}
+		if r != 0 {
+			clean = append(clean, r)
+		}
+	}
+	return string(clean)
+}
