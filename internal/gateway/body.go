@@ -37,13 +37,13 @@ func (e *exchange) readBody() (*bytes.Buffer, *transcode.Problem) {
 	if e.r.ContentLength > limit {
 		return nil, bodyTooLarge()
 	}
-	reader, p := e.decompressed(e.r.Body, limit)
-	if p != nil {
-		return nil, p
-	}
 	// Without deadlines, as in tests, a body may take for ever.
 	_ = e.w.control.SetReadDeadline(time.Now().Add(e.g.numbers.bodyTimeout.Get()))
 	defer func() { _ = e.w.control.SetReadDeadline(time.Time{}) }()
+	reader, p := e.decompressed(e.r.Body, limit) // which reads already
+	if p != nil {
+		return nil, p
+	}
 	buffer := bodies.Get().(*bytes.Buffer)
 	_, err := buffer.ReadFrom(io.LimitReader(reader, limit+1))
 	if err == nil && int64(buffer.Len()) > limit {

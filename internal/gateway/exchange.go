@@ -82,7 +82,17 @@ func (e *exchange) begin() {
 	if e.g.numbers.trustTrace.Get() {
 		e.ctx = e.g.tracer.ExtractHTTP(e.ctx, e.r.Header)
 	}
-	e.ctx, e.span = e.g.tracer.Start(e.ctx, e.r.Method, trace.SpanKindServer)
+	e.ctx, e.span = e.g.tracer.Start(e.ctx, spanName(e.r.Method), trace.SpanKindServer)
+}
+
+// spanName is the request's name until its route is known. Clients make up
+// methods.
+func spanName(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "_OTHER"
 }
 
 // admit refuses what is not looked at any further.
@@ -244,6 +254,10 @@ func (e *exchange) finish() {
 	}
 	e.span.End()
 	e.log(status, took)
+	if e.r.ProtoMajor == 1 && e.r.Body != nil && e.r.Body != http.NoBody && status != http.StatusSwitchingProtocols {
+		// net/http reads what is left of the body before it sends the answer.
+		_ = e.w.control.SetReadDeadline(time.Now().Add(e.g.numbers.bodyTimeout.Get()))
+	}
 	if again != nil {
 		panic(again)
 	}
@@ -289,7 +303,7 @@ func (e *exchange) log(status int, took time.Duration) {
 		return
 	}
 	line := accessLine{
-		time: e.start, method: e.r.Method, path: short(e.r.URL.Path), route: e.pattern(), status: status, sent: e.w.sent,
+		time: e.start, method: short(e.r.Method), path: short(e.r.URL.Path), route: e.pattern(), status: status, sent: e.w.sent,
 		duration: took, client: e.address, protocol: e.r.Proto, requestID: e.id, trace: telemetry.TraceID(e.ctx),
 		user: e.caller.Subject, agent: short(e.r.UserAgent()), reason: e.reason,
 	}

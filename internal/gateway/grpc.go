@@ -102,7 +102,10 @@ func (e *exchange) serveGRPC() {
 		e.fail(p)
 		return
 	}
-	e.passMetadata()
+	if p := e.passMetadata(); p != nil {
+		e.fail(p)
+		return
+	}
 	frames, p := e.newFrames()
 	if p != nil {
 		e.fail(p)

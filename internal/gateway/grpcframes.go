@@ -37,6 +37,9 @@ var (
 
 func (e *exchange) newFrames() (*frames, *transcode.Problem) {
 	f := &frames{in: e.r.Body, out: e.w, limit: e.endpoint.body.Get()}
+	if !e.endpoint.method.Unary() {
+		f.in = &patientBody{e: e}
+	}
 	switch e.r.Header.Get("Grpc-Encoding") {
 	case "", "identity":
 	case "gzip":
@@ -46,7 +49,7 @@ func (e *exchange) newFrames() (*frames, *transcode.Problem) {
 		return nil, transcode.NewProblem(http.StatusNotImplemented, "UNSUPPORTED_ENCODING", "the messages' encoding is not supported")
 	}
 	if e.grpc == grpcWebText {
-		f.in = base64.NewDecoder(base64.StdEncoding, e.r.Body)
+		f.in = base64.NewDecoder(base64.StdEncoding, f.in)
 		f.out = &base64Writer{w: e.w}
 	}
 	return f, nil
@@ -154,7 +157,7 @@ func frameProblem(err error) *transcode.Problem {
 
 // passMetadata passes the client's own metadata on: everything that is neither
 // HTTP's, nor gRPC's, nor the system's.
-func (e *exchange) passMetadata() {
+func (e *exchange) passMetadata() *transcode.Problem {
 	var kv []string
 	for name, values := range e.r.Header {
 		key := strings.ToLower(name)
@@ -168,6 +171,8 @@ func (e *exchange) passMetadata() {
 					continue
 				}
 				v = string(raw)
+			} else if !travels(key, v) {
+				return malformed("the metadata " + strconv.QuoteToASCII(short(key)) + " is no text that gRPC can carry")
 			}
 			kv = append(kv, key, v)
 		}
@@ -175,6 +180,22 @@ func (e *exchange) passMetadata() {
 	if len(kv) > 0 {
 		e.ctx = metadata.AppendToOutgoingContext(e.ctx, kv...)
 	}
+	return nil
+}
+
+// travels tells whether gRPC takes the metadata: HTTP allows more.
+func travels(key, value string) bool {
+	for i := range len(key) {
+		if c := key[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	for i := range len(value) {
+		if value[i] < ' ' || value[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func reserved(key string) bool {

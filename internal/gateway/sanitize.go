@@ -12,12 +12,17 @@ import (
 // handler sees the request.
 const maxHeader = 1 << 20
 
+// maxMethod is longer than every method that has a name.
+const maxMethod = 32
+
 // ambiguous refuses requests that two servers could read in two ways: what is
 // routed, authorized, limited and logged here must be what arrives behind.
 func ambiguous(r *http.Request) *transcode.Problem {
 	switch {
 	case r.Method == http.MethodConnect:
 		return transcode.NewProblem(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "this is not a forward proxy")
+	case len(r.Method) > maxMethod:
+		return transcode.NewProblem(http.StatusNotImplemented, "METHOD_NOT_IMPLEMENTED", "there is no such method")
 	case r.URL.Host != "":
 		return malformed("the request's target is a whole URL; send its path")
 	}

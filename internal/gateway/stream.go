@@ -129,10 +129,16 @@ func (e *exchange) sendLines(s grpc.ClientStream, lines *transcode.Lines) error 
 type patientBody struct{ e *exchange }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	if !b.e.endpoint.method.ServerStreams { // a chat may be silent for as long as it likes
-		_ = b.e.w.control.SetReadDeadline(time.Now().Add(b.e.g.numbers.bodyTimeout.Get()))
+	m := b.e.endpoint.method
+	if m.ClientStreams && m.ServerStreams { // a chat may be silent for as long as it likes
+		return b.e.r.Body.Read(p)
 	}
-	return b.e.r.Body.Read(p)
+	_ = b.e.w.control.SetReadDeadline(time.Now().Add(b.e.g.numbers.bodyTimeout.Get()))
+	n, err := b.e.r.Body.Read(p)
+	if err != nil { // or net/http, which goes on to listen for the client's end, would hear it in time
+		_ = b.e.w.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // problemError carries a problem through what returns errors.
