@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -423,7 +424,7 @@ func TestIssuerThatHangsHoldsNobodyUpTwice(t *testing.T) {
 		var waited time.Duration
 		for n := range 20 {
 			start := time.Now()
-			if _, err := v.Verify(t.Context(), i.token(good(claims{"jti": fmt.Sprint(n), "exp": time.Now().Add(time.Hour).Unix()}))); err != nil {
+			if _, err := v.Verify(t.Context(), i.token(good(claims{"jti": strconv.Itoa(n), "exp": time.Now().Add(time.Hour).Unix()}))); err != nil {
 				t.Fatal(err)
 			}
 			waited += time.Since(start)
