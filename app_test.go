@@ -194,7 +194,7 @@ func TestBackgroundWorkBeginsAgain(t *testing.T) {
 			if got != want {
 				t.Fatalf("work began for the %d. time, want %d.", got, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("work did not begin for the %d. time", want)
 		}
 	}
