@@ -270,13 +270,13 @@ func TestContradictoryContractIsRefused(t *testing.T) {
 	options := &descriptorpb.MethodOptions{}
 	proto.SetExtension(options, warrenv1.E_Method, &warrenv1.MethodOptions{Access: warrenv1.Access_ACCESS_PUBLIC, Compensate: "Undo"})
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("broken/v1/broken.proto"), Package: proto.String("broken.v1"), Syntax: proto.String("proto3"),
+		Name: new("broken/v1/broken.proto"), Package: new("broken.v1"), Syntax: new("proto3"),
 		Dependency:  []string{"echo/v1/echo.proto", "warren/v1/options.proto"},
 		MessageType: nil,
 		Service: []*descriptorpb.ServiceDescriptorProto{{
-			Name: proto.String("BrokenService"),
+			Name: new("BrokenService"),
 			Method: []*descriptorpb.MethodDescriptorProto{{
-				Name: proto.String("Do"), InputType: proto.String(".echo.v1.EchoRequest"), OutputType: proto.String(".echo.v1.EchoResponse"),
+				Name: new("Do"), InputType: new(".echo.v1.EchoRequest"), OutputType: new(".echo.v1.EchoResponse"),
 				Options: options,
 			}},
 		}},
