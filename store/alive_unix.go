@@ -24,10 +24,11 @@ func hungUp(conn net.Conn) bool {
 		return true
 	}
 	gone := false
-	err = raw.Read(func(fd uintptr) bool {
+	// Control, not Read: the driver may have a reader of its own waiting there,
+	// since a write that took long, and Read would wait for that one for ever.
+	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		gone = !errors.Is(err, syscall.EAGAIN)
-		return true
 	})
 	return gone || err != nil
 }
