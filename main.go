@@ -35,11 +35,7 @@ func Run(ctx context.Context, args []string, setup func(ctx context.Context, app
 	if err != nil {
 		return err
 	}
-	hard := func() {
-		fmt.Fprintln(os.Stderr, "second signal: stopped hard, what was running is cut off")
-		os.Exit(1)
-	}
-	ctx, stop, err := node.WithSignals(ctx, env, hard)
+	ctx, stop, err := node.WithSignals(ctx, env)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func Run(ctx context.Context, args []string, access io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	ctx, stop, err := node.WithSignals(ctx, env, func() { os.Exit(1) })
+	ctx, stop, err := node.WithSignals(ctx, env)
 	if err != nil {
 		return err
 	}

@@ -44,8 +44,18 @@ func (n *Node) openAdmin(sections map[string]func() any) error {
 			n.Logger().Error("admin listener ended", "error", err)
 		}
 	}()
-	n.OnClose(n.admin.server.Shutdown)
+	n.OnClose(n.admin.close)
 	return nil
+}
+
+// close cuts off who still looks: that is no reason to end with an error.
+func (a *adminServer) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	if a.server.Shutdown(ctx) == nil {
+		return nil
+	}
+	return a.server.Close()
 }
 
 func (n *Node) ready(ctx context.Context) []admin.Check {

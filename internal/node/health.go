@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // checkTimeout bounds one check; a check that hangs has failed.
@@ -16,7 +18,9 @@ const checkTimeout = 2 * time.Second
 type Health struct {
 	mu     sync.Mutex
 	checks map[string]func(context.Context) error
-	phase  atomic.Pointer[string] // why the process as a whole is not ready; nil: it is
+
+	running singleflight.Group
+	phase   atomic.Pointer[string] // why the process as a whole is not ready; nil: it is
 }
 
 func newHealth() *Health {
@@ -63,7 +67,7 @@ func (h *Health) Check(ctx context.Context) (ready bool, results []Result) {
 	results = make([]Result, 0, len(h.checks)+1)
 	outcomes := make(chan Result, len(h.checks))
 	for name, check := range h.checks {
-		go func() { outcomes <- run(ctx, name, check) }()
+		go func() { outcomes <- h.run(ctx, name, check) }()
 	}
 	n := len(h.checks)
 	h.mu.Unlock()
@@ -82,21 +86,23 @@ func (h *Health) Check(ctx context.Context) (ready bool, results []Result) {
 	return ready, results
 }
 
-// run gives one check its time; one that ignores its context is left behind.
-func run(ctx context.Context, name string, check func(context.Context) error) Result {
-	done := make(chan error, 1)
-	go func() {
+// run gives one check its time. One that ignores its context is left behind,
+// and not begun again before it returns: who asks meanwhile waits for the same.
+func (h *Health) run(ctx context.Context, name string, check func(context.Context) error) Result {
+	done := h.running.DoChan(name, func() (_ any, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				done <- fmt.Errorf("the check panicked: %v", p)
+				err = fmt.Errorf("the check panicked: %v", p)
 			}
 		}()
-		done <- check(ctx)
-	}()
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
+		defer cancel()
+		return nil, check(own)
+	})
 	select {
-	case err := <-done:
-		if err != nil {
-			return Result{Name: name, Err: err.Error()}
+	case outcome := <-done:
+		if outcome.Err != nil {
+			return Result{Name: name, Err: outcome.Err.Error()}
 		}
 		return Result{Name: name, OK: true}
 	case <-ctx.Done():

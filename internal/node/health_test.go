@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,5 +48,26 @@ func TestCheckThatHangsOrPanicsHasFailed(t *testing.T) {
 			t.Errorf("results:\n%s", all)
 		}
 		close(leave)
+	})
+}
+
+func TestCheckThatHangsIsNotBegunAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth()
+		leave := make(chan struct{})
+		var begun atomic.Int32
+		h.Add("hangs", func(context.Context) error { begun.Add(1); <-leave; return nil })
+		for range 10 {
+			h.Check(t.Context())
+		}
+		if n := begun.Load(); n != 1 {
+			t.Errorf("it was begun %d times", n)
+		}
+		close(leave)
+		synctest.Wait()
+		h.setPhase("")
+		if ready, results := h.Check(t.Context()); !ready {
+			t.Errorf("afterwards: %+v", results)
+		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -105,9 +106,36 @@ func (n *Node) Close(ctx context.Context) error {
 	for len(n.closers) > 0 {
 		last := n.closers[len(n.closers)-1]
 		n.closers = n.closers[:len(n.closers)-1]
-		errs = append(errs, last(ctx))
+		errs = append(errs, closeOne(ctx, last))
 	}
 	return errors.Join(errs...)
+}
+
+// closeOne runs one hook; one that hangs or panics must keep neither the
+// others from their turn nor the process from its end.
+func closeOne(ctx context.Context, hook func(context.Context) error) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fmt.Errorf("panic at the end: %v\n%s", p, debug.Stack())
+			}
+		}()
+		done <- hook(ctx)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	last := time.NewTimer(lastMoment) // also for those whose turn comes when the time is over
+	defer last.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-last.C:
+		return fmt.Errorf("end the process: a hook did not return: %w", context.Cause(ctx))
+	}
 }
 
 func (n *Node) openTelemetry(ctx context.Context) error {

@@ -33,11 +33,15 @@ const (
 	checkEvery = 200 * time.Millisecond
 	// closeTimeout bounds hooks, the release of the lease, and the last spans.
 	closeTimeout = 5 * time.Second
+	// lastMoment is what a hook has at the least.
+	lastMoment = 100 * time.Millisecond
+	// adminTimeout bounds what an open profile or scrape may cost the rest.
+	adminTimeout = time.Second
 )
 
 // WithSignals returns a context that ends on the first SIGTERM, Ctrl-C or death
-// of the supervisor, and calls hard on the second.
-func WithSignals(ctx context.Context, env Environment, hard func()) (context.Context, func(), error) {
+// of the supervisor; the second signal stops the process hard.
+func WithSignals(ctx context.Context, env Environment) (context.Context, func(), error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -47,7 +51,8 @@ func WithSignals(ctx context.Context, env Environment, hard func()) (context.Con
 			select {
 			case s := <-signals:
 				if count > 0 {
-					hard()
+					fmt.Fprintf(os.Stderr, "second signal (%s): stopped hard, what was running is cut off\n", s)
+					os.Exit(1)
 				}
 				cancel(fmt.Errorf("%s received", s))
 			case <-done:
