@@ -115,7 +115,7 @@ func TestSomeAreBackInARegistryWithoutMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t, "1", "2", "3", "4")
 		conn := s.hub.Open()
-		s.reader = open(t, conn, s.log)
+		s.reader = open(t, conn, &bytes.Buffer{})
 		settle()
 		s.want(t, 4, 0)
 		for range 20 { // a registry has a past
