@@ -11,8 +11,11 @@ import (
 	"github.com/gowarren/warren/rpc"
 )
 
+// The silences of these tests are longer than a busy machine keeps a healthy
+// instance from answering.
+
 func TestIdempotentCallsSurviveAnInstanceThatIsStopped(t *testing.T) {
-	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.balancer", "round_robin", "rpc.silence", "50ms",
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.balancer", "round_robin", "rpc.silence", "1s",
 		"rpc.outlier.ejection", "1h", "rpc.outlier.ejection_max", "1h")})
 	hole := s.start("hole")
 	s.start("b")
@@ -36,8 +39,8 @@ func TestIdempotentCallsSurviveAnInstanceThatIsStopped(t *testing.T) {
 }
 
 func TestCallsThatMayNotBeRepeatedEjectAnInstanceThatIsStopped(t *testing.T) {
-	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.balancer", "round_robin", "rpc.silence", "50ms",
-		"rpc.timeout", "1s", "rpc.outlier.ejection", "1h", "rpc.outlier.ejection_max", "1h")})
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.balancer", "round_robin", "rpc.silence", "1s",
+		"rpc.timeout", "4s", "rpc.outlier.ejection", "1h", "rpc.outlier.ejection_max", "1h")})
 	hole := s.start("hole")
 	s.start("b")
 	s.usable(2)
@@ -54,10 +57,10 @@ func TestCallsThatMayNotBeRepeatedEjectAnInstanceThatIsStopped(t *testing.T) {
 }
 
 func TestSlowCallsAreNotGivenUp(t *testing.T) {
-	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.silence", "10ms")})
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.silence", "1s")})
 	slow := func(n *node) {
 		n.handle = func(ctx context.Context, _ *echov1.EchoRequest) (*echov1.EchoResponse, error) {
-			<-time.After(300 * time.Millisecond)
+			<-time.After(3500 * time.Millisecond) // two silences and more
 			return &echov1.EchoResponse{}, ctx.Err()
 		}
 	}
