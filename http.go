@@ -7,12 +7,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gowarren/warren/internal/node"
 	"github.com/gowarren/warren/registry"
 )
+
+// httpQuiet is after which time without a new request the callers of an
+// instance that ends are taken to have moved on.
+const httpQuiet = 500 * time.Millisecond
 
 // httpServer serves what a service offers as plain HTTP. It listens only if
 // there is something.
@@ -21,13 +27,37 @@ type httpServer struct {
 	routes []registry.Route
 	server *http.Server
 	log    *slog.Logger
+
+	draining atomic.Bool
+	last     atomic.Int64 // when a request last came, since began
+	began    time.Time
 }
 
 func newHTTPServer(log *slog.Logger) *httpServer {
-	mux := http.NewServeMux()
-	return &httpServer{mux: mux, log: log, server: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}}
+	s := &httpServer{mux: http.NewServeMux(), log: log, began: time.Now()}
+	s.server = &http.Server{
+		Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// ServeHTTP serves a request. A panic is an error to its caller alone.
+func (s *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.last.Store(int64(time.Since(s.began)))
+	if s.draining.Load() {
+		w.Header().Set("Connection", "close") // the next request finds another instance
+	}
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+			s.log.ErrorContext(r.Context(), "panic in handler", "route", r.Pattern, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+		panic(http.ErrAbortHandler) // whatever was answered is not whole
+	}()
+	s.mux.ServeHTTP(w, r)
 }
 
 func (s *httpServer) handle(pattern string, h http.Handler) {
@@ -68,7 +98,38 @@ func (s *httpServer) drain(ctx context.Context) error {
 	if len(s.routes) == 0 {
 		return nil
 	}
-	return s.server.Shutdown(ctx)
+	s.draining.Store(true)
+	s.awaitQuiet(ctx)
+	if err := s.server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("drain HTTP: requests were cut off: %w", err)
+	}
+	return nil
+}
+
+// awaitQuiet waits until callers have moved on: who closes his door before
+// they know loses what they are about to send. It takes half of the time at
+// the most.
+func (s *httpServer) awaitQuiet(ctx context.Context) {
+	bound := time.Minute
+	if at, ok := ctx.Deadline(); ok {
+		bound = time.Until(at) / 2
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	began := time.Since(s.began)
+	for {
+		quiet := time.Since(s.began) - max(began, time.Duration(s.last.Load()))
+		if quiet >= httpQuiet {
+			return
+		}
+		timer := time.NewTimer(httpQuiet - quiet)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
 }
 
 func (s *httpServer) stop() { _ = s.server.Close() }

@@ -2,6 +2,7 @@ package warren
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -78,10 +79,11 @@ func (a *App) listenLocal() net.Listener {
 }
 
 func (a *App) drain(ctx context.Context) error {
-	webErr := a.http.drain(ctx)
-	report := a.server.Drain(ctx)
-	if report.Cut > 0 {
-		return fmt.Errorf("drain: %d calls were cut off", report.Cut)
+	web := make(chan error, 1)
+	go func() { web <- a.http.drain(ctx) }() // beside the calls: neither may cost the other its time
+	var err error
+	if report := a.server.Drain(ctx); report.Cut > 0 {
+		err = fmt.Errorf("drain: %d calls were cut off", report.Cut)
 	}
-	return webErr
+	return errors.Join(err, <-web)
 }
