@@ -88,7 +88,7 @@ func TestClusterLosesAMember(t *testing.T) {
 	cluster.Start(t)
 	cluster.Kill(t, (cluster.Leader(t)+1)%3)
 	meet("2", 2)
-	if err := errors.Join(a.Close(), b.Close()); err != nil {
+	if err := errors.Join(b.Close(), a.Close()); err != nil { // b is not to see a leave
 		t.Error(err)
 	}
 	if callers.Len() > 0 || strings.Contains(servers.String(), "session has ended") {
