@@ -3,7 +3,6 @@ package lock_test
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"github.com/gowarren/warren/lock"
 )
@@ -13,12 +12,14 @@ import (
 func Example() {
 	locks, err := lock.New(newMemory(), lock.Options{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	ctx := context.Background()
 	held, err := locks.Take(ctx, "close-the-books")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer held.Release(ctx)
 

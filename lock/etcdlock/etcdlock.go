@@ -76,7 +76,7 @@ func (e *etcd) Acquire(ctx context.Context, name, owner string, ttl time.Duratio
 		e.mu.Lock()
 		e.leases[owner] = lease.ID
 		e.mu.Unlock()
-		return resp.Header.Revision, nil
+		return resp.Header.GetRevision(), nil
 	}
 	// What the transaction did is unknown when its answer is lost: without its
 	// lease the key is gone in any case.
@@ -107,7 +107,7 @@ func (e *etcd) Renew(ctx context.Context, name, owner string, token int64, _ tim
 	if err != nil {
 		return e.failure(err)
 	}
-	if len(resp.Kvs) == 0 || resp.Kvs[0].CreateRevision != token || string(resp.Kvs[0].Value) != owner {
+	if len(resp.Kvs) == 0 || resp.Kvs[0].GetCreateRevision() != token || string(resp.Kvs[0].GetValue()) != owner {
 		return driver.ErrLost
 	}
 	return nil
@@ -147,7 +147,7 @@ func (e *etcd) Wait(ctx context.Context, name string) error {
 	if len(resp.Kvs) == 0 {
 		return nil
 	}
-	for w := range client.Watch(bounded, key, clientv3.WithRev(resp.Header.Revision+1), clientv3.WithFilterPut()) {
+	for w := range client.Watch(bounded, key, clientv3.WithRev(resp.Header.GetRevision()+1), clientv3.WithFilterPut()) {
 		if err := w.Err(); err != nil {
 			return e.over(ctx, bounded, err)
 		}
@@ -161,13 +161,10 @@ func (e *etcd) Wait(ctx context.Context, name string) error {
 // over tells the end of a wait that was only ours from one that the caller
 // should know of.
 func (e *etcd) over(ctx, bounded context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case bounded.Err() != nil:
-		return nil
+	if ctx.Err() == nil && bounded.Err() == nil {
+		return e.failure(err)
 	}
-	return e.failure(err)
+	return ctx.Err()
 }
 
 func (e *etcd) Capabilities() driver.Capabilities { return driver.Capabilities{Consensus: true} }
