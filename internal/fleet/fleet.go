@@ -152,7 +152,7 @@ func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 		f.services = append(f.services, &service{
 			plan: sp, program: programs[i], listener: listeners[i],
 			launcher: launcher, logs: logs, presence: opts.Presence, events: opts.Events,
-			run: plan.Run, grace: plan.Grace, startTimeout: plan.Start, cancels: map[*slot]context.CancelFunc{},
+			run: plan.Run, grace: plan.Grace, startTimeout: plan.Start, cancels: map[*slot]context.CancelFunc{}, started: map[int]int{},
 		})
 	}
 	return f, nil

@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 }
 
 func play(role string) {
+	if role == "stubborn" {
+		signal.Ignore(syscall.SIGTERM)
+	}
 	fmt.Println("ready", os.Getenv("WARREN_INSTANCE"))
 	switch role {
 	case "crash":
@@ -47,7 +50,6 @@ func play(role string) {
 	case "listen":
 		playHTTP()
 	case "stubborn":
-		signal.Ignore(syscall.SIGTERM)
 		select {}
 	}
 	os.Exit(0)

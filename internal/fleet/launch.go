@@ -122,6 +122,7 @@ func (p *process) signal(s syscall.Signal) error {
 // stop asks the process to end and ends it by force after grace.
 func (p *process) stop(grace time.Duration) {
 	_ = p.signal(syscall.SIGTERM)
+	_ = p.signal(syscall.SIGCONT) // one that is stopped would not hear
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {

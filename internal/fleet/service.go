@@ -28,6 +28,17 @@ type service struct {
 	slots   []*slot
 	leaving []*slot // taken away, and still draining
 	cancels map[*slot]context.CancelFunc
+	started map[int]int // processes, by the number of their slot
+}
+
+// generation numbers the processes of a slot. No number comes twice, also where
+// a slot that was taken away still drains while one of its name begins: the
+// registry and the sockets know processes by it.
+func (s *service) generation(slot int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started[slot]++
+	return s.started[slot]
 }
 
 // command builds what a new process of the service runs.
@@ -64,7 +75,9 @@ func (s *service) left(gone *slot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leaving = slices.DeleteFunc(s.leaving, func(sl *slot) bool { return sl == gone })
-	s.logs.forget(gone.name())
+	if !slices.ContainsFunc(s.slots, func(sl *slot) bool { return sl.number == gone.number }) {
+		s.logs.forget(gone.name())
+	}
 }
 
 func (s *service) add(ctx context.Context) {

@@ -26,15 +26,14 @@ type slot struct {
 	replaces chan chan error
 	done     chan struct{}
 
-	mu         sync.Mutex
-	generation int
-	process    *process
-	instance   string // the registry's id of the process that serves
-	state      State
-	restarts   int
-	exits      int // in a row, without becoming ready or stable
-	lastExit   string
-	exited     time.Time
+	mu       sync.Mutex
+	process  *process
+	instance string // the registry's id of the process that serves
+	state    State
+	restarts int
+	exits    int // in a row, without becoming ready or stable
+	lastExit string
+	exited   time.Time
 }
 
 func newSlot(s *service, number int) *slot {
@@ -85,14 +84,10 @@ func (s *slot) serve(ctx context.Context, p *process, id string, out *lineWriter
 }
 
 func (s *slot) start(out *lineWriter) (*process, string, error) {
-	s.mu.Lock()
-	s.generation++
-	id := fmt.Sprintf("%s.%d", s.name(), s.generation)
+	id := fmt.Sprintf("%s.%d", s.name(), s.service.generation(s.number))
 	if s.service.run != "" {
 		id += "-" + s.service.run
 	}
-	s.mu.Unlock()
-
 	c := s.service.command(id)
 	c.output = out.cutter()
 	p, err := s.service.launcher.start(c)
