@@ -64,16 +64,18 @@ func Generate(ctx context.Context, plugins []Plugin, roots ...string) (map[strin
 }
 
 // beside returns the path of a generated file. Generators call it after its
-// contract: "a/b.proto" becomes "a/b.pb.go", "a/b_grpc.pb.go" and so on.
+// contract: "a/b.proto" becomes "a/b.pb.go", "a/b_grpc.pb.go" and so on. Where a
+// contract is named like a file made for another one, the longer name is meant.
 func beside(owners map[string]string, generated string) string {
+	var longest, owner string
 	for name, root := range owners {
 		stem := strings.TrimSuffix(name, ".proto")
 		rest, ok := strings.CutPrefix(generated, stem)
-		if ok && rest != "" && (rest[0] == '.' || rest[0] == '_') {
-			return filepath.Join(root, filepath.FromSlash(generated))
+		if ok && rest != "" && (rest[0] == '.' || rest[0] == '_') && len(stem) > len(longest) {
+			longest, owner = stem, root
 		}
 	}
-	return filepath.FromSlash(generated)
+	return filepath.Join(owner, filepath.FromSlash(generated))
 }
 
 var packageComment = regexp.MustCompile(`\n// Package \S+ ((?:.*\n)(?://.*\n)*)\npackage (\w+)\n`)

@@ -79,6 +79,24 @@ message Order { shelf.v1.Book book = 1; }
 	}
 }
 
+// "a.proto" makes "a_b.pb.go" as far as its name says; "a_b.proto" does in truth.
+func TestFilesStandBesideTheirOwnContract(t *testing.T) {
+	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+	contract := func(message string) string {
+		return `syntax = "proto3"; package shelf.v1; option go_package = "example.test/shelf/v1;shelfv1"; message ` + message + ` {}`
+	}
+	write(t, filepath.Join(one, "shelf/v1/shelf.proto"), contract("Book"))
+	write(t, filepath.Join(two, "shelf/v1/shelf_board.proto"), contract("Board"))
+	for range 10 { // an order by chance is wrong half of the time
+		files := generate(t, one, two)
+		for _, want := range []string{filepath.Join(one, "shelf/v1/shelf.pb.go"), filepath.Join(two, "shelf/v1/shelf_board.pb.go")} {
+			if files[want] == nil {
+				t.Fatalf("%s was not made", want)
+			}
+		}
+	}
+}
+
 func TestWriteAndDiff(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "shelf.proto"), shelf)
