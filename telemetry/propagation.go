@@ -35,6 +35,7 @@ type link struct {
 	position
 	span   *Span // nil when the trace isn't recorded here
 	remote bool  // the position is the caller's: it came over the wire
+	open   bool  // whether the trace is recorded is still to be decided here
 }
 
 type linkKey struct{}

@@ -54,8 +54,8 @@ func newTracer(opts Options, exporter sdktrace.SpanExporter, metrics prometheus.
 
 // Start begins a span as a child of the one in ctx, or a new trace. The span is
 // nil, and every method of it does nothing, unless the trace is recorded: a
-// trace that came with the request goes on as its caller decided, and a new one
-// is recorded by chance.
+// trace that came with the request goes on as its caller decided, and a new one,
+// or one that came from a stranger, is recorded by chance.
 func (t *Tracer) Start(ctx context.Context, name string, kind trace.SpanKind) (context.Context, *Span) {
 	if t == nil {
 		return ctx, nil
@@ -67,7 +67,10 @@ func (t *Tracer) Start(ctx context.Context, name string, kind trace.SpanKind) (c
 		}
 		return t.record(ctx, trace.SpanContext{}, "", name, kind)
 	}
-	if t.spans == nil || !parent.sampled() {
+	if parent.open && (t.spans == nil || !t.chosen()) {
+		return &link{Context: ctx, position: parent.position, remote: true}, nil
+	}
+	if t.spans == nil || !parent.open && !parent.sampled() {
 		return ctx, nil
 	}
 	return t.record(ctx, parent.spanContext(), parent.state, name, kind)
@@ -135,6 +138,22 @@ func (t *Tracer) ExtractHTTP(ctx context.Context, header http.Header) context.Co
 		}
 		return strings.Join(header["Tracestate"], ",")
 	})
+}
+
+// AdoptHTTP goes on with the trace that a stranger sent, so that his logs and
+// ours can be found together, but takes nothing else from him: whether it is
+// recorded is decided here, as for a new trace, and his tracestate is dropped.
+func (t *Tracer) AdoptHTTP(ctx context.Context, header http.Header) context.Context {
+	parents := header["Traceparent"]
+	if t == nil || len(parents) != 1 {
+		return ctx
+	}
+	at, ok := parseTraceparent(parents[0])
+	if !ok {
+		return ctx
+	}
+	at.flags &^= trace.FlagsSampled
+	return &link{Context: ctx, position: at, remote: true, open: true}
 }
 
 // spanContext is the position as the SDK wants its parent.

@@ -79,7 +79,10 @@ func (e *exchange) begin() {
 	if e.r.ProtoMajor == 1 && e.g.isDraining() {
 		e.w.Header().Set("Connection", "close") // the next request finds another gateway
 	}
-	if e.g.numbers.trustTrace.Get() {
+	switch e.g.numbers.traceTrust.Get() {
+	case trustID:
+		e.ctx = e.g.tracer.AdoptHTTP(e.ctx, e.r.Header)
+	case trustAll:
 		e.ctx = e.g.tracer.ExtractHTTP(e.ctx, e.r.Header)
 	}
 	e.ctx, e.span = e.g.tracer.Start(e.ctx, spanName(e.r.Method), trace.SpanKindServer)

@@ -59,6 +59,42 @@ func TestOneSpanPerRequest(t *testing.T) {
 	}
 }
 
+func TestStrangersDoNotDecideWhatIsRecorded(t *testing.T) {
+	const id = "0af7651916cd43dd8448eb211c80319c"
+	for trust, want := range map[string]struct {
+		recorded, kept bool
+	}{"": {false, true}, trustID: {false, true}, trustNothing: {false, false}, trustAll: {true, true}} {
+		t.Run("trust "+trust, func(t *testing.T) {
+			values := map[string]string{}
+			if trust != "" {
+				values["gateway.trace.trust"] = trust
+			}
+			w := newWorld(t, values)
+			spans := tracetest.NewInMemoryExporter()
+			tel, err := telemetry.Open(context.Background(), telemetry.Options{Service: "gateway", Exporter: spans, Sample: func() float64 { return 0 }, Output: &lockedBuffer{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = tel.Close(context.Background()) })
+			w.opts.Client.Tracer, w.opts.Client.Metrics = tel.Tracer(), nil
+			w.start()
+			got := w.get("/v1/none", "Traceparent", "00-"+id+"-b7ad6b7169203331-01")
+			if kept := got.json(t)["trace_id"] == id; kept != want.kept {
+				t.Errorf("the id of the client's trace is kept: %v, want %v: %s", kept, want.kept, got.body)
+			}
+			if want.recorded {
+				w.eventually("the span", func() bool { return tel.Flush(context.Background()) == nil && len(spans.GetSpans()) == 1 })
+				return
+			}
+			// A request ends after its answer.
+			w.eventually("the end of the request", func() bool { return strings.Contains(w.log.String(), "/v1/none") })
+			if err := tel.Flush(context.Background()); err != nil || len(spans.GetSpans()) != 0 {
+				t.Errorf("%d spans, %v", len(spans.GetSpans()), err)
+			}
+		})
+	}
+}
+
 // broken is a client with a bug.
 type broken struct{ grpc.ClientConnInterface }
 

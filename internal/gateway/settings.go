@@ -8,6 +8,13 @@ import (
 	"github.com/gowarren/warren/internal/limit"
 )
 
+// What gateway.trace.trust can be.
+const (
+	trustNothing = "ignore"
+	trustID      = "id"
+	trustAll     = "all"
+)
+
 // Every number of the edge is one of these settings, live.
 var (
 	settingHeader = config.Int("gateway.limit.header", 32<<10, 1<<10, maxHeader,
@@ -35,8 +42,9 @@ var (
 		"How long browsers remember what they may send.")
 	settingProxies = config.String("gateway.trusted_proxies", "",
 		"The networks (192.0.2.0/24, separated by commas) of proxies in front whose X-Forwarded-For is believed.")
-	settingTrustTrace = config.Bool("gateway.trust_trace", true,
-		"Whether a client's trace is continued, with its decision to record it.")
+	settingTraceTrust = config.Enum("gateway.trace.trust", trustID, []string{trustNothing, trustID, trustAll},
+		"What is taken from a client's trace: nothing; its id; or all, with its decision to record it, "+
+			"by which whoever can reach the gateway can have every request recorded.")
 )
 
 // The numbers of rate limits, per method. The contract's first limit of each
@@ -68,7 +76,7 @@ func Definitions() []config.Definition {
 		settingHeader.Definition(), settingHeaderFields.Definition(), settingBody.Definition(), settingConcurrent.Definition(),
 		settingBodyTimeout.Definition(), settingWriteTimeout.Definition(), settingHeartbeat.Definition(), settingGzipMin.Definition(),
 		settingRetryAfter.Definition(), settingOrigins.Definition(), settingCORSAge.Definition(), settingProxies.Definition(),
-		settingTrustTrace.Definition(),
+		settingTraceTrust.Definition(),
 	}
 	for _, l := range settingLimits {
 		defs = append(defs, l.requests.Definition(), l.per.Definition(), l.burst.Definition())
@@ -80,7 +88,7 @@ func Definitions() []config.Definition {
 type numbers struct {
 	header, headerFields, concurrent, gzipMin, body     *config.Value[int]
 	bodyTimeout, writeTimeout, heartbeat, retry, maxAge *config.Value[time.Duration]
-	trustTrace                                          *config.Value[bool]
+	traceTrust                                          *config.Value[string]
 	origins                                             *parsed[origins]
 	proxies                                             *parsed[networks]
 }
@@ -98,7 +106,7 @@ func watchNumbers(s *config.Settings) *numbers {
 		heartbeat:    config.Watch(s, settingHeartbeat, all),
 		retry:        config.Watch(s, settingRetryAfter, all),
 		maxAge:       config.Watch(s, settingCORSAge, all),
-		trustTrace:   config.Watch(s, settingTrustTrace, all),
+		traceTrust:   config.Watch(s, settingTraceTrust, all),
 		origins:      newParsed(config.Watch(s, settingOrigins, all), parseOrigins),
 		proxies:      newParsed(config.Watch(s, settingProxies, all), parseNetworks),
 	}
