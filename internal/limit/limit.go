@@ -95,9 +95,13 @@ func (l *Limiter) Allow(key string, rate Rate) Decision {
 	return s.take(key, rate, now)
 }
 
+// forever is the longest time in which a bucket may fill: beyond it, a burst
+// of years' worth of requests would overflow.
+const forever = time.Duration(1 << 61)
+
 func (s *shard) take(key string, rate Rate, now time.Duration) Decision {
 	interval := max(1, rate.Per/time.Duration(rate.Requests))
-	tolerance := interval * time.Duration(rate.Burst)
+	tolerance := interval * min(time.Duration(rate.Burst), forever/interval)
 	full, known := s.full[key]
 	// A bucket emptied under a slower rate must not block for longer than the
 	// rate now in force can explain.

@@ -152,3 +152,13 @@ func BenchmarkAllow(b *testing.B) {
 		}
 	})
 }
+
+func TestHugeBurstsDoNotOverflow(t *testing.T) {
+	l := New(Options{})
+	rate := Rate{Requests: 1, Per: 24 * time.Hour, Burst: 1_000_000_000}
+	for i := range 100 {
+		if d := l.Allow("a", rate); !d.Allowed || d.Remaining <= 0 {
+			t.Fatalf("request %d of a billion: %+v", i+1, d)
+		}
+	}
+}

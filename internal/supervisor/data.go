@@ -93,7 +93,13 @@ func (d *data) key() (string, error) {
 		return path, err
 	}
 	secret := rand.Text() + rand.Text() + rand.Text()
-	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+	// In one step: half a key, of a disk that was full, would be one for ever.
+	next := path + ".next"
+	err := os.WriteFile(next, []byte(secret+"\n"), 0o600)
+	if err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
 		return "", fmt.Errorf("write the system's key: %w", err)
 	}
 	return path, nil

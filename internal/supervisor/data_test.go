@@ -178,3 +178,27 @@ func TestDialTellsApartWhyNobodyAnswers(t *testing.T) {
 		t.Errorf("killed: %v", err)
 	}
 }
+
+func TestKeyThatCouldNotBeWrittenIsNoKey(t *testing.T) {
+	d, err := openData(t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.close() })
+	if err := os.Symlink("/dev/full", d.path("key.next")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.key(); err == nil {
+		t.Fatal("a full disk took a key")
+	}
+	if err := os.Remove(d.path("key.next")); err != nil {
+		t.Fatal(err)
+	}
+	path, err := d.key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || len(text) < 32 {
+		t.Errorf("the key has %d bytes; %v", len(text), err)
+	}
+}
