@@ -323,7 +323,7 @@ var varying = []struct {
 }
 
 // telling numbers are spelled in letters, so that they are compared.
-var telling = regexp.MustCompile(`(?m)"status":\d+|status=\d+|^\d{3}$|revision \d+|[/=]\d+ |^\S+/\d+`)
+var telling = regexp.MustCompile(`(?m)"status":\d+|status=\d+|^\d{3}$|revision \d+|(?:^| )[a-z]+/\d+\b`)
 
 // constantPart is the text without what differs from run to run.
 func constantPart(text string) []string {
