@@ -57,8 +57,12 @@ func Run(t *testing.T, start func(testing.TB) Harness, only ...string) {
 		"TwoRelays":           twoRelays,
 		"LongTransaction":     longTransaction,
 	}
-	if start(t).Open(t).Capabilities().Unsynced > 0 {
+	first := start(t).Open(t)
+	if first.Capabilities().Unsynced > 0 {
 		parts["LostTail"] = lostTail
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
 	}
 	for _, name := range only {
 		if parts[name] == nil {

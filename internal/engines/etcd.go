@@ -1,5 +1,5 @@
 // Package engines runs real servers inside this process, so that a system needs
-// nothing installed: for now etcd, for the registry and the config centre.
+// nothing installed: etcd for the registry and the config centre, NATS for events.
 package engines
 
 import (
