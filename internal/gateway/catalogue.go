@@ -47,6 +47,7 @@ type catalogue struct {
 	seen      map[string]map[string]bool // by contract: the instances that were read
 	routed    map[string][]string        // by instance: the contracts that were read, once the routes say so
 	services  map[string]bool            // whose contracts are known
+	unsaved   bool                       // something was read that is neither published nor saved
 	first     chan struct{}              // closed when all instances of the first snapshot were asked
 
 	methods cell[map[string]*contract.Method]
@@ -148,6 +149,7 @@ func (c *catalogue) read(ctx context.Context) (complete bool) {
 		})
 	}
 	wg.Wait()
+	c.publish()
 	c.changed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -209,8 +211,7 @@ func (c *catalogue) ask(ctx context.Context, u unread) error {
 	defer c.mu.Unlock()
 	c.seen[u.contract][u.key()] = true
 	if !c.services[u.instance.Service] {
-		c.services[u.instance.Service] = true
-		defer c.save()
+		c.services[u.instance.Service], c.unsaved = true, true
 	}
 	old := c.contracts[u.contract]
 	// Where instances differ, as during an update, the newest one's word counts.
@@ -220,7 +221,7 @@ func (c *catalogue) ask(ctx context.Context, u unread) error {
 	k.started = u.instance.Started
 	c.contracts[u.contract] = k
 	c.version++
-	c.publish()
+	c.unsaved = true
 	return nil
 }
 
@@ -244,9 +245,15 @@ func (c *catalogue) build(name string, set *descriptorpb.FileDescriptorSet) (*kn
 	return &known{service: service, set: set, types: dynamicpb.NewTypes(files)}, nil
 }
 
-// publish makes the contracts visible to calls and saves them. The caller
-// holds the lock.
+// publish makes what was read visible to calls and saves it: once for all that
+// was read together, or a thousand contracts would be written a thousand times.
 func (c *catalogue) publish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.unsaved {
+		return
+	}
+	c.unsaved = false
 	methods := map[string]*contract.Method{}
 	for _, k := range c.contracts {
 		for _, m := range k.service.Methods {

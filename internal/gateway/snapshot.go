@@ -41,7 +41,7 @@ func (c *catalogue) load() {
 			c.logger.Warn("contract of the last run refused", "contract", name, "error", err)
 			continue
 		}
-		c.contracts[name] = k
+		c.contracts[name], c.unsaved = k, true
 	}
 	c.publish()
 }
