@@ -1,6 +1,14 @@
 package rpc
 
-import "context"
+import (
+	"context"
+	"net/netip"
+
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/gowarren/warren/auth"
+)
 
 // The names of the metadata that Warren adds to calls, beside the trace.
 const (
@@ -38,4 +46,25 @@ func WithKey(ctx context.Context, key string) context.Context {
 func keyOf(ctx context.Context) string {
 	key, _ := ctx.Value(keyContext{}).(string)
 	return key
+}
+
+// ClientAddress returns the address of the client outside the system whose
+// request a handler serves, or the zero Addr where it is not known. What the
+// call says of it is believed only when a service of the system made the call,
+// as the gateway does; of anybody else it is where the connection comes from.
+func ClientAddress(ctx context.Context) netip.Addr {
+	if auth.FromContext(ctx).Service != "" {
+		said := metadata.ValueFromIncomingContext(ctx, MetadataClientAddress)
+		if len(said) != 1 {
+			return netip.Addr{}
+		}
+		addr, _ := netip.ParseAddr(said[0])
+		return addr.Unmap()
+	}
+	p, ok := peer.FromContext(ctx)
+	if !ok || p.Addr == nil {
+		return netip.Addr{}
+	}
+	from, _ := netip.ParseAddrPort(p.Addr.String()) // a socket of this machine has none
+	return from.Addr().Unmap()
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	rpcv1 "github.com/gowarren/warren/api/warren/rpc/v1"
 	echov1 "github.com/gowarren/warren/rpc/internal/testpb/echo/v1"
@@ -168,5 +171,45 @@ func TestMissingKeysAreNotTheCallersFault(t *testing.T) {
 	}
 	if _, err := s.client.Public(within(t), &echov1.EchoRequest{}); err != nil {
 		t.Errorf("a call without a token: %v", err)
+	}
+}
+
+func TestClientAddressIsBelievedFromTheSystemOnly(t *testing.T) {
+	who := newIdentities(t)
+	signed, err := who.service.Sign("gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen netip.Addr
+	s := serve(t, who.options(), &echo{handle: func(ctx context.Context, _ *echov1.EchoRequest) (*echov1.EchoResponse, error) {
+		seen = rpc.ClientAddress(ctx)
+		return &echov1.EchoResponse{}, nil
+	}})
+	for name, test := range map[string]struct {
+		sent []string
+		want string
+	}{
+		"the gateway says":          {[]string{rpc.MetadataService, signed, rpc.MetadataClientAddress, "192.0.2.1"}, "192.0.2.1"},
+		"IPv4 written as IPv6":      {[]string{rpc.MetadataService, signed, rpc.MetadataClientAddress, "::ffff:192.0.2.1"}, "192.0.2.1"},
+		"the gateway does not know": {[]string{rpc.MetadataService, signed}, "invalid IP"},
+		"no address":                {[]string{rpc.MetadataService, signed, rpc.MetadataClientAddress, "here"}, "invalid IP"},
+		"two":                       {[]string{rpc.MetadataService, signed, rpc.MetadataClientAddress, "192.0.2.1", rpc.MetadataClientAddress, "192.0.2.2"}, "invalid IP"},
+	} {
+		if _, err := s.client.Public(metadata.AppendToOutgoingContext(within(t), test.sent...), &echov1.EchoRequest{}); err != nil || seen.String() != test.want {
+			t.Errorf("%s: %v, %v; want %s", name, seen, err, test.want)
+		}
+	}
+	_, err = s.client.Public(metadata.AppendToOutgoingContext(within(t), rpc.MetadataClientAddress, "192.0.2.1"), &echov1.EchoRequest{})
+	if err != nil || seen.String() == "192.0.2.1" {
+		t.Errorf("a stranger is believed: %v, %v", seen, err)
+	}
+	over := func(a net.Addr) netip.Addr {
+		return rpc.ClientAddress(peer.NewContext(t.Context(), &peer.Peer{Addr: a}))
+	}
+	if got := over(&net.TCPAddr{IP: net.IPv4(198, 51, 100, 7), Port: 9}); got.String() != "198.51.100.7" {
+		t.Errorf("a stranger's connection: %v", got)
+	}
+	if got := over(&net.UnixAddr{Name: "@"}); got.IsValid() || rpc.ClientAddress(t.Context()).IsValid() {
+		t.Errorf("a socket of this machine: %v", got)
 	}
 }

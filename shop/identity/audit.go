@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 
-	"google.golang.org/grpc/metadata"
-
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/rpc"
 )
@@ -16,8 +14,8 @@ func (s *service) audit(ctx context.Context, event string, attrs ...any) {
 	if by := auth.FromContext(ctx).Subject; by != "" {
 		attrs = append(attrs, "by", by)
 	}
-	if from := metadata.ValueFromIncomingContext(ctx, rpc.MetadataClientAddress); len(from) == 1 {
-		attrs = append(attrs, "client", from[0])
+	if from := rpc.ClientAddress(ctx); from.IsValid() {
+		attrs = append(attrs, "client", from)
 	}
 	s.log.InfoContext(ctx, "audit", attrs...)
 }

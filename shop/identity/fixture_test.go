@@ -104,6 +104,7 @@ type shop struct {
 	keysClient authv1.KeysServiceClient
 	verifier   *auth.Verifier
 	service    *service
+	serviceKey *auth.ServiceKey
 	clock      *clock
 	logs       *logs
 }
@@ -145,7 +146,11 @@ func (s *keysService) Keys(ctx context.Context) (jose.JSONWebKeySet, error) {
 
 func (s *shop) serve(t testing.TB, keys *keysService) {
 	t.Helper()
-	server := rpc.NewServer(rpc.ServerOptions{Verifier: s.verifier, Logger: slog.New(slog.NewTextHandler(s.logs, nil))})
+	var err error
+	if s.serviceKey, err = auth.NewServiceKey(bytes.Repeat([]byte("k"), 32)); err != nil {
+		t.Fatal(err)
+	}
+	server := rpc.NewServer(rpc.ServerOptions{Verifier: s.verifier, ServiceKey: s.serviceKey, Logger: slog.New(slog.NewTextHandler(s.logs, nil))})
 	identityv1.RegisterIdentityServiceServer(server, s.service)
 	authv1.RegisterKeysServiceServer(server, keys)
 	if err := server.Check(); err != nil {
@@ -214,6 +219,16 @@ func as(t testing.TB, token string) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+}
+
+// from returns a context that calls as the gateway does for a client there.
+func (s *shop) from(t testing.TB, address string) context.Context {
+	t.Helper()
+	token, err := s.serviceKey.Sign("gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return metadata.AppendToOutgoingContext(t.Context(), rpc.MetadataService, token, rpc.MetadataClientAddress, address)
 }
 
 // code returns the status code of an answer.

@@ -16,7 +16,8 @@ import (
 // the password is wrong.
 func (s *service) SignIn(ctx context.Context, req *identityv1.SignInRequest) (*identityv1.Session, error) {
 	account := accountOf(req.GetEmail())
-	if err := s.admit(ctx, account); err != nil {
+	door := doorOf(account, rpc.ClientAddress(ctx))
+	if err := s.admit(ctx, account, door); err != nil {
 		return nil, err
 	}
 	u, err := s.users.byEmail(ctx, req.GetEmail())
@@ -25,13 +26,13 @@ func (s *service) SignIn(ctx context.Context, req *identityv1.SignInRequest) (*i
 	}
 	right, stale, err := s.hasher.check(ctx, u.password, req.GetPassword())
 	if err != nil {
-		return nil, errors.Join(err, s.users.forgive(context.WithoutCancel(ctx), account))
+		return nil, errors.Join(err, s.users.forgive(context.WithoutCancel(ctx), account, door))
 	}
 	if !right {
 		s.audit(ctx, "sign-in refused", "account", account[:12])
 		return nil, rpc.Errorf(identityv1.Reason_BAD_CREDENTIALS, "the address or the password is wrong")
 	}
-	if err := s.users.succeeded(ctx, account); err != nil {
+	if err := s.users.succeeded(ctx, account, door); err != nil {
 		return nil, err
 	}
 	if stale {
@@ -45,20 +46,27 @@ func (s *service) SignIn(ctx context.Context, req *identityv1.SignInRequest) (*i
 	return s.granted(g)
 }
 
-// admit counts the attempt, and refuses it if the account was tried too often.
-func (s *service) admit(ctx context.Context, account string) error {
+// admit counts the attempt, and refuses it if the account was tried too often
+// from this address, or from all. What an address tries beyond its own limit
+// does not count for the account: one address alone cannot close it to others.
+func (s *service) admit(ctx context.Context, account, door string) error {
 	now := s.now()
-	tries, ends, err := s.users.attempt(ctx, account, now, s.settings.window.Get())
-	if err != nil {
-		return err
+	for _, count := range []struct {
+		of    string
+		limit int
+	}{{door, s.settings.attempts.Get()}, {account, s.settings.accountAttempts.Get()}} {
+		tries, ends, err := s.users.attempt(ctx, count.of, now, s.settings.window.Get())
+		if err != nil {
+			return err
+		}
+		if tries > int64(count.limit) {
+			s.audit(ctx, "sign-in held back", "account", account[:12], "tries", tries, "limit", count.limit)
+			refused := rpc.Errorf(identityv1.Reason_TOO_MANY_SIGN_INS, "too many sign-ins to this account")
+			refused.RetryAfter = max(ends.Sub(now), time.Second)
+			return refused
+		}
 	}
-	if tries <= int64(s.settings.attempts.Get()) {
-		return nil
-	}
-	s.audit(ctx, "sign-in held back", "account", account[:12], "tries", tries)
-	refused := rpc.Errorf(identityv1.Reason_TOO_MANY_SIGN_INS, "too many sign-ins to this account")
-	refused.RetryAfter = max(ends.Sub(now), time.Second)
-	return refused
+	return nil
 }
 
 // renew hashes the password as new ones are hashed. If that is not possible

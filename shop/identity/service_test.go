@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	authv1 "github.com/gowarren/warren/api/warren/auth/v1"
@@ -131,6 +132,58 @@ func TestAnAccountIsHeldBackWhetherItExistsOrNot(t *testing.T) {
 		if err := try(password); email == "ada@example.com" && err != nil || email != "ada@example.com" && !because(err, identityv1.Reason_BAD_CREDENTIALS) {
 			t.Errorf("%s: in the next window: %v", email, err)
 		}
+	}
+}
+
+// Who guesses closes the door that he stands at, not that of the owner.
+func TestStrangersDoNotCloseAnAccount(t *testing.T) {
+	s := served(t, "identity.sign_in.attempts", "3", "identity.sign_in.account_attempts", "9")
+	s.register(t, "ada@example.com")
+	try := func(ctx context.Context, password string) error {
+		_, err := s.SignIn(ctx, &identityv1.SignInRequest{Email: "ada@example.com", Password: password})
+		return err
+	}
+	guess := func(address string, times int) (refused int) {
+		t.Helper()
+		for range times {
+			err := try(s.from(t, address), "wrong password")
+			if because(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
+				refused++
+			} else if !because(err, identityv1.Reason_BAD_CREDENTIALS) {
+				t.Fatal(err)
+			}
+		}
+		return refused
+	}
+	if refused := guess("192.0.2.1", 20); refused != 17 {
+		t.Errorf("one address: %d of 20 refused; want 17", refused)
+	}
+	if err := try(s.from(t, "192.0.2.1"), password); !because(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
+		t.Errorf("the guesser's address: %v", err)
+	}
+	for range 12 { // signing in does not add up
+		if err := try(s.from(t, "198.51.100.7"), password); err != nil {
+			t.Fatalf("the owner elsewhere: %v", err)
+		}
+	}
+	// An address that nobody of the system vouches for is where the call comes from.
+	forged := func(n int) context.Context {
+		return metadata.AppendToOutgoingContext(t.Context(), rpc.MetadataClientAddress, fmt.Sprintf("203.0.113.%d", n))
+	}
+	for n := range 3 {
+		if err := try(forged(n), "wrong password"); !because(err, identityv1.Reason_BAD_CREDENTIALS) {
+			t.Fatal(err)
+		}
+	}
+	if err := try(forged(4), "wrong password"); !because(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
+		t.Errorf("a forged address: %v", err)
+	}
+	// A network of IPv6 is one address; with it all addresses together are too many.
+	if refused := guess("2001:db8::1", 2) + guess("2001:db8::ffff", 2); refused != 1 {
+		t.Errorf("one network: %d of 4 refused; want 1", refused)
+	}
+	if err := try(s.from(t, "198.51.100.7"), password); !because(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
+		t.Errorf("after guesses from everywhere: %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"net/netip"
 )
 
 // refreshSize is the size of a refresh token: too many to be guessed, so that
@@ -18,6 +19,17 @@ func newRefreshToken() (token, hash string) {
 
 func hashToken(token string) string {
 	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// doorOf names an account as one address comes to it. Of IPv6 everybody has a
+// whole network of 2^64 addresses, which counts as one.
+func doorOf(account string, from netip.Addr) string {
+	if from.Is6() {
+		network, _ := from.WithZone("").Prefix(64) // cannot fail: 64 bits there are
+		from = network.Addr()
+	}
+	sum := sha256.Sum256([]byte("door\x00" + account + from.String()))
 	return hex.EncodeToString(sum[:])
 }
 

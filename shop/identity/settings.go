@@ -20,9 +20,11 @@ var (
 	settingKeyAge = config.Duration("identity.keys.age", 30*24*time.Hour, time.Hour, 366*24*time.Hour,
 		"how long a key signs tokens before another one takes over")
 	settingAttempts = config.Int("identity.sign_in.attempts", 10, 1, 1000,
-		"how often one account may be tried within identity.sign_in.window before it is closed until the window ends")
+		"how often one account may be tried from one address within identity.sign_in.window before it is closed to that address until the window ends")
+	settingAccountAttempts = config.Int("identity.sign_in.account_attempts", 200, 1, 1_000_000,
+		"how often one account may be tried in vain from all addresses within identity.sign_in.window before it is closed until the window ends")
 	settingWindow = config.Duration("identity.sign_in.window", 5*time.Minute, time.Second, 24*time.Hour,
-		"the window of identity.sign_in.attempts")
+		"the window of identity.sign_in.attempts and identity.sign_in.account_attempts")
 	settingQueue = config.Int("identity.password.queue", 64, 0, 10_000,
 		"how many passwords may wait to be hashed before callers are sent away")
 	settingMemory = config.Int("identity.password.memory", 19*1024, 8*1024, 1024*1024,
@@ -36,22 +38,23 @@ type settings struct {
 	issuer, audience          *config.Value[string]
 	accessLife, refreshLife   *config.Value[time.Duration]
 	keyAge, window            *config.Value[time.Duration]
-	attempts                  *config.Value[int]
+	attempts, accountAttempts *config.Value[int]
 	queue, memory, iterations *config.Value[int]
 }
 
 func watchSettings(from *config.Settings) *settings {
 	all := config.Scope{}
 	return &settings{
-		issuer:      config.Watch(from, settingIssuer, all),
-		audience:    config.Watch(from, settingAudience, all),
-		accessLife:  config.Watch(from, settingAccessLife, all),
-		refreshLife: config.Watch(from, settingRefreshLife, all),
-		keyAge:      config.Watch(from, settingKeyAge, all),
-		window:      config.Watch(from, settingWindow, all),
-		attempts:    config.Watch(from, settingAttempts, all),
-		queue:       config.Watch(from, settingQueue, all),
-		memory:      config.Watch(from, settingMemory, all),
-		iterations:  config.Watch(from, settingIterations, all),
+		issuer:          config.Watch(from, settingIssuer, all),
+		audience:        config.Watch(from, settingAudience, all),
+		accessLife:      config.Watch(from, settingAccessLife, all),
+		refreshLife:     config.Watch(from, settingRefreshLife, all),
+		keyAge:          config.Watch(from, settingKeyAge, all),
+		window:          config.Watch(from, settingWindow, all),
+		attempts:        config.Watch(from, settingAttempts, all),
+		accountAttempts: config.Watch(from, settingAccountAttempts, all),
+		queue:           config.Watch(from, settingQueue, all),
+		memory:          config.Watch(from, settingMemory, all),
+		iterations:      config.Watch(from, settingIterations, all),
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/gowarren/warren/store"
 )
 
-// attempt counts one more sign-in of an account, before anything is checked, so
-// that many at the same moment count as well. It returns how many there were
+// attempt counts one more sign-in of an account, or of a door to it, before
+// anything is checked, so that many at the same moment count as well. It returns how many there were
 // since the window began, and when the window ends.
 func (s *users) attempt(ctx context.Context, account string, now time.Time, window time.Duration) (tries int64, ends time.Time, err error) {
 	oldest := now.Add(-window)
@@ -37,14 +37,19 @@ func (s *users) attempt(ctx context.Context, account string, now time.Time, wind
 }
 
 // forgive takes back one attempt that was not the caller's fault.
-func (s *users) forgive(ctx context.Context, account string) error {
-	_, err := s.db.Exec(ctx, `UPDATE attempts SET tries = tries - 1 WHERE account = ? AND tries > 0`, account)
+func (s *users) forgive(ctx context.Context, account, door string) error {
+	_, err := s.db.Exec(ctx, `UPDATE attempts SET tries = tries - 1 WHERE account IN (?, ?) AND tries > 0`, account, door)
 	return err
 }
 
-// succeeded forgets the attempts of an account.
-func (s *users) succeeded(ctx context.Context, account string) error {
-	if _, err := s.db.Exec(ctx, `DELETE FROM attempts WHERE account = ?`, account); err != nil {
+// succeeded forgets the attempts through a door. Of the account's it takes back
+// this one only: the owner's success must not clear a guesser's count.
+func (s *users) succeeded(ctx context.Context, account, door string) error {
+	_, err := s.db.Exec(ctx, `DELETE FROM attempts WHERE account = ?`, door)
+	if err == nil {
+		_, err = s.db.Exec(ctx, `UPDATE attempts SET tries = tries - 1 WHERE account = ? AND tries > 0`, account)
+	}
+	if err != nil {
 		return fmt.Errorf("forget sign-ins: %w", err)
 	}
 	return nil

@@ -320,7 +320,7 @@ func TestAttemptsAreCounted(t *testing.T) {
 		if got := try("bob", at); got != 1 {
 			t.Errorf("another account: %d", got)
 		}
-		if err := s.forgive(t.Context(), "ada"); err != nil {
+		if err := s.forgive(t.Context(), "ada", "door"); err != nil {
 			t.Error(err)
 		}
 		if got := try("ada", at.Add(59*time.Second)); got != 3 {
@@ -332,11 +332,15 @@ func TestAttemptsAreCounted(t *testing.T) {
 		if got := try("ada", at.Add(61*time.Second)); got != 2 {
 			t.Errorf("and then: %d", got)
 		}
-		if err := s.succeeded(t.Context(), "ada"); err != nil {
+		try("door", at.Add(61*time.Second))
+		if err := s.succeeded(t.Context(), "ada", "door"); err != nil {
 			t.Error(err)
 		}
-		if got := try("ada", at.Add(62*time.Second)); got != 1 {
-			t.Errorf("after a success: %d", got)
+		if got := try("door", at.Add(62*time.Second)); got != 1 {
+			t.Errorf("at the same door, after a success: %d", got)
+		}
+		if got := try("ada", at.Add(62*time.Second)); got != 2 {
+			t.Errorf("of the account, after a success: %d", got)
 		}
 	})
 }
@@ -482,7 +486,7 @@ func TestErrorsOfTheDatabaseAreTold(t *testing.T) {
 		"out":     func() error { return s.signOut(ctx, u.id, "x", at) },
 		"roles":   func() error { _, _, err := s.setRoles(ctx, u.id, u.id, nil, at); return err },
 		"attempt": func() error { _, _, err := s.attempt(ctx, "x", at, time.Minute); return err },
-		"success": func() error { return s.succeeded(ctx, "x") },
+		"success": func() error { return s.succeeded(ctx, "x", "y") },
 		"clean":   func() error { return s.clean(ctx, at, time.Minute) },
 		"keys":    func() error { _, err := s.rotateKeys(ctx, at, month); return err },
 		"pages":   func() error { _, err := s.pages(ctx); return err },

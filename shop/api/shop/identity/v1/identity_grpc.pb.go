@@ -42,7 +42,8 @@ type IdentityServiceClient interface {
 	// Register creates a user with the role customer. It does not sign in.
 	Register(ctx context.Context, in *RegisterRequest, opts ...grpc.CallOption) (*User, error)
 	// SignIn opens a session. An unknown user and a wrong password have one
-	// answer.
+	// answer. There is no limit by address of e-mail here: with it anybody could
+	// keep anybody out. The service counts per account and client.
 	SignIn(ctx context.Context, in *SignInRequest, opts ...grpc.CallOption) (*Session, error)
 	// Refresh exchanges a refresh token for a new pair. Each works once: one
 	// that comes again was stolen, and ends the session.
@@ -169,7 +170,8 @@ type IdentityServiceServer interface {
 	// Register creates a user with the role customer. It does not sign in.
 	Register(context.Context, *RegisterRequest) (*User, error)
 	// SignIn opens a session. An unknown user and a wrong password have one
-	// answer.
+	// answer. There is no limit by address of e-mail here: with it anybody could
+	// keep anybody out. The service counts per account and client.
 	SignIn(context.Context, *SignInRequest) (*Session, error)
 	// Refresh exchanges a refresh token for a new pair. Each works once: one
 	// that comes again was stolen, and ends the session.
