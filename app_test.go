@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -234,6 +237,52 @@ func TestInstancesInvalidateOneAnothersCaches(t *testing.T) {
 	read(0)
 	if loads[0].Load() != before+1 {
 		t.Error("the instance itself remembers")
+	}
+}
+
+// While the registry does not hold an instance, the others do not know whom to
+// tell: what it remembers from then may be wrong.
+func TestCachesAreClearedWhenTheRegistrationWasLost(t *testing.T) {
+	sys := warrentest.New(t)
+	var names *cache.Cache[string, string]
+	sys.Run("keys", func(_ context.Context, app *warren.App) (err error) {
+		names, err = cache.New(cache.Options[string, string]{Name: "names", TTL: time.Hour, Max: 10, Invalidator: app.Peers()})
+		return err
+	})
+	loads := 0
+	read := func() int {
+		_, err := names.Get(t.Context(), "ada", func(context.Context, string) (string, error) {
+			loads++
+			return "Ada", nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loads
+	}
+	if read(); read() != 1 {
+		t.Fatal("the cache does not remember")
+	}
+	u, err := url.Parse(sys.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{u.Host}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer etcd.Close()
+	leases, err := etcd.Leases(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lease := range leases.Leases {
+		if _, err := etcd.Revoke(t.Context(), lease.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want := 2; want <= 3; want++ { // at once, and when the others have noticed
+		eventually(t, "the cache to forget", func() (struct{}, bool) { return struct{}{}, read() == want })
 	}
 }
 

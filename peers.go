@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -14,8 +15,10 @@ import (
 )
 
 // peers tells the other instances of this service which entries of a cache
-// changed, by calling each of them. An instance that cannot be reached misses
-// the message; the age limit of its entries bounds what it then knows wrong.
+// changed, by calling each of them. An instance that the registry had lost may
+// have missed messages: it forgets everything when it is back. One that is
+// registered but cannot be reached misses the message, which its publisher is
+// told; the age limit of its entries bounds what it then knows wrong.
 type peers struct {
 	peerv1.UnimplementedPeerServiceServer
 	node *node.Node
@@ -26,8 +29,59 @@ type peers struct {
 
 type subscription struct{ changed func(keys []string) }
 
+// noticed is after how long the others surely see that an instance is back.
+const noticed = time.Second
+
 func newPeers(n *node.Node) *peers {
-	return &peers{node: n, subs: map[string]map[*subscription]struct{}{}}
+	p := &peers{node: n, subs: map[string]map[*subscription]struct{}{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.watch(ctx)
+	}()
+	n.OnClose(func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+	return p
+}
+
+// watch clears the caches whenever this process is back in the registry: at
+// once, and again when the others have noticed, for what was loaded meanwhile.
+func (p *peers) watch(ctx context.Context) {
+	changes, stop := p.node.Registry.Watch()
+	defer stop()
+	var again <-chan time.Time
+	for known := p.node.Registry.Returns(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+			p.clear()
+		case <-changes:
+			if now := p.node.Registry.Returns(); now != known {
+				known, again = now, time.After(noticed)
+				p.clear()
+			}
+		}
+	}
+}
+
+// clear tells all caches that messages may have been missed.
+func (p *peers) clear() {
+	p.mu.Lock()
+	var subs []*subscription
+	for _, of := range p.subs {
+		for s := range of {
+			subs = append(subs, s)
+		}
+	}
+	p.mu.Unlock()
+	for _, s := range subs {
+		s.changed(nil)
+	}
 }
 
 // Publish tells every other instance of the service.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gowarren/warren/registry/driver"
@@ -23,15 +24,20 @@ type announcer struct {
 	// turn is held during Put and Remove: a driver is asked one at a time.
 	turn chan struct{}
 
-	mu  sync.Mutex
-	all map[driver.Key]*Announcement
+	// returns counts how often what was lost was put again; returned tells it.
+	returns  atomic.Int64
+	returned func()
+
+	mu   sync.Mutex
+	all  map[driver.Key]*Announcement
+	lost bool // the engine dropped something that it does not hold again yet
 }
 
 var errSessionLost = errors.New("the session has ended, and with it the registration")
 
-func newAnnouncer(d driver.Driver, retryMax time.Duration, o *outage, m *metrics) *announcer {
+func newAnnouncer(d driver.Driver, retryMax time.Duration, o *outage, m *metrics, returned func()) *announcer {
 	return &announcer{
-		driver: d, retry: backoff{max: retryMax}, outage: o, metrics: m,
+		driver: d, retry: backoff{max: retryMax}, outage: o, metrics: m, returned: returned,
 		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 		all: map[driver.Key]*Announcement{},
 	}
@@ -109,6 +115,7 @@ func (k *announcer) run(ctx context.Context) {
 		if err == nil {
 			k.outage.over("announce")
 			since, failing = time.Now(), false
+			k.back()
 			continue
 		}
 		k.outage.began("announce", err)
@@ -117,6 +124,22 @@ func (k *announcer) run(ctx context.Context) {
 			k.unregister(anyOf)
 			lost = nil
 		}
+	}
+}
+
+// back tells that all is in the engine again, if it was not.
+func (k *announcer) back() {
+	k.mu.Lock()
+	was := k.lost
+	k.lost = false
+	for _, a := range k.all {
+		k.lost = k.lost || was && a.applied == 0 && a.attempted // lost once more meanwhile
+	}
+	still := k.lost
+	k.mu.Unlock()
+	if was && !still {
+		k.returns.Add(1)
+		k.returned()
 	}
 }
 
@@ -137,7 +160,7 @@ func (k *announcer) unregister(which func(*Announcement) bool) (some bool) {
 	defer k.mu.Unlock()
 	for _, a := range k.all {
 		if a.applied > 0 && which(a) {
-			a.applied, some = 0, true
+			a.applied, some, k.lost = 0, true, true
 			k.metrics.reregistrations.Inc()
 		}
 	}

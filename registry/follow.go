@@ -203,11 +203,7 @@ func (c *collector) show(instances []Instance, stale bool) {
 	if !stale {
 		notify(c.saver.wake)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for watcher := range c.watchers {
-		notify(watcher)
-	}
+	c.tell()
 }
 
 // reportPanic logs the first of the suspects: leases end one by one, and are one event.

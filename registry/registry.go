@@ -114,7 +114,7 @@ func New(d driver.Driver, opts Options) *Registry {
 		stop:     stop,
 	}
 	r.outage = &outage{logger: opts.Logger, metrics: r.metrics, down: map[string]bool{}}
-	r.announcer = newAnnouncer(d, opts.RetryMax, r.outage, r.metrics)
+	r.announcer = newAnnouncer(d, opts.RetryMax, r.outage, r.metrics, r.tell)
 	r.current.Store(&Snapshot{Stale: true})
 	r.done.Go(func() { r.follow(ctx) })
 	r.done.Go(func() { r.collect(ctx) })
@@ -133,7 +133,8 @@ func (r *Registry) Contract(name string) []Instance {
 	return r.current.Load().contracts[name]
 }
 
-// Watch returns a channel that gets a value when the snapshot has changed.
+// Watch returns a channel that gets a value when the snapshot, or
+// [Registry.Returns], has changed.
 // Values are not queued: read [Registry.Snapshot] for each. Stop ends it.
 func (r *Registry) Watch() (changes <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
@@ -146,6 +147,20 @@ func (r *Registry) Watch() (changes <-chan struct{}, stop func()) {
 		delete(r.watchers, c)
 	}
 }
+
+// tell gives every watcher a value.
+func (r *Registry) tell() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for watcher := range r.watchers {
+		notify(watcher)
+	}
+}
+
+// Returns counts how often the registry had lost what this process announced
+// and has it again: in between, others may not have known of this process.
+// Watchers get a value for each.
+func (r *Registry) Returns() int64 { return r.announcer.returns.Load() }
 
 // Ready waits until there is a first snapshot, from the engine or from disk.
 func (r *Registry) Ready(ctx context.Context) error {
