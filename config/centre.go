@@ -139,6 +139,9 @@ func (c *Centre) change(ctx context.Context, author, reason string, next transit
 	if strings.TrimSpace(author) == "" || strings.TrimSpace(reason) == "" {
 		return Change{}, errors.New("a change needs an author and a reason")
 	}
+	if size := len(author) + len(reason); size > maxReason {
+		return Change{}, fmt.Errorf("author and reason may have %d bytes together, these have %d", maxReason, size)
+	}
 	known, err := c.definitions(ctx)
 	if err != nil {
 		return Change{}, err

@@ -51,7 +51,7 @@ func TestDocumentIsBounded(t *testing.T) {
 	centre := newCentre(t, m)
 	huge := strings.Repeat("x", 600<<10)
 	_, err := centre.Set(t.Context(), []config.Edit{{Name: "payment.key", New: &huge}}, "ann", "a test")
-	contains(t, err, "may be 512 KiB")
+	contains(t, err, "may be 360 KiB")
 }
 
 // A setting that several services define must please all of them.

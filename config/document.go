@@ -12,8 +12,14 @@ import (
 )
 
 // maxDocument bounds a document, so that it and its history record fit into one
-// etcd request (1.5 MiB).
-const maxDocument = 512 << 10
+// etcd request (1.5 MiB), whatever the change: a rollback between two documents
+// that have nothing in common writes the new one, its values in the record, and
+// both the old and the new values as edits, which is four documents.
+const maxDocument = 360 << 10
+
+// maxReason bounds an author and a reason together. In JSON a character may
+// take six bytes.
+const maxReason = 4 << 10
 
 const remedy = "a rollback to a revision in the history repairs it"
 
