@@ -82,7 +82,7 @@ func (s *service) renew(ctx context.Context, u user, password string) {
 }
 
 func (s *service) Refresh(ctx context.Context, req *identityv1.RefreshRequest) (*identityv1.Session, error) {
-	g, err := s.users.refresh(ctx, req.GetRefreshToken(), s.now(), s.settings.refreshLife.Get())
+	g, err := s.users.refresh(ctx, req.GetRefreshToken(), s.now(), s.settings.refreshLife.Get(), s.settings.mostRefreshes())
 	if theft, ok := errors.AsType[*reused](err); ok {
 		s.audit(ctx, "refresh token reused, session ended", "user", theft.userID, "session", theft.session)
 		return nil, rpc.Errorf(identityv1.Reason_REFRESH_TOKEN_REUSED, "the refresh token was used before: its session has ended")

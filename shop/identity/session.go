@@ -44,4 +44,5 @@ func accountOf(email string) string {
 const (
 	endedBySignOut = "signed out"
 	endedByReuse   = "token reused"
+	endedByLoop    = "refreshed too often"
 )

@@ -58,3 +58,10 @@ func watchSettings(from *config.Settings) *settings {
 		iterations:      config.Watch(from, settingIterations, all),
 	}
 }
+
+// mostRefreshes is how many used refresh tokens of one session are remembered
+// at most: twice what a client needs that refreshes whenever its access token
+// has ended, and never so few that one who refreshes at each start feels it.
+func (s *settings) mostRefreshes() int {
+	return max(2*int(s.refreshLife.Get()/s.accessLife.Get()), 1000)
+}

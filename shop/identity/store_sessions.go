@@ -55,12 +55,14 @@ func badRefreshToken() error {
 
 // refresh exchanges a refresh token for the next one. A token that was used
 // before ends the session, as two hold it and one of them is a thief; the error
-// is then *reused.
-func (s *users) refresh(ctx context.Context, token string, now time.Time, life time.Duration) (grant, error) {
+// is then *reused. A session of which most used tokens are remembered ends as
+// well: to forget the oldest instead would let a thief refresh until the token
+// that its owner still holds is not known to be used any more.
+func (s *users) refresh(ctx context.Context, token string, now time.Time, life time.Duration, most int) (grant, error) {
 	var g grant
-	var theft *reused // told after the commit: the end of the session stays
+	var ended error // told after the commit: the end of the session stays
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		g, theft = grant{}, nil
+		g, ended = grant{}, nil
 		t, err := presented(ctx, tx, hashToken(token))
 		if err != nil {
 			return err
@@ -69,8 +71,16 @@ func (s *users) refresh(ctx context.Context, token string, now time.Time, life t
 			return badRefreshToken()
 		}
 		if t.used != nil {
-			theft = &reused{userID: t.user, session: t.session}
+			ended = &reused{userID: t.user, session: t.session}
 			return endSession(ctx, tx, t.session, endedByReuse, now)
+		}
+		used, err := usedTokens(ctx, tx, t.session)
+		if err != nil {
+			return err
+		}
+		if used >= most {
+			ended = badRefreshToken()
+			return endSession(ctx, tx, t.session, endedByLoop, now)
 		}
 		g, err = rotate(ctx, tx, t, now, life)
 		return err
@@ -78,8 +88,8 @@ func (s *users) refresh(ctx context.Context, token string, now time.Time, life t
 	if err != nil {
 		return grant{}, fmt.Errorf("refresh session: %w", err)
 	}
-	if theft != nil {
-		return grant{}, theft
+	if ended != nil {
+		return grant{}, ended
 	}
 	return g, nil
 }
@@ -114,6 +124,12 @@ func presented(ctx context.Context, tx *store.Tx, hash string) (refreshToken, er
 		}
 	}
 	return t, nil
+}
+
+// usedTokens returns how many used tokens of a session are remembered.
+func usedTokens(ctx context.Context, tx *store.Tx, session string) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM refresh_tokens WHERE session_id = ? AND use_time IS NOT NULL`, session).Scan(&n)
+	return n, err
 }
 
 // rotate uses a token up and makes the next one, for the user as they are now.

@@ -138,7 +138,10 @@ func TestUsersAreListedInTheirOrder(t *testing.T) {
 	})
 }
 
-const month = 30 * 24 * time.Hour
+const (
+	month = 30 * 24 * time.Hour
+	many  = 1000 // refreshes
+)
 
 func opens(t *testing.T, s *users, u user) grant {
 	t.Helper()
@@ -162,15 +165,15 @@ func TestRefreshTokensRotate(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *users) {
 		u := added(t, s, ada(1))
 		first := opens(t, s, u)
-		second, err := s.refresh(t.Context(), first.token, at.Add(time.Hour), month)
+		second, err := s.refresh(t.Context(), first.token, at.Add(time.Hour), month, many)
 		if err != nil || second.token == first.token || second.session != first.session || second.user.id != u.id || !second.expires.Equal(at.Add(time.Hour+month)) {
 			t.Fatalf("got %+v, %v", second, err)
 		}
-		if _, err := s.refresh(t.Context(), second.token, at.Add(2*time.Hour), month); err != nil {
+		if _, err := s.refresh(t.Context(), second.token, at.Add(2*time.Hour), month, many); err != nil {
 			t.Errorf("the next one: %v", err)
 		}
 		for _, bad := range []string{"", "unknown", first.session, hashToken(first.token)} {
-			if _, err := s.refresh(t.Context(), bad, at, month); !isBadToken(err) {
+			if _, err := s.refresh(t.Context(), bad, at, month, many); !isBadToken(err) {
 				t.Errorf("%q: %v", bad, err)
 			}
 		}
@@ -181,20 +184,20 @@ func TestAStolenRefreshTokenEndsItsSessionOnly(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *users) {
 		u := added(t, s, ada(1))
 		stolen, other := opens(t, s, u), opens(t, s, u)
-		next, err := s.refresh(t.Context(), stolen.token, at, month)
+		next, err := s.refresh(t.Context(), stolen.token, at, month, many)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.refresh(t.Context(), stolen.token, at.Add(time.Minute), month)
+		_, err = s.refresh(t.Context(), stolen.token, at.Add(time.Minute), month, many)
 		if theft, ok := errors.AsType[*reused](err); !ok || theft.userID != u.id || theft.session != stolen.session {
 			t.Fatalf("used again: %v", err)
 		}
 		for name, token := range map[string]string{"the newest": next.token, "the stolen one": stolen.token} {
-			if _, err := s.refresh(t.Context(), token, at.Add(time.Minute), month); !isBadToken(err) {
+			if _, err := s.refresh(t.Context(), token, at.Add(time.Minute), month, many); !isBadToken(err) {
 				t.Errorf("%s after the theft: %v", name, err)
 			}
 		}
-		if _, err := s.refresh(t.Context(), other.token, at.Add(time.Minute), month); err != nil {
+		if _, err := s.refresh(t.Context(), other.token, at.Add(time.Minute), month, many); err != nil {
 			t.Errorf("another session: %v", err)
 		}
 	})
@@ -204,7 +207,7 @@ func TestOfRefreshesAtOnceOneWinsAndTheSessionEnds(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *users) {
 		g := opens(t, s, added(t, s, ada(1)))
 		errs := atOnce(6, func(int) error {
-			_, err := s.refresh(t.Context(), g.token, at, month)
+			_, err := s.refresh(t.Context(), g.token, at, month, many)
 			return err
 		})
 		lost := func(err error) bool { return isReuse(err) || isBadToken(err) }
@@ -218,17 +221,47 @@ func TestOfRefreshesAtOnceOneWinsAndTheSessionEnds(t *testing.T) {
 	})
 }
 
+// A client that refreshes without end cannot fill the table, and a thief cannot
+// make the service forget that the token its owner holds was used.
+func TestAnEndlessRefreshEndsItsSession(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *users) {
+		u := added(t, s, ada(1))
+		g, other := opens(t, s, u), opens(t, s, u)
+		owners := g.token
+		var err error
+		for range 3 {
+			if g, err = s.refresh(t.Context(), g.token, at, month, 3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		session := g.session
+		if _, err := s.refresh(t.Context(), g.token, at, month, 3); !isBadToken(err) {
+			t.Errorf("one too many: %v", err)
+		}
+		var reason string
+		if err := s.db.QueryRow(t.Context(), `SELECT end_reason FROM sessions WHERE id = ?`, session).Scan(&reason); err != nil || reason != endedByLoop {
+			t.Errorf("the session ended because %q, %v", reason, err)
+		}
+		if _, err := s.refresh(t.Context(), owners, at, month, 3); !isBadToken(err) {
+			t.Errorf("the first token: %v", err)
+		}
+		if _, err := s.refresh(t.Context(), other.token, at, month, 3); err != nil {
+			t.Errorf("another session: %v", err)
+		}
+	})
+}
+
 func TestSessionsEnd(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *users) {
 		u, thief := added(t, s, ada(1)), added(t, s, ada(2))
 		expired, signedOut := opens(t, s, u), opens(t, s, u)
-		if _, err := s.refresh(t.Context(), expired.token, at.Add(month), month); !isBadToken(err) {
+		if _, err := s.refresh(t.Context(), expired.token, at.Add(month), month, many); !isBadToken(err) {
 			t.Errorf("expired: %v", err)
 		}
 		if err := s.signOut(t.Context(), thief.id, signedOut.session, at); err != nil {
 			t.Error(err)
 		}
-		next, err := s.refresh(t.Context(), signedOut.token, at, month)
+		next, err := s.refresh(t.Context(), signedOut.token, at, month, many)
 		if err != nil {
 			t.Fatalf("another user ended the session: %v", err)
 		}
@@ -237,7 +270,7 @@ func TestSessionsEnd(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := s.refresh(t.Context(), next.token, at, month); !isBadToken(err) {
+		if _, err := s.refresh(t.Context(), next.token, at, month, many); !isBadToken(err) {
 			t.Errorf("signed out: %v", err)
 		}
 	})
@@ -252,7 +285,7 @@ func TestRefreshTakesTheRolesOfNow(t *testing.T) {
 		if _, _, err := s.setRoles(t.Context(), admin.id, u.id, []string{roleCustomer}, at); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.refresh(t.Context(), g.token, at, month); err != nil || got.user.has(roleStaff) {
+		if got, err := s.refresh(t.Context(), g.token, at, month, many); err != nil || got.user.has(roleStaff) {
 			t.Errorf("got %v, %v", got.user.roles, err)
 		}
 	})
@@ -368,10 +401,10 @@ func TestWhatNobodyCanUseIsRemoved(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *users) {
 		u := added(t, s, ada(1))
 		old, alive := opens(t, s, u), opens(t, s, u)
-		if _, err := s.refresh(t.Context(), old.token, at, time.Hour); err != nil {
+		if _, err := s.refresh(t.Context(), old.token, at, time.Hour, many); err != nil {
 			t.Fatal(err)
 		}
-		alive, err := s.refresh(t.Context(), alive.token, at.Add(time.Hour), 2*month)
+		alive, err := s.refresh(t.Context(), alive.token, at.Add(time.Hour), 2*month, many)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -391,7 +424,7 @@ func TestWhatNobodyCanUseIsRemoved(t *testing.T) {
 				t.Errorf("%s: got %d, %v; want %d", query, got, err, want)
 			}
 		}
-		if _, err := s.refresh(t.Context(), alive.token, at.Add(month+time.Minute), month); err != nil {
+		if _, err := s.refresh(t.Context(), alive.token, at.Add(month+time.Minute), month, many); err != nil {
 			t.Errorf("the session that lives: %v", err)
 		}
 	})
@@ -482,7 +515,7 @@ func TestErrorsOfTheDatabaseAreTold(t *testing.T) {
 		"rename":  func() error { _, err := s.rename(ctx, u.id, "x", at); return err },
 		"renew":   func() error { return s.renewPassword(ctx, u, "x") },
 		"open":    func() error { _, err := s.openSession(ctx, u, at, month); return err },
-		"refresh": func() error { _, err := s.refresh(ctx, "x", at, month); return err },
+		"refresh": func() error { _, err := s.refresh(ctx, "x", at, month, many); return err },
 		"out":     func() error { return s.signOut(ctx, u.id, "x", at) },
 		"roles":   func() error { _, _, err := s.setRoles(ctx, u.id, u.id, nil, at); return err },
 		"attempt": func() error { _, _, err := s.attempt(ctx, "x", at, time.Minute); return err },
