@@ -1,0 +1,111 @@
+package kafkaevents
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/events/driver"
+	"github.com/gowarren/warren/events/eventstest"
+	"github.com/gowarren/warren/internal/engines/enginestest"
+	"github.com/gowarren/warren/internal/openurl"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake is Kafka's protocol in this process, with files that outlive it. It stands
+// for Kafka until a real one is at hand.
+type fake struct {
+	dir  string
+	port int
+
+	mu      sync.Mutex
+	cluster *kfake.Cluster
+}
+
+func startFake(tb testing.TB) *fake {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f := &fake{dir: tb.TempDir(), port: l.Addr().(*net.TCPAddr).Port}
+	l.Close()
+	f.start(tb)
+	tb.Cleanup(func() { f.stop(tb) })
+	return f
+}
+
+func (f *fake) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)) }
+
+func (f *fake) start(tb testing.TB) {
+	tb.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cluster != nil {
+		return
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(f.port), kfake.DataDir(f.dir), kfake.SyncWrites(),
+		kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f.cluster = cluster
+}
+
+func (f *fake) stop(testing.TB) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cluster != nil {
+		f.cluster.Close()
+		f.cluster = nil
+	}
+}
+
+func TestConformance(t *testing.T) {
+	eventstest.Run(t, func(tb testing.TB) eventstest.Harness {
+		kafka := startFake(tb)
+		return eventstest.Harness{
+			Open: func(tb testing.TB) eventstest.Connection {
+				// Brokers say where they are, so the way to them is changed where it is dialled.
+				proxy := enginestest.StartProxy(tb, kafka.address())
+				u, err := openurl.Parse("kafka://" + kafka.address() + "/shop?lanes=4&session=1s&max_size=65536")
+				if err != nil {
+					tb.Fatal(err)
+				}
+				d, err := open(u, func(ctx context.Context, network, _ string) (net.Conn, error) {
+					return (&net.Dialer{}).DialContext(ctx, network, proxy.Address())
+				})
+				if err != nil {
+					tb.Fatal(err)
+				}
+				return eventstest.Connection{Driver: d, Network: proxy}
+			},
+			Stop:  kafka.stop,
+			Start: kafka.start,
+		}
+	})
+}
+
+func TestOpenErrors(t *testing.T) {
+	openers := map[string]func(context.Context, *url.URL) (driver.Driver, error){"kafka": Open}
+	for raw, want := range map[string]string{
+		"kafka://127.0.0.1:1":                     "no name of a system",
+		"kafka://127.0.0.1:1/shop?lanse=3":        `unknown parameter "lanse"; known: lanes, max_size`,
+		"kafka://127.0.0.1:1/shop?lanes=0":        "not between 1 and 1000",
+		"kafka://u:hunter2@127.0.0.1:1/s?lanes=x": "not a whole number",
+	} {
+		_, err := openurl.Open(t.Context(), "events", raw, openers)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("Open(%q): %v; want %q", raw, err, want)
+		}
+	}
+}
