@@ -3,10 +3,15 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -15,6 +20,7 @@ import (
 
 	peerv1 "github.com/gowarren/warren/api/warren/peer/v1"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
+	"github.com/gowarren/warren/store"
 )
 
 // customer registers and signs in a customer, and returns the access token.
@@ -50,7 +56,9 @@ func TestWhoMayCall(t *testing.T) {
 		t.Errorf("own profile: %d %s", got.status, got.body)
 	}
 	t.Run("bad tokens", func(t *testing.T) {
-		for name, bad := range badTokens(t, token) {
+		bad := badTokens(t, token)
+		maps.Copy(bad, signedTokens(t, s, token))
+		for name, bad := range bad {
 			got := s.call("GET", "/v1/users/me", bad, "")
 			if got.status != http.StatusUnauthorized || got.header.Get("WWW-Authenticate") == "" {
 				t.Errorf("%s: %d %s, want 401 and WWW-Authenticate", name, got.status, got.body)
@@ -90,6 +98,53 @@ func badTokens(t *testing.T, good string) map[string]string {
 		"no signature":    parts[0] + "." + parts[1] + ".",
 		"algorithm none":  encode(map[string]any{"alg": "none", "typ": "JWT"}) + "." + parts[1] + ".",
 		"unknown key":     encode(map[string]any{"alg": "EdDSA", "typ": "JWT", "kid": "nobody"}) + "." + parts[1] + "." + parts[2],
+	}
+}
+
+// signedTokens are tokens that the service's own key signed, and that must not
+// get in all the same. One that says what the good one says does.
+func signedTokens(t *testing.T, s *system, good string) map[string]string {
+	t.Helper()
+	parsed, err := jwt.ParseSigned(good, []jose.SignatureAlgorithm{jose.EdDSA})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(s.data, "identity.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var text string
+	if err := db.QueryRow(t.Context(), `SELECT private_key FROM signing_keys WHERE id = ?`, parsed.Headers[0].KeyID).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	var key jose.JSONWebKey
+	if err := json.Unmarshal([]byte(text), &key); err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: key}, (&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(claim string, value any) string {
+		claims := map[string]any{}
+		if err := parsed.UnsafeClaimsWithoutVerification(&claims); err != nil {
+			t.Fatal(err)
+		}
+		claims[claim] = value
+		token, err := jwt.Signed(signer).Claims(claims).Serialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	if got := s.call("GET", "/v1/users/me", sign("exp", time.Now().Add(time.Minute).Unix()), ""); got.status != http.StatusOK {
+		t.Fatalf("signed with the same key, the same claims: %d %s", got.status, got.body)
+	}
+	return map[string]string{
+		"expired":          sign("exp", time.Now().Add(-time.Minute).Unix()),
+		"another audience": sign("aud", "elsewhere"),
+		"another issuer":   sign("iss", "elsewhere"),
 	}
 }
 
