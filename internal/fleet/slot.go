@@ -14,7 +14,7 @@ const (
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 10 * time.Second
 	stableAfter  = 10 * time.Second // a process that lived so long starts with a short backoff again
-	loopExits    = 5                // so many exits in a row without ready or stable are a crash loop
+	loopExits    = 5                // so many exits in a row are a crash loop, ready for a moment or not
 	shownLines   = 15               // of the log of a crash loop
 )
 
@@ -31,7 +31,7 @@ type slot struct {
 	instance string // the registry's id of the process that serves
 	state    State
 	restarts int
-	exits    int // in a row, without becoming ready or stable
+	exits    int // in a row, without a stable process between
 	lastExit string
 	exited   time.Time
 }
@@ -151,7 +151,7 @@ func (s *slot) becameReady(p *process) {
 		s.mu.Unlock()
 		return // it has ended meanwhile
 	}
-	s.state, s.exits = Ready, 0
+	s.state = Ready
 	s.mu.Unlock()
 	s.service.events(Event{Kind: EventReady, Instance: s.name(),
 		Message: fmt.Sprintf("%s is ready after %.1f s", s.name(), time.Since(p.started).Seconds())})
