@@ -6,7 +6,8 @@ export CGO_ENABLED := 0
 # Run the shop: http://127.0.0.1:8080
 up:
 	@echo 'building warren; the first time takes a minute or two'
-	go run ./cmd/warren up
+	go build -o bin/warren ./cmd/warren
+	bin/warren up
 
 # Pass all tests, with the real servers they need.
 test:

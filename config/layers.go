@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // FileLayer is what the system file says about settings: its settings,
@@ -35,6 +36,29 @@ func (f FileLayer) Check(definitions []Definition) error {
 		}
 	}
 	return errors.Join(append(problems, f.checkKnown(definitions))...)
+}
+
+// CheckFamilies is Check for whoever knows all settings of some families, that
+// is of a first word ("rpc", "gateway"), and leaves the others alone: they may
+// be a service's own.
+func (f FileLayer) CheckFamilies(definitions []Definition) error {
+	families := make(map[string]bool, len(definitions))
+	for _, d := range definitions {
+		families[family(d.Name)] = true
+	}
+	var theirs FileLayer
+	for _, e := range f.Entries {
+		if families[family(e.Name)] {
+			theirs.Entries = append(theirs.Entries, e)
+		}
+	}
+	return theirs.Check(definitions)
+}
+
+// family is the first word of a setting's name.
+func family(name string) string {
+	first, _, _ := strings.Cut(name, ".")
+	return first
 }
 
 // checkKnown leaves unknown names alone: they may be another service's.

@@ -56,6 +56,9 @@ func redactLog(groups []string, a slog.Attr) slog.Attr {
 	if secretKey(a.Key) || slices.ContainsFunc(groups, secretKey) {
 		return slog.String(a.Key, redacted)
 	}
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().String()) // a number of nanoseconds is for nobody
+	}
 	if a.Value.Kind() != slog.KindAny {
 		return a
 	}

@@ -14,11 +14,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gowarren/warren/internal/fleet"
+	"github.com/gowarren/warren/internal/gateway"
+	"github.com/gowarren/warren/internal/node"
 	"github.com/gowarren/warren/internal/supervisor"
 )
 
 func newUp(o *options) *cobra.Command {
-	var gateway string
+	var address string
 	var fresh, logs bool
 	var timeout time.Duration
 	c := &cobra.Command{
@@ -32,12 +34,13 @@ func newUp(o *options) *cobra.Command {
 			}
 			return up(cmd, supervisor.Options{
 				File: o.file, Environment: o.environment, Data: o.data, Fresh: fresh,
-				Gateway: gateway, Program: program, Version: version(),
-				Events: func(e fleet.Event) { printEvent(cmd.ErrOrStderr(), e) },
+				Gateway: address, Program: program, Version: version(),
+				Events:      func(e fleet.Event) { printEvent(cmd.ErrOrStderr(), e) },
+				Definitions: append(node.Definitions(), gateway.Definitions()...),
 			}, o, logs, timeout)
 		},
 	}
-	c.Flags().StringVar(&gateway, "gateway", "", "address of the gateway (default from the system file)")
+	c.Flags().StringVar(&address, "gateway", "", "address of the gateway (default from the system file)")
 	c.Flags().BoolVar(&fresh, "fresh", false, "begin with an empty data folder")
 	c.Flags().BoolVar(&logs, "logs", false, "print the logs of all services")
 	c.Flags().DurationVar(&timeout, "timeout", 2*time.Minute, "how long to wait until everything is ready")

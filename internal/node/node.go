@@ -87,6 +87,11 @@ func Open(ctx context.Context, env Environment, opts Options) (_ *Node, err erro
 	return n, n.openAdmin(opts.Sections)
 }
 
+// Definitions returns the settings that hold for every process.
+func Definitions() []config.Definition {
+	return append(rpc.Definitions(), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
+}
+
 // Logger returns the process's logger.
 func (n *Node) Logger() *slog.Logger { return n.Telemetry.Logger() }
 
@@ -164,10 +169,9 @@ func (n *Node) sample() float64 {
 }
 
 func (n *Node) openSettings(ctx context.Context, more []config.Definition) error {
-	definitions := append(rpc.Definitions(), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
 	opts := config.Options{
 		Environment: n.Env.Environment, Service: n.Env.Service,
-		Definitions: append(definitions, more...),
+		Definitions: append(Definitions(), more...),
 		Snapshot:    n.Env.Snapshot("settings"),
 		Applied:     n.tellRevision,
 		Logger:      n.Logger(), Metrics: n.Telemetry.Metrics(),

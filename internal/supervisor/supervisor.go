@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/engines"
 	"github.com/gowarren/warren/internal/fleet"
 	"github.com/gowarren/warren/internal/system"
@@ -30,6 +31,9 @@ type Options struct {
 	Program     string // the warren binary, which is the gateway too
 	Version     string
 	Events      func(fleet.Event) // for the operator; must not block
+	// Definitions are the settings of Warren itself: a wrong one in the file is
+	// refused before anything starts. Those of services they check themselves.
+	Definitions []config.Definition
 }
 
 // Supervisor is a system that is up.
@@ -66,6 +70,9 @@ func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 	if s.system, err = system.Load(opts.File, opts.Environment); err != nil {
 		return nil, err
 	}
+	if err := s.system.Settings.CheckFamilies(opts.Definitions); err != nil {
+		return nil, err
+	}
 	if opts.Data == "" {
 		s.opts.Data = filepath.Join(s.system.Dir, ".warren")
 	}
@@ -96,7 +103,7 @@ func (s *Supervisor) openLog() (err error) {
 	if s.logs, err = fleet.NewLogs(s.data.path("log")); err != nil {
 		return err
 	}
-	s.log = slog.New(slog.NewJSONHandler(s.logs.Writer(ownLog), nil))
+	s.log = slog.New(slog.NewJSONHandler(s.logs.Writer(ownLog), &slog.HandlerOptions{ReplaceAttr: readable}))
 	return nil
 }
 
@@ -167,4 +174,12 @@ func (s *Supervisor) end(reason error) {
 	case s.done <- reason:
 	default:
 	}
+}
+
+// readable writes durations as people do; a number of nanoseconds is for nobody.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
