@@ -195,7 +195,8 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 	}
 	var errs []error
 	for range listeners {
-		if err := <-ends; err != nil {
+		// A server that was stopped before it began is one that was stopped.
+		if err := <-ends; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			errs = append(errs, err)
 			s.halt()
 		}
