@@ -8,8 +8,28 @@ import (
 	"time"
 )
 
+// TestGuardInterruptsUntilReleased: one interrupt can be forgotten, so they go
+// on until the call has returned, and none comes after that.
+func TestGuardInterruptsUntilReleased(t *testing.T) {
+	calls := make(chan struct{}, 1000)
+	c := &conn{interrupt: func() { calls <- struct{}{} }}
+	ctx, cancel := context.WithCancel(t.Context())
+	release := c.guard(ctx)
+	cancel()
+	for range 3 {
+		<-calls
+	}
+	release()
+	after := len(calls)
+	c.guard(t.Context())() // a call that is not cancelled is left alone
+	if len(calls) != after {
+		t.Error("an interrupt came after the release")
+	}
+}
+
 // TestNoCancellationIsLost ends contexts at all moments of a query's start:
-// none may leave a query that runs for ever.
+// none may leave a query that runs for ever. The moment that SQLite forgets is
+// rare, so this alone proves little; see TestGuardInterruptsUntilReleased.
 func TestNoCancellationIsLost(t *testing.T) {
 	db, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "x.db"), Options{})
 	if err != nil {
