@@ -234,38 +234,52 @@ func (l *Letters) Drop(ctx context.Context, f Filter, author, reason string) (in
 
 type change = func(ctx context.Context, tx *store.Tx, letter Letter) error
 
-// settleAll works on the dead letters of the filter, each in its own transaction.
-// One that somebody else settles meanwhile is left to him.
+// settleAll works on the letters that are dead now and that the filter chooses,
+// each once and in its own transaction. One that somebody else settles meanwhile
+// is left to him, and one that dies again meanwhile is left dead.
 func (l *Letters) settleAll(ctx context.Context, f Filter, action, author, reason string, do change) (n int, err error) {
-	f.State, f.Offset = letterDead, 0
-	limit := f.Limit
-	for {
-		f.Limit = 100
-		if limit > 0 {
-			f.Limit = min(100, limit-n)
-		}
-		letters, err := l.List(ctx, f)
-		if err != nil {
-			return n, fmt.Errorf("%s: %w", action, err)
-		}
-		before := n
-		for _, letter := range letters {
-			err := l.change(ctx, letter.LetterID, action, author, reason, do)
-			switch {
-			case err == nil:
-				n++
-			case !errors.Is(err, ErrNoLetter):
-				return n, fmt.Errorf("%s dead letter %s: %w", action, letter.LetterID, err)
-			}
-		}
-		if n == before || n == limit {
-			break
+	f.State = letterDead
+	ids, err := l.chosen(ctx, f)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", action, err)
+	}
+	for _, id := range ids {
+		err := l.change(ctx, id, action, author, reason, do)
+		switch {
+		case err == nil:
+			n++
+		case !errors.Is(err, ErrNoLetter):
+			return n, fmt.Errorf("%s dead letter %s: %w", action, id, err)
 		}
 	}
 	if n == 0 && f.LetterID != "" {
 		return 0, fmt.Errorf("%s dead letter %s: %w", action, f.LetterID, ErrNoLetter)
 	}
 	return n, nil
+}
+
+// chosen returns the ids of the filter's letters, the last to die first; all of
+// them, where the filter has no limit.
+func (l *Letters) chosen(ctx context.Context, f Filter) ([]string, error) {
+	where, args := f.where()
+	query := `SELECT id FROM warren_dead_letters WHERE ` + where + ` ORDER BY died_at DESC, id`
+	if f.Limit > 0 {
+		query, args = query+` LIMIT ?`, append(args, f.Limit)
+	}
+	rows, err := l.db.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }
 
 // change works on one dead letter that nobody else changes, and writes down who
