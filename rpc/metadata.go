@@ -48,6 +48,20 @@ func keyOf(ctx context.Context) string {
 	return key
 }
 
+type serviceContext struct{}
+
+// ToService returns a context whose calls go to instances of the service with
+// the name: for contracts that several services serve, each about itself.
+func ToService(ctx context.Context, service string) context.Context {
+	return context.WithValue(ctx, serviceContext{}, service)
+}
+
+// serviceOf returns the service of ToService, or "" for any.
+func serviceOf(ctx context.Context) string {
+	service, _ := ctx.Value(serviceContext{}).(string)
+	return service
+}
+
 // ClientAddress returns the address of the client outside the system whose
 // request a handler serves, or the zero Addr where it is not known. What the
 // call says of it is believed only when a service of the system made the call,

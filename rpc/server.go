@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,10 @@ type ServerOptions struct {
 	// ServiceKey judges the tokens of calling services; nil: internal methods
 	// are closed.
 	ServiceKey *auth.ServiceKey
+	// Intercept is run around the handlers of unary calls, the first outermost:
+	// last of all, once a call is admitted, allowed, decoded and validated. What
+	// an interceptor returns is treated as if the handler had returned it.
+	Intercept []grpc.UnaryServerInterceptor
 }
 
 // Server serves contracts and enforces what they say, whoever calls: the
@@ -47,6 +52,7 @@ type ServerOptions struct {
 // concurrent use.
 type Server struct {
 	opts      ServerOptions
+	intercept grpc.UnaryServerInterceptor // nil: none
 	logger    *slog.Logger
 	grpc      *grpc.Server
 	health    *health.Server
@@ -81,6 +87,7 @@ type serverSettings struct {
 // registered with it.
 func NewServer(opts ServerOptions) *Server {
 	s := &Server{opts: opts, logger: opts.Logger, draining: make(chan struct{})}
+	s.intercept = chained(opts.Intercept)
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
@@ -99,6 +106,22 @@ func NewServer(opts ServerOptions) *Server {
 	grpc_health_v1.RegisterHealthServer(openRegistrar{s}, s.health)
 	reflection.Register(openRegistrar{s})
 	return s
+}
+
+// chained makes one interceptor of several, or nil of none.
+func chained(all []grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	first, rest := all[0], chained(all[1:])
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		return first(ctx, req, info, func(ctx context.Context, req any) (any, error) {
+			return rest(ctx, req, info, handler)
+		})
+	}
 }
 
 // transportOptions are the limits of connections. gRPC takes them once.

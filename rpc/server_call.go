@@ -38,7 +38,7 @@ func (m *servedMethod) unary(handle grpc.MethodHandler) grpc.MethodHandler {
 			return nil, err
 		}
 		c.running = true
-		return handle(srv, c.ctx, m.decoder(decode), nil)
+		return handle(srv, c.ctx, m.decoder(decode), m.server.intercept)
 	}
 }
 

@@ -174,11 +174,15 @@ func (p *pool) serving(contract string) []*instance {
 // can be reached it waits, for as long as the policy says.
 func (t *target) acquire(ctx context.Context, m *method, p *policy, tried []*instance) (*instance, *breaker, error) {
 	var timeout <-chan time.Time
+	service := serviceOf(ctx)
 	for {
 		now := t.pool.client.now()
 		v := t.view.Load()
 		if v.expires != 0 && now >= v.expires {
 			v = t.refresh(now)
+		}
+		if service != "" {
+			v = v.of(service)
 		}
 		in, b, refused := t.choose(ctx, v, m, p, tried, now)
 		if in != nil {
@@ -195,12 +199,12 @@ func (t *target) acquire(ctx context.Context, m *method, p *policy, tried []*ins
 		select {
 		case <-v.replaced:
 		case <-timeout:
-			return nil, nil, t.noInstance()
+			return nil, nil, v.noInstance(t.name, service)
 		case <-ctx.Done():
 			if ctx.Err() == context.Canceled {
 				return nil, nil, ctx.Err()
 			}
-			return nil, nil, t.noInstance()
+			return nil, nil, v.noInstance(t.name, service)
 		case <-t.pool.ctx.Done():
 			return nil, nil, errClosed()
 		}
@@ -280,10 +284,25 @@ func nodesOf(list []*instance) []*balance.Node {
 	return nodes
 }
 
-func (t *target) noInstance() error {
-	v := t.view.Load()
-	return &Error{Code: codes.Unavailable, Reason: "NO_INSTANCE", Domain: domain, RetryAfter: time.Second,
-		Message: fmt.Sprintf("no instance of %s can be reached (%d known)", t.name, v.known)}
+// of returns the part of the view that is of one service.
+func (v *view) of(service string) *view {
+	others := func(in *instance) bool { return in.key.service != service }
+	part := &view{replaced: v.replaced, expires: v.expires}
+	part.usable = slices.DeleteFunc(slices.Clone(v.usable), others)
+	part.preferred = slices.DeleteFunc(slices.Clone(v.preferred), others)
+	if len(part.preferred) == 0 {
+		part.preferred = part.usable
+	}
+	part.nodes = nodesOf(part.preferred)
+	return part
+}
+
+func (v *view) noInstance(contract, service string) error {
+	message := fmt.Sprintf("no instance of %s can be reached (%d known)", contract, v.known)
+	if service != "" {
+		message = fmt.Sprintf("no instance of service %q that serves %s can be reached", service, contract)
+	}
+	return &Error{Code: codes.Unavailable, Reason: "NO_INSTANCE", Domain: domain, RetryAfter: time.Second, Message: message}
 }
 
 func (m *method) breakerOpen(p *policy) error {
