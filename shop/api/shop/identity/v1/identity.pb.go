@@ -789,6 +789,68 @@ func (x *SetRolesRequest) GetRoles() []string {
 	return nil
 }
 
+// UserRegistered tells that somebody has an account now.
+type UserRegistered struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Where e-mails to the user go.
+	Email         string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	DisplayName   string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserRegistered) Reset() {
+	*x = UserRegistered{}
+	mi := &file_shop_identity_v1_identity_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserRegistered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserRegistered) ProtoMessage() {}
+
+func (x *UserRegistered) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_identity_v1_identity_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserRegistered.ProtoReflect.Descriptor instead.
+func (*UserRegistered) Descriptor() ([]byte, []int) {
+	return file_shop_identity_v1_identity_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UserRegistered) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *UserRegistered) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *UserRegistered) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
 var File_shop_identity_v1_identity_proto protoreflect.FileDescriptor
 
 const file_shop_identity_v1_identity_proto_rawDesc = "" +
@@ -840,7 +902,12 @@ const file_shop_identity_v1_identity_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,64}$R\x06userId\"\x81\x01\n" +
 	"\x0fSetRolesRequest\x120\n" +
 	"\auser_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,64}$R\x06userId\x12<\n" +
-	"\x05roles\x18\x02 \x03(\tB&\xbaH#\x92\x01 \b\x01\x18\x01\"\x1ar\x18R\bcustomerR\x05staffR\x05adminR\x05roles*\x9f\x03\n" +
+	"\x05roles\x18\x02 \x03(\tB&\xbaH#\x92\x01 \b\x01\x18\x01\"\x1ar\x18R\bcustomerR\x05staffR\x05adminR\x05roles\"q\n" +
+	"\x0eUserRegistered\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
+	"\x05email\x18\x02 \x01(\tR\x05email\x12!\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName:\r\xe2\xd4\x1c\t\n" +
+	"\auser_id*\x9f\x03\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12#\n" +
 	"\vEMAIL_TAKEN\x10\x01\x1a\x12\xe2\xd4\x1c\x0eALREADY_EXISTS\x12(\n" +
@@ -879,7 +946,7 @@ func file_shop_identity_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_shop_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_shop_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_shop_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_shop_identity_v1_identity_proto_goTypes = []any{
 	(Reason)(0),                   // 0: shop.identity.v1.Reason
 	(*User)(nil),                  // 1: shop.identity.v1.User
@@ -895,13 +962,14 @@ var file_shop_identity_v1_identity_proto_goTypes = []any{
 	(*ListUsersResponse)(nil),     // 11: shop.identity.v1.ListUsersResponse
 	(*GetUserRequest)(nil),        // 12: shop.identity.v1.GetUserRequest
 	(*SetRolesRequest)(nil),       // 13: shop.identity.v1.SetRolesRequest
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*UserRegistered)(nil),        // 14: shop.identity.v1.UserRegistered
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_shop_identity_v1_identity_proto_depIdxs = []int32{
-	14, // 0: shop.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	14, // 1: shop.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	14, // 2: shop.identity.v1.Session.access_expire_time:type_name -> google.protobuf.Timestamp
-	14, // 3: shop.identity.v1.Session.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	15, // 0: shop.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	15, // 1: shop.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	15, // 2: shop.identity.v1.Session.access_expire_time:type_name -> google.protobuf.Timestamp
+	15, // 3: shop.identity.v1.Session.refresh_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: shop.identity.v1.Session.user:type_name -> shop.identity.v1.User
 	1,  // 5: shop.identity.v1.ListUsersResponse.users:type_name -> shop.identity.v1.User
 	3,  // 6: shop.identity.v1.IdentityService.Register:input_type -> shop.identity.v1.RegisterRequest
@@ -941,7 +1009,7 @@ func file_shop_identity_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_identity_v1_identity_proto_rawDesc), len(file_shop_identity_v1_identity_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
