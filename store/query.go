@@ -20,11 +20,15 @@ const readAttempts = 4
 // Query reads rows. It must not write: SQLite refuses it, and on the others a
 // query whose connection broke is sent again. The rows must be closed.
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	if err := db.outside(ctx); err != nil {
+	around, err := db.around(ctx)
+	if err != nil {
 		return nil, err
 	}
+	if around != nil {
+		return around.Query(ctx, query, args...)
+	}
 	var rows *Rows
-	err := db.repeat(ctx, readAttempts, func(f fault) bool { return f == faultLost || f == faultContention }, func() (err error) {
+	err = db.repeat(ctx, readAttempts, func(f fault) bool { return f == faultLost || f == faultContention }, func() (err error) {
 		rows, err = db.query(ctx, db.read, query, args)
 		return err
 	})
@@ -40,12 +44,16 @@ func (db *DB) QueryRow(ctx context.Context, query string, args ...any) *Row {
 // Exec runs a statement that writes, as a transaction of its own, and returns
 // how many rows it touched.
 func (db *DB) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	if err := db.outside(ctx); err != nil {
+	around, err := db.around(ctx)
+	if err != nil {
 		return 0, err
+	}
+	if around != nil {
+		return around.Exec(ctx, query, args...)
 	}
 	var touched int64
 	// A broken connection leaves open whether the statement was run: no repeat.
-	err := db.repeat(ctx, maxAttempts, func(f fault) bool { return f == faultContention }, func() (err error) {
+	err = db.repeat(ctx, maxAttempts, func(f fault) bool { return f == faultContention }, func() (err error) {
 		touched, err = db.exec(ctx, db.write, query, args)
 		return err
 	})
@@ -61,7 +69,7 @@ func (db *DB) query(ctx context.Context, on runner, query string, args []any) (*
 	if err != nil {
 		return nil, err
 	}
-	call := db.begin(ctx, s)
+	call := db.startCall(ctx, s)
 	rows, err := on.QueryContext(call.ctx, s.text, values...)
 	if err != nil {
 		return nil, call.end(err)
@@ -78,7 +86,7 @@ func (db *DB) exec(ctx context.Context, on runner, query string, args []any) (in
 	if err != nil {
 		return 0, err
 	}
-	call := db.begin(ctx, s)
+	call := db.startCall(ctx, s)
 	result, err := on.ExecContext(call.ctx, s.text, values...)
 	if err != nil {
 		if s.absorb && db.faultOf(err) == faultConflict {
@@ -103,7 +111,7 @@ type call struct {
 	ended     bool
 }
 
-func (db *DB) begin(ctx context.Context, s *statement) *call {
+func (db *DB) startCall(ctx context.Context, s *statement) *call {
 	c := &call{db: db, statement: s, started: time.Now()}
 	c.ctx, c.span = db.startSpan(ctx, s)
 	return c
@@ -183,12 +191,16 @@ func (r *Rows) Close() error {
 }
 
 func (r *Rows) settle() {
+	if tx := r.call.tx; tx != nil {
+		tx.mu.Lock()
+		defer tx.mu.Unlock()
+	}
 	if r.call.ended {
 		return
 	}
 	r.err = r.call.end(r.rows.Err())
 	if r.call.tx != nil {
-		r.call.tx.note(r.err)
+		r.call.tx.keep(r.err)
 	}
 }
 

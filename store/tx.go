@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -20,6 +21,9 @@ const (
 	// ReadOnly gives a transaction that reads one state of the database, and on
 	// SQLite doesn't wait for the writer.
 	ReadOnly
+	// Joinable has everything that is done with the context of the transaction
+	// take part in it, instead of being refused: see [DB.InTx].
+	Joinable
 )
 
 const (
@@ -32,14 +36,6 @@ const (
 // database in it, so that two databases can be used together.
 type txKey struct{ db *DB }
 
-// outside refuses what would wait for, or not see, the transaction around it.
-func (db *DB) outside(ctx context.Context) error {
-	if ctx.Value(txKey{db}) != nil {
-		return fmt.Errorf("database %q: %w", db.name, ErrNested)
-	}
-	return nil
-}
-
 // Tx is a transaction. It belongs to the function that got it, and to one
 // goroutine at a time.
 //
@@ -47,13 +43,27 @@ func (db *DB) outside(ctx context.Context) error {
 // how PostgreSQL has it, so it is so everywhere.
 type Tx struct {
 	db  *DB
-	tx  *sql.Tx
+	tx  transaction
 	ctx context.Context
+	has []TxOption
+	// mu: those who join may, by mistake, be several at once.
+	mu  sync.Mutex
 	err error // the first that went wrong
+	// doomed is what the first that joined, and went wrong, returned.
+	doomed error
+	// wants is what one that joined needs the transaction to be; 0: nothing.
+	wants TxOption
 	// reading are the rows that are read right now.
 	reading *Rows
 	// after is run once the transaction is committed.
 	after []func()
+}
+
+// transaction is a *sql.Tx, or one that can be prepared.
+type transaction interface {
+	runner
+	Commit() error
+	Rollback() error
 }
 
 // InTx runs fn in a transaction: committed when fn returns nil, rolled back when
@@ -64,18 +74,40 @@ type Tx struct {
 // for other services; a second transaction in it is refused with [ErrNested].
 // (With the context from outside it would, on SQLite, wait for the first.)
 //
+// A [Joinable] transaction is joined instead: with the context that its fn gets,
+// InTx runs its function within that transaction, and so do Query and Exec. All
+// of it is committed at the end, or nothing: a function that joined and returned
+// an error leaves its transaction to be rolled back, whatever is made of the
+// error. AfterCommit waits for that end too. The transaction belongs to one
+// goroutine at a time still, and rows are closed before the next statement.
+//
 // An error that is [ErrUnavailable] and says "commit" leaves open whether the
 // transaction took place.
 func (db *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx *Tx) error, opts ...TxOption) error {
-	if err := db.outside(ctx); err != nil {
+	around, err := db.around(ctx)
+	if err != nil {
 		return err
 	}
+	if around != nil {
+		return around.join(ctx, fn, opts)
+	}
+	return db.inTx(ctx, fn, opts, db.begin)
+}
+
+// beginner begins a transaction.
+type beginner func(context.Context, []TxOption) (transaction, error)
+
+func (db *DB) inTx(ctx context.Context, fn func(context.Context, *Tx) error, opts []TxOption, begin beginner) error {
 	ctx, span := db.tracer().Start(ctx, "transaction", clientKind)
 	defer span.End()
 	var last *Tx
 	again := func(fault) bool { return last != nil && last.repeatable() }
 	err := db.repeat(ctx, maxAttempts, again, func() (err error) {
-		last, err = db.attempt(ctx, fn, opts)
+		last, err = db.attempt(ctx, fn, opts, begin)
+		if last.wants != 0 { // not by the fault of anybody, and once only
+			opts = append(opts[:len(opts):len(opts)], last.wants)
+			last, err = db.attempt(ctx, fn, opts, begin)
+		}
 		return err
 	})
 	span.SetError(err)
@@ -115,10 +147,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // attempt runs fn once. The Tx is returned for what it knows about its end.
-func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, opts []TxOption) (_ *Tx, err error) {
-	tx := &Tx{db: db, ctx: ctx}
-	pool, how := db.isolation(opts)
-	if tx.tx, err = pool.BeginTx(ctx, how); err != nil {
+func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, opts []TxOption, begin beginner) (_ *Tx, err error) {
+	tx := &Tx{db: db, ctx: ctx, has: opts}
+	if tx.tx, err = begin(ctx, opts); err != nil {
 		tx.note(db.explain(ctx, err))
 		return tx, fmt.Errorf("begin transaction: %w", tx.err)
 	}
@@ -131,7 +162,7 @@ func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, 
 	err = fn(context.WithValue(ctx, txKey{db}, tx), tx)
 	returned = true
 	if err == nil {
-		err = tx.err
+		err = tx.spoilt()
 	}
 	if err != nil {
 		// What the rollback says adds nothing: the connection is dropped if it
@@ -146,6 +177,11 @@ func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, 
 		f()
 	}
 	return tx, nil
+}
+
+func (db *DB) begin(ctx context.Context, opts []TxOption) (transaction, error) {
+	pool, how := db.isolation(opts)
+	return pool.BeginTx(ctx, how)
 }
 
 func (db *DB) isolation(opts []TxOption) (*sql.DB, *sql.TxOptions) {
@@ -186,6 +222,12 @@ func (tx *Tx) committed(err error) error {
 
 // note keeps the first error: nothing good comes after it.
 func (tx *Tx) note(err error) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.keep(err)
+}
+
+func (tx *Tx) keep(err error) {
 	if tx.err == nil {
 		tx.err = err
 	}
@@ -215,12 +257,14 @@ func (tx *Tx) ready() error {
 
 // Query reads rows, which must be closed before the next statement.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
 	if err := tx.ready(); err != nil {
 		return nil, err
 	}
 	rows, err := tx.db.query(ctx, tx.tx, query, args)
 	if err != nil {
-		tx.note(err)
+		tx.keep(err)
 		return nil, err
 	}
 	rows.call.tx = tx
@@ -236,12 +280,14 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
 
 // Exec runs a statement that writes and returns how many rows it touched.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
 	if err := tx.ready(); err != nil {
 		return 0, err
 	}
 	touched, err := tx.db.exec(ctx, tx.tx, query, args)
 	if err != nil {
-		tx.note(err)
+		tx.keep(err)
 	}
 	return touched, err
 }
@@ -249,7 +295,11 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 // AfterCommit has f called once the transaction is committed, before InTx
 // returns: to wake somebody, say. It is not called when the outcome of the
 // commit is unknown, so nothing may depend on it.
-func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
+func (tx *Tx) AfterCommit(f func()) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.after = append(tx.after, f)
+}
 
 // Attached returns what was attached to the transaction's database.
 func (tx *Tx) Attached(key any) any { return tx.db.Attached(key) }
