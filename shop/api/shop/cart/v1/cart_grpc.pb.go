@@ -34,11 +34,11 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // CartService keeps one cart per user, the same on all devices, and carts of
-// visitors who are not signed in. Those are found by a token that PutCart gives
-// out and the visitor sends back: in the body of a PUT or a merge, as
-// ?cart_token=… of a GET or DELETE. It is no cookie, and whoever has it has the
-// cart. Where somebody is signed in, the cart is his and a token is ignored;
-// MergeCart takes over the visitor's cart after signing in.
+// visitors, who are not signed in. Those are found by a token that PutCart gives
+// out and the visitor sends back in the body of PutCart and ReadVisitorCart. It
+// is no cookie and stands in no URL; whoever has it has the cart. Where somebody
+// is signed in, the cart is his and a token is ignored; MergeCart takes over the
+// visitor's cart after signing in.
 type CartServiceClient interface {
 	// GetCart returns the user's cart at the catalogue's prices. A cart that
 	// nobody has put anything into is empty and has version 0.
@@ -118,11 +118,11 @@ func (c *cartServiceClient) MergeCart(ctx context.Context, in *MergeCartRequest,
 // for forward compatibility.
 //
 // CartService keeps one cart per user, the same on all devices, and carts of
-// visitors who are not signed in. Those are found by a token that PutCart gives
-// out and the visitor sends back: in the body of a PUT or a merge, as
-// ?cart_token=… of a GET or DELETE. It is no cookie, and whoever has it has the
-// cart. Where somebody is signed in, the cart is his and a token is ignored;
-// MergeCart takes over the visitor's cart after signing in.
+// visitors, who are not signed in. Those are found by a token that PutCart gives
+// out and the visitor sends back in the body of PutCart and ReadVisitorCart. It
+// is no cookie and stands in no URL; whoever has it has the cart. Where somebody
+// is signed in, the cart is his and a token is ignored; MergeCart takes over the
+// visitor's cart after signing in.
 type CartServiceServer interface {
 	// GetCart returns the user's cart at the catalogue's prices. A cart that
 	// nobody has put anything into is empty and has version 0.
