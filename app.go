@@ -27,11 +27,12 @@ import (
 // OnStop, Database) belongs into setup; the rest may be used at any time and
 // concurrently.
 type App struct {
-	node   *node.Node
-	server *rpc.Server
-	http   *httpServer
-	peers  *peers
-	ctx    context.Context // ends when the service begins to drain
+	node    *node.Node
+	server  *rpc.Server
+	http    *httpServer
+	peers   *peers
+	engines enginesInUse
+	ctx     context.Context // ends when the service begins to drain
 }
 
 var (

@@ -26,6 +26,11 @@ func (a *App) Database(ctx context.Context, migrations fs.FS) (*store.DB, error)
 	if err := a.migrate(ctx, db, migrations); err != nil {
 		return nil, fmt.Errorf("bring the database up to date: %w", err)
 	}
+	a.engines.mu.Lock()
+	defer a.engines.mu.Unlock()
+	if a.engines.database == nil {
+		a.engines.database = db
+	}
 	return db, nil
 }
 

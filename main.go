@@ -56,6 +56,9 @@ func run(ctx context.Context, env node.Environment, setup func(ctx context.Conte
 		}
 		return fmt.Errorf("set up service %s: %w", env.Service, err)
 	}
+	if err := app.startEngines(); err != nil {
+		return fmt.Errorf("set up service %s: %w", env.Service, err)
+	}
 	part, err := app.listen()
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ type busKey struct{}
 
 // New returns a bus over d, which it owns from now on, for the events of a
 // service that has its data in db. It neither waits for the broker nor for the
-// database; [Bus.Run] does the work.
+// database; [Bus.Run] does the work. Without both it only takes subscriptions.
 func New(d driver.Driver, db *store.DB, opts Options) *Bus {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
@@ -78,7 +78,10 @@ func New(d driver.Driver, db *store.DB, opts Options) *Bus {
 		opts.Metrics = prometheus.NewRegistry()
 	}
 	opts.Grace = cmp.Or(opts.Grace, 10*time.Second)
-	can := d.Capabilities()
+	var can driver.Capabilities
+	if d != nil {
+		can = d.Capabilities()
+	}
 	b := &Bus{
 		driver: d, can: can, db: db, opts: opts,
 		owner:   rand.Text(),
@@ -88,7 +91,9 @@ func New(d driver.Driver, db *store.DB, opts Options) *Bus {
 		ready:   make(chan struct{}),
 	}
 	b.outage = &outage{logger: opts.Logger, metrics: b.metrics, down: map[string]time.Time{}}
-	db.Attach(busKey{}, b)
+	if db != nil {
+		db.Attach(busKey{}, b)
+	}
 	return b
 }
 

@@ -51,7 +51,7 @@ func Publish(ctx context.Context, tx *store.Tx, msg proto.Message, opts ...Publi
 	name := msg.ProtoReflect().Descriptor().FullName()
 	b, ok := tx.Attached(busKey{}).(*Bus)
 	if !ok {
-		return fmt.Errorf("publish %s: the database has no bus for events", name)
+		return fmt.Errorf("publish %s: the database has no bus for events: call Events in setup", name)
 	}
 	ctx, span := b.opts.Tracer.Start(ctx, "send "+string(name), trace.SpanKindProducer)
 	defer span.End()

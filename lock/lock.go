@@ -50,7 +50,8 @@ type Options struct {
 	Metrics prometheus.Registerer
 }
 
-// Locks gives out the locks of one system. It is safe for concurrent use.
+// Locks gives out the locks of one system. It is safe for concurrent use. The
+// zero value gives out none.
 type Locks struct {
 	driver  driver.Driver
 	opts    Options
@@ -84,6 +85,9 @@ func New(d driver.Driver, opts Options) (*Locks, error) {
 func (l *Locks) Try(ctx context.Context, name string) (*Held, error) {
 	if name == "" {
 		return nil, errors.New("take lock: it has no name")
+	}
+	if l.driver == nil {
+		return nil, fmt.Errorf("take lock %s: nobody keeps locks", name)
 	}
 	owner := l.owner + "-" + rand.Text() // two holders in one process are two
 	asked := time.Now()

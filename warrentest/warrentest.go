@@ -1,6 +1,6 @@
-// Package warrentest runs a system inside a test: real etcd, the services under
-// test as they are, the real gateway, free ports, and the end of each of them
-// at the word of the test.
+// Package warrentest runs a system inside a test: real etcd, real NATS, the
+// services under test as they are, the real gateway, free ports, and the end of
+// each of them at the word of the test.
 //
 //	sys := warrentest.New(t)
 //	sys.Run("catalog", setup)
@@ -41,6 +41,7 @@ type System struct {
 	flags    []string // of every process
 	data     string
 	etcd     *engines.Etcd
+	nats     *engines.NATS
 	url      string
 	keyFile  string
 	registry *registry.Registry
@@ -73,6 +74,9 @@ func New(t testing.TB, flags ...string) *System {
 	s.check("start etcd", err)
 	t.Cleanup(func() { s.report("stop etcd", s.etcd.Close()) })
 	s.url = "etcd://" + s.etcd.Endpoint() + "/test"
+
+	s.startEvents("")
+	t.Cleanup(func() { s.report("stop NATS", s.nats.Close()) })
 
 	s.keyFile = filepath.Join(s.data, "key")
 	secret := []byte("a secret that guards nothing but this test")
@@ -127,7 +131,7 @@ func (s *System) start(service string, run func(ctx context.Context, flags []str
 	i := &Instance{ID: id, stop: stop, done: make(chan struct{})}
 	flags := append([]string{
 		"--service", service, "--instance", id, "--system", "test", "--system-file", "-", "--registry", s.url, "--config", s.url,
-		"--data", s.data, "--key-file", s.keyFile, "--log-format", "json", "--log-level", "error",
+		"--events", s.EventsURL(), "--data", s.data, "--key-file", s.keyFile, "--log-format", "json", "--log-level", "error",
 	}, s.flags...)
 	go func() {
 		defer close(i.done)
@@ -177,6 +181,28 @@ func (s *System) Client() grpc.ClientConnInterface { return s.client }
 
 // Registry is what the test itself knows of who serves what.
 func (s *System) Registry() *registry.Registry { return s.registry }
+
+// EventsURL is the address of the broker.
+func (s *System) EventsURL() string { return "nats://" + s.nats.Endpoint() + "/test" }
+
+// WithoutEvents ends the broker, calls f, and starts the broker again, with its
+// data and at its address.
+func (s *System) WithoutEvents(f func()) {
+	s.t.Helper()
+	address := s.nats.Endpoint()
+	s.check("stop NATS", s.nats.Close())
+	f()
+	s.startEvents(address)
+}
+
+func (s *System) startEvents(address string) {
+	s.t.Helper()
+	var err error
+	s.nats, err = engines.StartNATS(s.t.Context(), engines.NATSOptions{
+		Dir: filepath.Join(s.data, "nats"), Address: address, Logger: slog.New(slog.DiscardHandler),
+	})
+	s.check("start NATS", err)
+}
 
 // URL is the address of registry and configuration centre.
 func (s *System) URL() string { return s.url }

@@ -33,6 +33,8 @@ type Environment struct {
 	Config   string
 	Database string // may hold {service}
 	Traces   string
+	Events   string
+	Locks    string
 
 	Address    string // to serve on
 	Advertise  string // to be called at, where it differs
@@ -140,6 +142,8 @@ func (e *Environment) overlaySystemFile() error {
 	e.Config = orElse(e.Config, sys.Expand(external(sys.Engines.Config), places))
 	e.Database = orElse(e.Database, sys.Engines.Database)
 	e.Traces = orElse(e.Traces, sys.Engines.Traces)
+	e.Events = orElse(e.Events, sys.Expand(external(sys.Engines.Events), places))
+	e.Locks = orElse(e.Locks, sys.Expand(external(sys.Engines.Locks), places))
 	return nil
 }
 
@@ -160,8 +164,9 @@ func (e Environment) withDefaults() (Environment, error) {
 	e.Host = registry.HostIdentity()
 	e.Service = orElse(e.Service, filepath.Base(os.Args[0]))
 	e.System = orElse(e.System, e.Service)
-	if strings.HasPrefix(e.Registry, "etcd:") { // an engine that is both
+	if strings.HasPrefix(e.Registry, "etcd:") { // an engine that is all three
 		e.Config = orElse(e.Config, e.Registry)
+		e.Locks = orElse(e.Locks, e.Registry)
 	}
 	e.Version = orElse(e.Version, buildVersion())
 	if e.Instance == "" {

@@ -32,6 +32,8 @@ var variables = []variable{
 	{"registry", "URL of the registry, e.g. etcd://127.0.0.1:2379/shop", "", func(e *Environment) *string { return &e.Registry }},
 	{"config", "URL of the configuration centre", "", func(e *Environment) *string { return &e.Config }},
 	{"database", "URL of the database; {service} and {data} are replaced", "sqlite:{data}/{service}.db", func(e *Environment) *string { return &e.Database }},
+	{"events", "URL of the broker of events, e.g. nats://127.0.0.1:4222/shop", "", func(e *Environment) *string { return &e.Events }},
+	{"locks", "URL of the locks (default: those of the registry, if it is etcd)", "", func(e *Environment) *string { return &e.Locks }},
 	{"traces", "URL of the trace collector, e.g. otlp://127.0.0.1:4317", "", func(e *Environment) *string { return &e.Traces }},
 	{"address", "address to serve on", "127.0.0.1:0", func(e *Environment) *string { return &e.Address }},
 	{"advertise",

@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/config"
 	configdriver "github.com/gowarren/warren/config/driver"
+	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/registry"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/telemetry"
@@ -89,7 +90,7 @@ func Open(ctx context.Context, env Environment, opts Options) (_ *Node, err erro
 
 // Definitions returns the settings that hold for every process.
 func Definitions() []config.Definition {
-	return append(rpc.Definitions(), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
+	return append(append(rpc.Definitions(), events.Definitions()...), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
 }
 
 // Logger returns the process's logger.

@@ -93,6 +93,20 @@ func engineAddress(s string) error {
 	return templateURL(s, "embedded, or a URL such as etcd://host:2379/{system}")
 }
 
+func eventsAddress(s string) error {
+	if s == Embedded {
+		return nil
+	}
+	return templateURL(s, "embedded, or a URL such as nats://host:4222/{system}")
+}
+
+func transactionsAddress(s string) error {
+	if s == Embedded {
+		return nil
+	}
+	return templateURL(s, "embedded, or the URL of the coordinator's database, such as postgres://host/coordinator")
+}
+
 func databaseAddress(s string) error {
 	return templateURL(s, "a URL such as sqlite:{data}/{service}.db or postgres://host/{service}")
 }

@@ -55,6 +55,11 @@ w.yaml:3:13: engines.registry: is not an engine's address; write embedded, or a 
 w.yaml:4:11: engines.config: is a list, not a single value
 w.yaml:5:13: engines.database: is not an engine's address; there is no {dta}; did you mean data?
 w.yaml:6:11: engines.traces: is not an engine's address; a brace is left open`},
+		{name: "engines of events, locks and transactions", text: "system: shop\nengines:\n  event: embedded\n  events: nats\n  locks: yes\n  transactions: \"{dat}\"\n", want: `
+w.yaml:3:3: engines.event: unknown field; did you mean events?
+w.yaml:4:11: engines.events: is not an engine's address; write embedded, or a URL such as nats://host:4222/{system} (the URL has no scheme, such as etcd://host or sqlite:file)
+w.yaml:5:10: engines.locks: is not an engine's address; write embedded, or a URL such as etcd://host:2379/{system} (the URL has no scheme, such as etcd://host or sqlite:file)
+w.yaml:6:17: engines.transactions: is not an engine's address; there is no {dat}; did you mean data?`},
 		{name: "password stays secret", text: "system: shop\nengines: {database: \"postgres://me:hunter2@[db/x\"}\n",
 			want: `w.yaml:2:21: engines.database: is not an engine's address; write a URL such as sqlite:{data}/{service}.db or postgres://host/{service} (malformed URL with scheme "postgres": missing ']' in host)`},
 		{name: "auth", text: "system: shop\nauth: {keys: jwks.json, isuer: x, audience: \"\"}\n", want: `

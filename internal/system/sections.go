@@ -37,7 +37,7 @@ func (r *reader) system(text []byte, environment string) *System {
 		s: &System{
 			File:        r.file,
 			Environment: LocalEnvironment,
-			Engines:     Engines{Registry: Embedded, Config: Embedded, Database: "sqlite:{data}/{service}.db"},
+			Engines:     Engines{Registry: Embedded, Config: Embedded, Events: Embedded, Database: "sqlite:{data}/{service}.db"},
 			Gateway:     Listener{Address: "127.0.0.1:8080"},
 			Console:     Listener{Address: "127.0.0.1:7070"},
 			Auth:        Auth{Keys: "contract:"},
@@ -67,6 +67,10 @@ func (d *draft) common() map[string]is {
 				"config":   d.engine(&s.Engines.Config, engineAddress),
 				"database": d.engine(&s.Engines.Database, databaseAddress),
 				"traces":   d.engine(&s.Engines.Traces, tracesAddress),
+
+				"events":       d.engine(&s.Engines.Events, eventsAddress),
+				"locks":        d.engine(&s.Engines.Locks, engineAddress),
+				"transactions": d.engine(&s.Engines.Transactions, transactionsAddress),
 			})
 		},
 		"gateway": func(v value) { d.object(v, map[string]is{"address": d.address(&s.Gateway.Address)}) },

@@ -8,7 +8,7 @@ import (
 )
 
 // edges are the processes of every system that a service can't be named like.
-var edges = [...]string{"gateway", "console", "warren"}
+var edges = [...]string{"gateway", "console", "coordinator", "warren"}
 
 func (d *draft) readServices(v value) {
 	d.each(v, func(name string, at, v value) {

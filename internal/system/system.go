@@ -61,7 +61,13 @@ type Service struct {
 // {environment}, {service} and {data} stand for what they name.
 type Engines struct {
 	Registry, Config, Database string
-	Traces                     string // empty: none
+	Events                     string
+	Locks                      string // empty: those of the registry, where it has any
+	// Transactions is the coordinator's database, or Embedded: the coordinator
+	// is one more service of the supervisor, with its data where all have it.
+	// Empty: the supervisor starts none.
+	Transactions string
+	Traces       string // empty: none
 }
 
 // Listener is where an edge of the system listens.

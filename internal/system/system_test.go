@@ -40,6 +40,9 @@ environments:
       config: etcd://etcd-0:2379,etcd-1:2379/{system}
       database: postgres://db:5432/{system}_{service}
       traces: otlp://collector:4317
+      events: kafka://kafka-0:9092,kafka-1:9092/{system}
+      locks: rediss://redis?prefix={system}
+      transactions: postgres://db:5432/{system}_coordinator
     gateway: {address: "0.0.0.0:443"}
     auth: {keys: https://login.example.com/jwks.json, issuer: https://login.example.com}
     settings: {rpc.timeout: 3s}
@@ -64,7 +67,7 @@ func TestFile(t *testing.T) {
 				Address: "127.0.0.1:9000", Position: "warren.yaml:10:3",
 			},
 		},
-		Engines: system.Engines{Registry: "embedded", Config: "embedded", Database: "sqlite:{data}/{service}.db"},
+		Engines: system.Engines{Registry: "embedded", Config: "embedded", Events: "embedded", Database: "sqlite:{data}/{service}.db"},
 		Gateway: system.Listener{Address: "127.0.0.1:8081"},
 		Console: system.Listener{Address: "127.0.0.1:7070"},
 		Auth:    system.Auth{Issuer: "shop", Audience: "everybody", Keys: "contract:"},
@@ -115,6 +118,9 @@ func TestEnvironmentLiesOverTheFile(t *testing.T) {
 	at := system.Places{Service: "catalog", Data: "/var/lib/shop"}
 	for template, want := range map[string]string{
 		s.Engines.Database:                "postgres://db:5432/shop_catalog",
+		s.Engines.Events:                  "kafka://kafka-0:9092,kafka-1:9092/shop",
+		s.Engines.Locks:                   "rediss://redis?prefix=shop",
+		s.Engines.Transactions:            "postgres://db:5432/shop_coordinator",
 		s.Engines.Registry:                "etcd://etcd-0:2379,etcd-1:2379/shop",
 		"sqlite:{data}/{service}.db":      "sqlite:/var/lib/shop/catalog.db",
 		"etcd://h/{system}/{environment}": "etcd://h/shop/production",

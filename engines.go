@@ -1,0 +1,110 @@
+package warren
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/gowarren/warren/events"
+	"github.com/gowarren/warren/internal/node"
+	"github.com/gowarren/warren/lock"
+	"github.com/gowarren/warren/store"
+)
+
+// enginesInUse are the engines that a service opens when it asks for them: one
+// that has no events knows no broker.
+type enginesInUse struct {
+	mu       sync.Mutex
+	database *store.DB
+	bus      *events.Bus
+	locks    *lock.Locks
+	problems []error // mistakes, told when setup is over
+}
+
+// Events is what carries events between the service's database and the others.
+// Subscribe with it in setup, after Database; who only publishes calls it there
+// too. The broker may be away: events wait for it in the database.
+func (a *App) Events() *events.Bus {
+	e := &a.engines
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.bus == nil {
+		bus, err := a.openEvents()
+		if err != nil {
+			e.problems = append(e.problems, err)
+		}
+		e.bus = bus
+	}
+	return e.bus
+}
+
+// openEvents returns a bus in any case: what subscribes to one that is broken is
+// told of the mistake when setup is over.
+func (a *App) openEvents() (*events.Bus, error) {
+	env := a.node.Env
+	opts := events.Options{
+		Service: env.Service, Settings: a.Settings(), Logger: a.Logger(), Metrics: a.Metrics(), Tracer: a.Tracer(),
+	}
+	if a.engines.database == nil {
+		return events.New(nil, nil, opts), errors.New("events: the service has no database that could hold them; call Database before Events")
+	}
+	if env.Events == "" {
+		return events.New(nil, nil, opts), errors.New("events: no broker is named; give --events, for instance nats://127.0.0.1:4222/" + env.System)
+	}
+	d, err := node.OpenEvents(a.ctx, env.Expand(env.Events))
+	if err != nil {
+		return events.New(nil, nil, opts), err
+	}
+	bus := events.New(d, a.engines.database, opts)
+	a.OnStop(func(context.Context) error { return bus.Close() })
+	a.Check("events", bus.Ready)
+	return bus, nil
+}
+
+// Locks lets one process of the system at a time do something.
+func (a *App) Locks() *lock.Locks {
+	e := &a.engines
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.locks == nil {
+		locks, err := a.openLocks()
+		if err != nil {
+			e.problems = append(e.problems, err)
+		}
+		e.locks = locks
+	}
+	return e.locks
+}
+
+func (a *App) openLocks() (*lock.Locks, error) {
+	env := a.node.Env
+	if env.Locks == "" {
+		return new(lock.Locks), errors.New("locks: nobody is named who keeps them; give --locks, for instance etcd://127.0.0.1:2379/" + env.System)
+	}
+	d, err := node.OpenLocks(a.ctx, env.Expand(env.Locks))
+	if err != nil {
+		return new(lock.Locks), err
+	}
+	a.OnStop(func(context.Context) error { return d.Close() })
+	locks, err := lock.New(d, lock.Options{Logger: a.Logger(), Metrics: a.Metrics()})
+	if err != nil {
+		return new(lock.Locks), fmt.Errorf("open locks: %w", err)
+	}
+	return locks, nil
+}
+
+// startEngines begins the work of the engines that setup asked for, and returns
+// the mistakes that were made in asking.
+func (a *App) startEngines() error {
+	e := &a.engines
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := errors.Join(e.problems...); err != nil {
+		return err
+	}
+	if e.bus != nil {
+		a.Go("events", e.bus.Run)
+	}
+	return nil
+}
