@@ -61,40 +61,6 @@ func (r *reader) checkPolicy(m *Method) {
 	}
 }
 
-// checkPartners checks the methods that undo, confirm and cancel another.
-func (r *reader) checkPartners(s *Service, m *Method) {
-	r.checkPartner(s, m, "compensate", m.Compensate)
-	r.checkPartner(s, m, "confirm", m.Confirm)
-	r.checkPartner(s, m, "cancel", m.Cancel)
-	switch {
-	case (m.Confirm == "") != (m.Cancel == ""):
-		r.report(m.Desc, "name both, or none", "it has one of confirm and cancel without the other")
-	case m.Confirm != "" && m.Confirm == m.Cancel:
-		r.report(m.Desc, "name two methods", "%s both confirms and cancels it", m.Confirm)
-	}
-	if m.Safe && (m.Compensate != "" || m.Confirm != "" || m.Cancel != "") {
-		r.report(m.Desc, "leave compensate, confirm and cancel out, or change its idempotency_level",
-			"it has no side effects, so there is nothing to undo or confirm")
-	}
-}
-
-func (r *reader) checkPartner(s *Service, m *Method, role, name string) {
-	if name == "" {
-		return
-	}
-	partner := s.Method(name)
-	switch {
-	case partner == nil:
-		r.report(m.Desc, "name a method of the same service, without its package", "its %s method %s does not exist in %s", role, name, s.Name)
-	case partner == m:
-		r.report(m.Desc, "name another method", "it is its own %s method", role)
-	case partner.Safe:
-		r.report(m.Desc, "name a method that changes something, or change its idempotency_level", "its %s method %s has no side effects", role, name)
-	case !partner.Unary():
-		r.report(m.Desc, "name a method that takes one message and returns one", "its %s method %s streams", role, name)
-	}
-}
-
 func (r *reader) checkMessages(messages protoreflect.MessageDescriptors) {
 	for i := range messages.Len() {
 		md := messages.Get(i)
