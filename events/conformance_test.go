@@ -3,13 +3,9 @@ package events_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/gowarren/warren/events/eventstest"
 	"github.com/gowarren/warren/store/storetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The suite passes on every database, with a broker in memory.
 func TestSQLite(t *testing.T)     { onHub(t, storetest.SQLite) }

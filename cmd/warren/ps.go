@@ -46,6 +46,9 @@ func printInstances(w io.Writer, resp *fleetv1.ListResponse) error {
 		if e.GetEmbedded() {
 			where = "embedded"
 		}
+		if e.GetProblem() != "" {
+			where += ", " + e.GetProblem()
+		}
 		t.row(e.GetRole(), where, orDash(e.GetAddress()), "", "", "", "", e.GetKind())
 	}
 	return t.flush()

@@ -64,7 +64,7 @@ func up(cmd *cobra.Command, opts supervisor.Options, o *options, logs bool, time
 	if err := s.Wait(ready); err != nil && cmd.Context().Err() == nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "not everything is ready: %v\n(the rest works; warren ps and warren logs tell more)\n", err)
 	} else if cmd.Context().Err() == nil {
-		if err := printUp(out, s, o.json); err != nil {
+		if err := printUp(cmd.Context(), out, s, o.json); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), err)
 		}
 	}
@@ -103,8 +103,8 @@ func hardOnSecondSignal() {
 	}()
 }
 
-func printUp(w io.Writer, s *supervisor.Supervisor, asJSON bool) error {
-	resp, err := s.List()
+func printUp(ctx context.Context, w io.Writer, s *supervisor.Supervisor, asJSON bool) error {
+	resp, err := s.List(ctx)
 	if err != nil {
 		return err
 	}

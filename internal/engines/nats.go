@@ -23,6 +23,8 @@ type NATSOptions struct {
 	Dir string
 	// Address to listen on; port 0 takes a free one. Default 127.0.0.1:0.
 	Address string
+	// Token is what clients must know. Empty: whoever reaches the address is one.
+	Token string
 	// Quota bounds what JetStream stores, in bytes. Default 4 GiB.
 	Quota int64
 	// SyncInterval is how long a message that was accepted may not be on the disk.
@@ -78,7 +80,7 @@ func (n *NATS) launch(ctx context.Context, opts NATSOptions) error {
 		return err
 	}
 	n.server, err = server.NewServer(&server.Options{
-		ServerName: "embedded", Host: host, Port: number,
+		ServerName: "embedded", Host: host, Port: number, Authorization: opts.Token,
 		JetStream: true, StoreDir: filepath.Join(opts.Dir, "nats"),
 		JetStreamMaxStore: opts.Quota, JetStreamMaxMemory: 64 << 20,
 		SyncInterval: opts.SyncInterval, MaxPayload: opts.MaxPayload,

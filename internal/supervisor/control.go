@@ -41,8 +41,8 @@ type control struct {
 	supervisor *Supervisor
 }
 
-func (c *control) List(_ context.Context, req *fleetv1.ListRequest) (*fleetv1.ListResponse, error) {
-	return c.supervisor.List(req.GetServices()...)
+func (c *control) List(ctx context.Context, req *fleetv1.ListRequest) (*fleetv1.ListResponse, error) {
+	return c.supervisor.List(ctx, req.GetServices()...)
 }
 
 func (c *control) Restart(ctx context.Context, req *fleetv1.RestartRequest) (*fleetv1.RestartResponse, error) {

@@ -15,7 +15,8 @@ import (
 
 // data is the folder in which a system lives: one supervisor at a time.
 //
-//	etcd/        registry and live settings
+//	etcd/        registry, live settings and locks
+//	events/      what NATS keeps of events
 //	<service>.db databases
 //	bin/ log/    what is built, what is printed
 //	snapshots/   what processes remember for a start without the registry

@@ -1,11 +1,13 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -20,14 +22,14 @@ import (
 )
 
 // List describes the system and what runs where, of some services or of all.
-func (s *Supervisor) List(services ...string) (*fleetv1.ListResponse, error) {
+func (s *Supervisor) List(ctx context.Context, services ...string) (*fleetv1.ListResponse, error) {
 	instances, err := s.instances(services)
 	if err != nil {
 		return nil, err
 	}
 	resp := &fleetv1.ListResponse{System: s.describe(), Instances: instances}
 	if len(services) == 0 {
-		resp.Engines = s.engines()
+		resp.Engines = s.engines(ctx)
 	}
 	return resp, nil
 }
@@ -101,7 +103,7 @@ func (s *Supervisor) describe() *fleetv1.System {
 	return out
 }
 
-func (s *Supervisor) engines() []*fleetv1.Engine {
+func (s *Supervisor) engines(ctx context.Context) []*fleetv1.Engine {
 	e := s.system.Engines
 	engine := func(role, configured, url string) *fleetv1.Engine {
 		kind, _, _ := strings.Cut(url, ":")
@@ -109,11 +111,38 @@ func (s *Supervisor) engines() []*fleetv1.Engine {
 		if u, err := openurl.Parse(url); err == nil {
 			address = openurl.Redact(u)
 		}
-		return &fleetv1.Engine{Role: role, Kind: kind, Address: address, Embedded: configured == system.Embedded || kind == "sqlite"}
+		out := &fleetv1.Engine{Role: role, Kind: kind, Address: address, Embedded: configured == system.Embedded || kind == "sqlite"}
+		if configured == system.Embedded {
+			out.Problem = s.problem(ctx, kind)
+		}
+		return out
 	}
-	return []*fleetv1.Engine{
+	out := []*fleetv1.Engine{
 		engine("registry", e.Registry, s.registryURL),
 		engine("config", e.Config, s.configURL),
 		engine("database", e.Database, e.Database),
+		engine("events", e.Events, s.eventsURL),
 	}
+	if e.Locks != "" {
+		out = append(out, engine("locks", e.Locks, s.locksURL))
+	}
+	return out
+}
+
+// problem tells what is wrong with an engine that runs inside.
+func (s *Supervisor) problem(ctx context.Context, kind string) string {
+	const patience = time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var err error
+	switch kind {
+	case "etcd":
+		err = s.etcd.Health(ctx)
+	case "nats":
+		err = s.broker.Load().Health(ctx)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }

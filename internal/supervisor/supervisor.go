@@ -47,7 +47,10 @@ type Supervisor struct {
 	control  *grpc.Server
 	fleet    *fleet.Fleet
 
-	registryURL, configURL string
+	broker        atomic.Pointer[engines.NATS]
+	brokerOptions engines.NATSOptions // with the address that it got
+
+	registryURL, configURL, eventsURL, locksURL string
 
 	log     *slog.Logger
 	started time.Time

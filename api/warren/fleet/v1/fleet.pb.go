@@ -429,14 +429,16 @@ func (x *Exit) GetHow() string {
 // Engine is a server that the system leans on.
 type Engine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it is for: "registry", "config", "database".
+	// What it is for: "registry", "config", "database", "events", "locks".
 	Role string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
-	// What it is: "etcd", "sqlite".
+	// What it is: "etcd", "sqlite", "nats".
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Its address, without passwords.
 	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	// Whether it runs in the supervisor.
-	Embedded      bool `protobuf:"varint,4,opt,name=embedded,proto3" json:"embedded,omitempty"`
+	Embedded bool `protobuf:"varint,4,opt,name=embedded,proto3" json:"embedded,omitempty"`
+	// What is wrong with it, where the supervisor can tell.
+	Problem       string `protobuf:"bytes,5,opt,name=problem,proto3" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -497,6 +499,13 @@ func (x *Engine) GetEmbedded() bool {
 		return x.Embedded
 	}
 	return false
+}
+
+func (x *Engine) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
 }
 
 type ListRequest struct {
@@ -1201,12 +1210,13 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\x11settings_revision\x18\x0e \x01(\x03R\x10settingsRevision\"H\n" +
 	"\x04Exit\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
-	"\x03how\x18\x02 \x01(\tR\x03how\"f\n" +
+	"\x03how\x18\x02 \x01(\tR\x03how\"\x80\x01\n" +
 	"\x06Engine\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x1a\n" +
-	"\bembedded\x18\x04 \x01(\bR\bembedded\")\n" +
+	"\bembedded\x18\x04 \x01(\bR\bembedded\x12\x18\n" +
+	"\aproblem\x18\x05 \x01(\tR\aproblem\")\n" +
 	"\vListRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x03(\tR\bservices\"\xab\x01\n" +
 	"\fListResponse\x12/\n" +
