@@ -1559,10 +1559,7 @@ func (x *GetPaymentRequest) GetPaymentId() string {
 type ReportChargeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The top-up that the charge is for.
-	TopUpId  string `protobuf:"bytes,1,opt,name=top_up_id,json=topUpId,proto3" json:"top_up_id,omitempty"`
-	Approved bool   `protobuf:"varint,2,opt,name=approved,proto3" json:"approved,omitempty"`
-	// Why it was not.
-	DeclineReason string `protobuf:"bytes,3,opt,name=decline_reason,json=declineReason,proto3" json:"decline_reason,omitempty"`
+	TopUpId       string `protobuf:"bytes,1,opt,name=top_up_id,json=topUpId,proto3" json:"top_up_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1600,20 +1597,6 @@ func (*ReportChargeRequest) Descriptor() ([]byte, []int) {
 func (x *ReportChargeRequest) GetTopUpId() string {
 	if x != nil {
 		return x.TopUpId
-	}
-	return ""
-}
-
-func (x *ReportChargeRequest) GetApproved() bool {
-	if x != nil {
-		return x.Approved
-	}
-	return false
-}
-
-func (x *ReportChargeRequest) GetDeclineReason() string {
-	if x != nil {
-		return x.DeclineReason
 	}
 	return ""
 }
@@ -2028,11 +2011,9 @@ const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"\brefunded\x18\x01 \x01(\v2\x14.shop.money.v1.MoneyR\brefunded\"]\n" +
 	"\x11GetPaymentRequest\x12H\n" +
 	"\n" +
-	"payment_id\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\tpaymentId\"\x96\x01\n" +
+	"payment_id\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\tpaymentId\"J\n" +
 	"\x13ReportChargeRequest\x123\n" +
-	"\ttop_up_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,64}$R\atopUpId\x12\x1a\n" +
-	"\bapproved\x18\x02 \x01(\bR\bapproved\x12.\n" +
-	"\x0edecline_reason\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\rdeclineReason\"\x16\n" +
+	"\ttop_up_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,64}$R\atopUpId\"\x16\n" +
 	"\x14ReportChargeResponse\"\x91\x01\n" +
 	"\x0fPaymentCaptured\x12\x1d\n" +
 	"\n" +

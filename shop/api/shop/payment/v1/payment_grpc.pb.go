@@ -69,8 +69,9 @@ type PaymentServiceClient interface {
 	Refund(ctx context.Context, in *RefundRequest, opts ...grpc.CallOption) (*RefundResponse, error)
 	// GetPayment returns a payment as it is.
 	GetPayment(ctx context.Context, in *GetPaymentRequest, opts ...grpc.CallOption) (*Payment, error)
-	// ReportCharge is how the card provider tells what became of a charge. It may
-	// come late, and more than once.
+	// ReportCharge is how the card provider tells that something became of a
+	// charge. It may come late, and more than once; what became of it, the provider
+	// is asked.
 	ReportCharge(ctx context.Context, in *ReportChargeRequest, opts ...grpc.CallOption) (*ReportChargeResponse, error)
 }
 
@@ -226,8 +227,9 @@ type PaymentServiceServer interface {
 	Refund(context.Context, *RefundRequest) (*RefundResponse, error)
 	// GetPayment returns a payment as it is.
 	GetPayment(context.Context, *GetPaymentRequest) (*Payment, error)
-	// ReportCharge is how the card provider tells what became of a charge. It may
-	// come late, and more than once.
+	// ReportCharge is how the card provider tells that something became of a
+	// charge. It may come late, and more than once; what became of it, the provider
+	// is asked.
 	ReportCharge(context.Context, *ReportChargeRequest) (*ReportChargeResponse, error)
 	mustEmbedUnimplementedPaymentServiceServer()
 }
