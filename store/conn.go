@@ -95,8 +95,8 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (tx driver.Tx
 	return tx, err
 }
 
-// scriptKey marks the context of a migration: many statements in one text, run
-// once, that are not to be prepared.
+// scriptKey marks the context of what is not to be prepared, or can't be: a
+// migration, many statements in one text, run once; statements of XA.
 type scriptKey struct{}
 
 // ExecContext implements [driver.ExecerContext].
@@ -117,6 +117,9 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 
 // QueryContext implements [driver.QueryerContext].
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
+	if ctx.Value(scriptKey{}) != nil {
+		return c.fullConn.QueryContext(ctx, query, args)
+	}
 	err = c.patiently(ctx, func() error {
 		s, err := c.take(ctx, query)
 		if err != nil {

@@ -73,8 +73,9 @@ func openMySQL(_ context.Context, u *url.URL) (*engine, error) {
 			prepared: mysqlPrepared,
 			remote:   true,
 		},
-		maxOpen: maxOpen,
-		fault:   mysqlFault,
+		maxOpen:  maxOpen,
+		fault:    mysqlFault,
+		twoPhase: mysqlTwoPhase(config.DBName),
 	}, nil
 }
 

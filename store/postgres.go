@@ -76,8 +76,9 @@ func openPostgres(u *url.URL, name string) (*engine, error) {
 			}
 			return nil
 		})),
-		maxOpen: maxOpen,
-		fault:   postgresFault,
+		maxOpen:  maxOpen,
+		fault:    postgresFault,
+		twoPhase: postgresTwoPhase(config.Database),
 	}, nil
 }
 

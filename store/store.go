@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,6 +81,8 @@ type DB struct {
 	metrics *metrics
 	// attached are parts of the program that work on this database.
 	attached sync.Map
+	// canPrepare: the server was asked and can.
+	canPrepare atomic.Bool
 }
 
 // Querier is what DB and Tx share, for code that runs in either.
@@ -102,6 +105,8 @@ type engine struct {
 	maxOpen int              // from the URL; 0: as in the options
 	// fault tells what an error of the driver means.
 	fault func(error) fault
+	// twoPhase, when set, is how transactions are prepared.
+	twoPhase *twoPhase
 }
 
 // Open returns the database at the URL:

@@ -173,6 +173,9 @@ func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, 
 	if err := tx.tx.Commit(); err != nil {
 		return tx, tx.committed(err)
 	}
+	if _, waits := tx.tx.(*preparable); waits {
+		return tx, nil
+	}
 	for _, f := range tx.after {
 		f()
 	}
@@ -209,15 +212,19 @@ func (db *DB) isolation(opts []TxOption) (*sql.DB, *sql.TxOptions) {
 
 // committed says what a commit that went wrong means.
 func (tx *Tx) committed(err error) error {
+	what := "commit transaction"
+	if _, prepared := tx.tx.(*preparable); prepared {
+		what = "prepare transaction"
+	}
 	explained := tx.db.explain(tx.ctx, err)
 	if tx.db.faultOf(explained) == faultContention {
 		tx.note(explained) // surely rolled back
-		return fmt.Errorf("commit transaction: %w", explained)
+		return fmt.Errorf("%s: %w", what, explained)
 	}
 	if tx.db.faultOf(explained) == faultLost {
-		return fmt.Errorf("commit transaction, outcome unknown: %w", explained)
+		return fmt.Errorf("%s, outcome unknown: %w", what, explained)
 	}
-	return fmt.Errorf("commit transaction: %w", explained)
+	return fmt.Errorf("%s: %w", what, explained)
 }
 
 // note keeps the first error: nothing good comes after it.

@@ -27,6 +27,8 @@ func Run(t *testing.T, fresh func(testing.TB) string) {
 		{"Values", values},
 		{"Portable", portable},
 		{"Transactions", transactions},
+		{"Joinable", joinable},
+		{"Prepared", prepared},
 		{"Contention", contention},
 		{"Migrations", migrations},
 		{"Faults", faults},
@@ -127,6 +129,7 @@ var roles = map[string]func(context.Context, *store.DB) error{
 	"add":     addMany,
 	"migrate": func(ctx context.Context, db *store.DB) error { return db.Migrate(ctx, manySteps()) },
 	"hold":    holdAndHang,
+	"prepare": prepareAndDie,
 }
 
 func child(role, address string) int {
