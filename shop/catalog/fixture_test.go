@@ -20,6 +20,7 @@ import (
 
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/cache"
+	"github.com/gowarren/warren/page"
 	"github.com/gowarren/warren/rpc"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
@@ -77,7 +78,10 @@ func servedFrom(t testing.TB, kept *products, peers cache.Invalidator) *shop {
 	}
 	t.Cleanup(hot.close)
 	s := &shop{products: kept}
-	s.service = &service{products: kept, hot: hot, log: slog.New(slog.DiscardHandler), now: time.Now, rows: maxRows(nil)}
+	s.service = &service{
+		products: kept, hot: hot, pages: page.New(kept.db, catalogv1.Reason_BAD_PAGE_TOKEN),
+		log: slog.New(slog.DiscardHandler), now: time.Now, rows: maxRows(nil),
+	}
 
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren"
+	"github.com/gowarren/warren/page"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 )
 
@@ -26,7 +27,7 @@ func setup(ctx context.Context, app *warren.App) error {
 	}
 	app.OnStop(func(context.Context) error { hot.close(); return nil })
 	catalogv1.RegisterCatalogServiceServer(app, &service{
-		products: products, hot: hot, log: app.Logger(), now: time.Now,
+		products: products, hot: hot, pages: page.New(db, catalogv1.Reason_BAD_PAGE_TOKEN), log: app.Logger(), now: time.Now,
 		rows: maxRows(app.Settings()),
 	})
 

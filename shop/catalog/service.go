@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/page"
 	"github.com/gowarren/warren/rpc"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 )
@@ -19,6 +20,7 @@ type service struct {
 	catalogv1.UnimplementedCatalogServiceServer
 	products *products
 	hot      *hot
+	pages    *page.Tokens
 	log      *slog.Logger
 	now      func() time.Time
 	rows     *config.Value[int] // of an import
@@ -57,55 +59,37 @@ func (s *service) ListProducts(ctx context.Context, req *catalogv1.ListProductsR
 			return nil, err
 		}
 	}
-	pages, err := s.products.pages(ctx)
-	if err != nil {
-		return nil, err
-	}
 	query, after := "list\n"+f.String(), ""
-	if token := req.GetPageToken(); token != "" {
-		if err := pages.read(token, query, &after); err != nil {
-			return nil, err
-		}
+	if err := s.pages.Read(ctx, req.GetPageToken(), query, &after); err != nil {
+		return nil, err
 	}
 	size := min(cmp.Or(int(req.GetPageSize()), listPage), maxListPage)
-	page, err := s.hot.list(ctx, f, after, size+1) // one more tells whether there is a next page
+	list, err := s.hot.list(ctx, f, after, size+1) // one more tells whether there is a next page
 	if err != nil {
 		return nil, err
 	}
-	resp := &catalogv1.ListProductsResponse{Products: page}
-	if len(page) > size {
-		resp.Products = page[:size]
-		resp.NextPageToken, err = pages.token(query, page[size-1].GetSku())
-	}
-	return resp, err
+	list, token, err := page.Cut(ctx, s.pages, query, list, size, (*catalogv1.Product).GetSku)
+	return &catalogv1.ListProductsResponse{Products: list, NextPageToken: token}, err
 }
 
 func (s *service) SearchProducts(ctx context.Context, req *catalogv1.SearchProductsRequest) (*catalogv1.SearchProductsResponse, error) {
-	pages, err := s.products.pages(ctx)
-	if err != nil {
-		return nil, err
-	}
 	query := "search\n" + strconv.Quote(req.GetQuery())
 	var after *position
-	if token := req.GetPageToken(); token != "" {
-		after = &position{}
-		if err := pages.read(token, query, after); err != nil {
-			return nil, err
-		}
+	if err := s.pages.Read(ctx, req.GetPageToken(), query, &after); err != nil {
+		return nil, err
 	}
 	size := min(cmp.Or(int(req.GetPageSize()), searchPage), maxSearchPage)
 	matches, err := s.products.search(ctx, req.GetQuery(), after, size+1)
 	if err != nil {
 		return nil, err
 	}
-	resp := &catalogv1.SearchProductsResponse{}
-	if len(matches) > size {
-		matches = matches[:size]
-		last := matches[size-1]
-		if resp.NextPageToken, err = pages.token(query, position{Score: last.score, SKU: last.sku}); err != nil {
-			return nil, err
-		}
+	matches, token, err := page.Cut(ctx, s.pages, query, matches, size, func(last found) position {
+		return position{Score: last.score, SKU: last.sku}
+	})
+	if err != nil {
+		return nil, err
 	}
+	resp := &catalogv1.SearchProductsResponse{NextPageToken: token}
 	for _, m := range matches {
 		resp.Products = append(resp.Products, m.message())
 	}

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"embed"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gowarren/warren/cache"
@@ -26,10 +23,7 @@ var migrations embed.FS
 var errNoProduct = fmt.Errorf("product %w", cache.ErrNotFound)
 
 // products are the products in the database.
-type products struct {
-	db      *store.DB
-	pageKey atomic.Pointer[[]byte]
-}
+type products struct{ db *store.DB }
 
 func newProducts(db *store.DB) *products { return &products{db: db} }
 
@@ -238,28 +232,4 @@ func (s *products) remove(ctx context.Context, sku string, version int64) error 
 		return fmt.Errorf("delete product %s: %w", sku, err)
 	}
 	return nil
-}
-
-// pages returns the maker of page tokens, whose key all instances share.
-func (s *products) pages(ctx context.Context) (pages, error) {
-	if key := s.pageKey.Load(); key != nil {
-		return pages{key: *key}, nil
-	}
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never goes wrong
-	_, err := s.db.Exec(ctx, `INSERT INTO page_keys (id, secret) VALUES (1, ?) ON CONFLICT (id) DO NOTHING`,
-		base64.StdEncoding.EncodeToString(secret))
-	if err != nil {
-		return pages{}, fmt.Errorf("make the key of page tokens: %w", err)
-	}
-	var kept string
-	if err := s.db.QueryRow(ctx, `SELECT secret FROM page_keys WHERE id = 1`).Scan(&kept); err != nil {
-		return pages{}, fmt.Errorf("read the key of page tokens: %w", err)
-	}
-	key, err := base64.StdEncoding.DecodeString(kept)
-	if err != nil {
-		return pages{}, fmt.Errorf("read the key of page tokens: %w", err)
-	}
-	s.pageKey.Store(&key)
-	return pages{key: key}, nil
 }

@@ -470,25 +470,3 @@ func TestASeedThatBreaksOffLeavesNothing(t *testing.T) {
 		}
 	})
 }
-
-func TestInstancesShareThePageKey(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, address string) {
-		instances := []*products{opened(t, address), opened(t, address)}
-		keys := make([]pages, 2)
-		errs := atOnce(2, func(n int) (err error) {
-			keys[n], err = instances[n].pages(t.Context())
-			return err
-		})
-		if err := errors.Join(errs...); err != nil {
-			t.Fatal(err)
-		}
-		token, err := keys[0].token("q", 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got int
-		if err := keys[1].read(token, "q", &got); err != nil || got != 1 {
-			t.Errorf("got %d, %v", got, err)
-		}
-	})
-}

@@ -25,6 +25,7 @@ import (
 	authv1 "github.com/gowarren/warren/api/warren/auth/v1"
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/page"
 	"github.com/gowarren/warren/rpc"
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
 	"github.com/gowarren/warren/store"
@@ -119,7 +120,7 @@ func served(t testing.TB, values ...string) *shop {
 	}
 	s.service = &service{
 		users: kept, keys: keys, settings: settings, now: s.clock.now,
-		hasher: newHasher(2, settings), log: slog.New(slog.NewTextHandler(s.logs, nil)),
+		hasher: newHasher(2, settings), pages: page.New(kept.db, identityv1.Reason_BAD_PAGE_TOKEN), log: slog.New(slog.NewTextHandler(s.logs, nil)),
 	}
 	published := &keysService{keys: keys}
 	var err error

@@ -36,6 +36,7 @@ import (
 
 	"github.com/gowarren/warren"
 	authv1 "github.com/gowarren/warren/api/warren/auth/v1"
+	"github.com/gowarren/warren/page"
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
 )
 
@@ -54,7 +55,7 @@ func setup(ctx context.Context, app *warren.App) error {
 	keys := &keyring{store: users, settings: settings, now: time.Now}
 	s := &service{
 		users: users, keys: keys, settings: settings, now: time.Now, log: app.Logger(),
-		hasher: newHasher(runtime.GOMAXPROCS(0), settings),
+		hasher: newHasher(runtime.GOMAXPROCS(0), settings), pages: page.New(db, identityv1.Reason_BAD_PAGE_TOKEN),
 	}
 	if err := s.hasher.measure(app.Metrics()); err != nil {
 		return err

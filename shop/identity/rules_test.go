@@ -195,30 +195,6 @@ func TestKeysAreKeptWithTheirPrivatePartAndPublishedWithout(t *testing.T) {
 	}
 }
 
-func TestPageTokens(t *testing.T) {
-	p := pages{key: []byte("k")}
-	token, err := p.token("q", place{3, "u1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got place
-	if err := p.read(token, "q", &got); err != nil || got != (place{3, "u1"}) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	flipped := []byte(token)
-	flipped[30] ^= 1
-	for name, err := range map[string]error{
-		"another query": p.read(token, "q2", &got),
-		"another key":   pages{key: []byte("other")}.read(token, "q", &got),
-		"tampered":      p.read(string(flipped), "q", &got),
-		"made up":       p.read("eyJ0IjozfQ", "q", &got),
-	} {
-		if !blames(err, "page_token") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 func TestTheFirstAdminIsReadFromTheEnvironment(t *testing.T) {
 	read := func(email, file, content string) (*firstAdmin, error) {
 		getenv := func(name string) string { return map[string]string{adminEmail: email, adminPasswordFile: file}[name] }

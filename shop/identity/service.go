@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/page"
 	"github.com/gowarren/warren/rpc"
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
 )
@@ -19,6 +20,7 @@ type service struct {
 	users    *users
 	keys     *keyring
 	hasher   *hasher
+	pages    *page.Tokens
 	settings *settings
 	now      func() time.Time
 	log      *slog.Logger
@@ -79,29 +81,22 @@ func (s *service) answer(u user, err error) (*identityv1.User, error) {
 const listPage, maxListPage = 50, 200
 
 func (s *service) ListUsers(ctx context.Context, req *identityv1.ListUsersRequest) (*identityv1.ListUsersResponse, error) {
-	pages, err := s.users.pages(ctx)
-	if err != nil {
-		return nil, err
-	}
 	query, after := "users\n"+req.GetRole(), place{}
-	if token := req.GetPageToken(); token != "" {
-		if err := pages.read(token, query, &after); err != nil {
-			return nil, err
-		}
+	if err := s.pages.Read(ctx, req.GetPageToken(), query, &after); err != nil {
+		return nil, err
 	}
 	size := min(cmp.Or(int(req.GetPageSize()), listPage), maxListPage)
 	list, err := s.users.list(ctx, req.GetRole(), after, size+1) // one more tells whether there is a next page
 	if err != nil {
 		return nil, err
 	}
-	resp := &identityv1.ListUsersResponse{}
-	if len(list) > size {
-		list = list[:size]
-		last := list[size-1]
-		if resp.NextPageToken, err = pages.token(query, place{Created: last.created.UnixMicro(), ID: last.id}); err != nil {
-			return nil, err
-		}
+	list, token, err := page.Cut(ctx, s.pages, query, list, size, func(last user) place {
+		return place{Created: last.created.UnixMicro(), ID: last.id}
+	})
+	if err != nil {
+		return nil, err
 	}
+	resp := &identityv1.ListUsersResponse{NextPageToken: token}
 	for _, u := range list {
 		resp.Users = append(resp.Users, u.message())
 	}

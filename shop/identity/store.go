@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"embed"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
@@ -17,10 +15,7 @@ import (
 var migrations embed.FS
 
 // users are the users, their sessions and the keys in the database.
-type users struct {
-	db      *store.DB
-	pageKey atomic.Pointer[[]byte]
-}
+type users struct{ db *store.DB }
 
 func newUsers(db *store.DB) *users { return &users{db: db} }
 
@@ -132,28 +127,6 @@ func (s *users) list(ctx context.Context, role string, after place, limit int) (
 		out = append(out, u)
 	}
 	return out, rows.Err()
-}
-
-// pages returns the maker of page tokens, whose key all instances share.
-func (s *users) pages(ctx context.Context) (pages, error) {
-	if key := s.pageKey.Load(); key != nil {
-		return pages{key: *key}, nil
-	}
-	_, err := s.db.Exec(ctx, `INSERT INTO page_keys (id, secret) VALUES (1, ?) ON CONFLICT (id) DO NOTHING`,
-		base64.StdEncoding.EncodeToString(random(32)))
-	if err != nil {
-		return pages{}, fmt.Errorf("make the key of page tokens: %w", err)
-	}
-	var kept string
-	if err := s.db.QueryRow(ctx, `SELECT secret FROM page_keys WHERE id = 1`).Scan(&kept); err != nil {
-		return pages{}, fmt.Errorf("read the key of page tokens: %w", err)
-	}
-	key, err := base64.StdEncoding.DecodeString(kept)
-	if err != nil {
-		return pages{}, fmt.Errorf("read the key of page tokens: %w", err)
-	}
-	s.pageKey.Store(&key)
-	return pages{key: key}, nil
 }
 
 // locked waits until nobody else does what the lock is named after.

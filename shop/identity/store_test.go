@@ -522,7 +522,6 @@ func TestErrorsOfTheDatabaseAreTold(t *testing.T) {
 		"success": func() error { return s.succeeded(ctx, "x", "y") },
 		"clean":   func() error { return s.clean(ctx, at, time.Minute) },
 		"keys":    func() error { _, err := s.rotateKeys(ctx, at, month); return err },
-		"pages":   func() error { _, err := s.pages(ctx); return err },
 		"admin":   func() error { _, err := s.hasAdmin(ctx); return err },
 		"first":   func() error { _, err := s.createFirst(ctx, u); return err },
 	}
