@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
+)
+
+// The methods here are steps of other services' transactions. Called once or
+// again, in any order, they leave the stock right; that a step late or twice has
+// no effect within one transaction is Warren's to see to.
+
+func (s *service) Reserve(ctx context.Context, req *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
+	lines, err := tidyLines(req.GetLines())
+	if err != nil {
+		return nil, err
+	}
+	now := s.now().Truncate(time.Microsecond)
+	r := reservation{id: req.GetReservationId(), lines: lines, expires: now.Add(s.settings.keep.Get())}
+	if req.GetExpireTime() != nil {
+		r.expires = req.GetExpireTime().AsTime().Truncate(time.Microsecond)
+	}
+	expires, err := s.stocks.reserve(ctx, r, now)
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.ReserveResponse{ExpireTime: timestamppb.New(expires)}, nil
+}
+
+func (s *service) Release(ctx context.Context, req *inventoryv1.ReleaseRequest) (*inventoryv1.ReleaseResponse, error) {
+	return &inventoryv1.ReleaseResponse{}, s.stocks.release(ctx, req.GetReservationId(), s.now())
+}
+
+func (s *service) Confirm(ctx context.Context, req *inventoryv1.ConfirmRequest) (*inventoryv1.ConfirmResponse, error) {
+	return &inventoryv1.ConfirmResponse{}, s.stocks.confirm(ctx, req.GetReservationId(), s.now())
+}
+
+func (s *service) Restock(ctx context.Context, req *inventoryv1.RestockRequest) (*inventoryv1.RestockResponse, error) {
+	lines, err := tidyLines(req.GetLines())
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.RestockResponse{}, s.stocks.restock(ctx, req.GetReturnId(), lines, s.now())
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"time"
+
+	"github.com/gowarren/warren/config"
+)
+
+var (
+	settingKeep = config.Duration("inventory.reservation.keep", 15*time.Minute, time.Second, maxKeep,
+		"how long a reservation holds that doesn't say so itself, unless it is confirmed")
+	settingExpiryPeriod = config.Duration("inventory.reservation.expiry_period", time.Second, 10*time.Millisecond, time.Hour,
+		"how often reservations are looked for that nobody has confirmed in time")
+	settingTellPeriod = config.Duration("inventory.stock_changed.period", time.Second, 10*time.Millisecond, time.Hour,
+		"how often others are told of stock that has changed; of all changes between, only the last is told")
+	settingSeed = config.Bool("inventory.seed", true,
+		"whether the products that the catalogue has when the service begins are given a first stock")
+)
+
+// settings are the values in force.
+type settings struct {
+	keep, expiryPeriod, tellPeriod *config.Value[time.Duration]
+	seed                           *config.Value[bool]
+}
+
+func watchSettings(from *config.Settings) *settings {
+	all := config.Scope{}
+	return &settings{
+		keep:         config.Watch(from, settingKeep, all),
+		expiryPeriod: config.Watch(from, settingExpiryPeriod, all),
+		tellPeriod:   config.Watch(from, settingTellPeriod, all),
+		seed:         config.Watch(from, settingSeed, all),
+	}
+}
