@@ -653,7 +653,10 @@ type Branch struct {
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// Of OP_COMPENSATE and OP_CANCEL: why it is undone, as Transaction.reason has
 	// it.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When the transaction was taken. A participant remembers what it did for so
+	// long, and refuses what comes later and might have been forgotten.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -728,6 +731,13 @@ func (x *Branch) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Branch) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
 }
 
 // Outcome says how the call of a branch ended. It travels in the binary trailer
@@ -3389,14 +3399,16 @@ var File_warren_txn_v1_txn_proto protoreflect.FileDescriptor
 
 const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\n" +
-	"\x17warren/txn/v1/txn.proto\x12\rwarren.txn.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\xbb\x01\n" +
+	"\x17warren/txn/v1/txn.proto\x12\rwarren.txn.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\xf8\x01\n" +
 	"\x06Branch\x12\x10\n" +
 	"\x03gid\x18\x01 \x01(\tR\x03gid\x12\x16\n" +
 	"\x06branch\x18\x02 \x01(\tR\x06branch\x12!\n" +
 	"\x02op\x18\x03 \x01(\x0e2\x11.warren.txn.v1.OpR\x02op\x12\x14\n" +
 	"\x05epoch\x18\x04 \x01(\x03R\x05epoch\x126\n" +
 	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xe2\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\xe2\x01\n" +
 	"\aOutcome\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.warren.txn.v1.Outcome.KindR\x04kind\x12/\n" +
 	"\x05after\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05after\x12\x16\n" +
@@ -3714,8 +3726,8 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\x06Submit\x12\x1c.warren.txn.v1.SubmitRequest\x1a\x1a.warren.txn.v1.Transaction\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x03\x90\x02\x02\x12U\n" +
 	"\aPrepare\x12\x1d.warren.txn.v1.PrepareRequest\x1a\x1a.warren.txn.v1.Transaction\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x03\x90\x02\x02\x12\\\n" +
 	"\bRegister\x12\x1e.warren.txn.v1.RegisterRequest\x1a\x1f.warren.txn.v1.RegisterResponse\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x03\x90\x02\x02\x12S\n" +
-	"\x06Commit\x12\x1c.warren.txn.v1.CommitRequest\x1a\x1a.warren.txn.v1.Transaction\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x04\x90\x02\x02\x12Q\n" +
-	"\x05Abort\x12\x1b.warren.txn.v1.AbortRequest\x1a\x1a.warren.txn.v1.Transaction\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x04\x90\x02\x02\x12K\n" +
+	"\x06Commit\x12\x1c.warren.txn.v1.CommitRequest\x1a\x1a.warren.txn.v1.Transaction\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x03\x90\x02\x02\x12Q\n" +
+	"\x05Abort\x12\x1b.warren.txn.v1.AbortRequest\x1a\x1a.warren.txn.v1.Transaction\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x03\x90\x02\x02\x12K\n" +
 	"\x03Get\x12\x19.warren.txn.v1.GetRequest\x1a\x1a.warren.txn.v1.Transaction\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x022s\x90\x02\x01\x12P\n" +
 	"\x04Wait\x12\x1a.warren.txn.v1.WaitRequest\x1a\x1a.warren.txn.v1.Transaction\"\x10\xe2\xd4\x1c\t\b\x01\x1a\x0330sP\x03\x90\x02\x012\x8b\x05\n" +
 	"\x0fOperatorService\x12N\n" +
@@ -3735,8 +3747,8 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\x06Unpark\x12\x1c.warren.txn.v1.UnparkRequest\x1a\x1a.warren.txn.v1.Transaction\"\n" +
 	"\xe2\xd4\x1c\x06\b\x01\x1a\x025s2\x9e\x02\n" +
 	"\x12ParticipantService\x12S\n" +
-	"\x05Query\x12\x1b.warren.txn.v1.QueryRequest\x1a\x1c.warren.txn.v1.QueryResponse\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x04\x90\x02\x02\x12W\n" +
-	"\x06Finish\x12\x1c.warren.txn.v1.FinishRequest\x1a\x1d.warren.txn.v1.FinishResponse\"\x10\xe2\xd4\x1c\t\b\x01\x1a\x0310sP\x04\x90\x02\x02\x12Z\n" +
+	"\x05Query\x12\x1b.warren.txn.v1.QueryRequest\x1a\x1c.warren.txn.v1.QueryResponse\"\x0f\xe2\xd4\x1c\b\b\x01\x1a\x025sP\x03\x90\x02\x02\x12W\n" +
+	"\x06Finish\x12\x1c.warren.txn.v1.FinishRequest\x1a\x1d.warren.txn.v1.FinishResponse\"\x10\xe2\xd4\x1c\t\b\x01\x1a\x0310sP\x03\x90\x02\x02\x12Z\n" +
 	"\bPrepared\x12\x1e.warren.txn.v1.PreparedRequest\x1a\x1f.warren.txn.v1.PreparedResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x025s\x90\x02\x01B4Z2github.com/gowarren/warren/api/warren/txn/v1;txnv1b\x06proto3"
 
 var (
@@ -3808,99 +3820,100 @@ var file_warren_txn_v1_txn_proto_goTypes = []any{
 var file_warren_txn_v1_txn_proto_depIdxs = []int32{
 	3,  // 0: warren.txn.v1.Branch.op:type_name -> warren.txn.v1.Op
 	48, // 1: warren.txn.v1.Branch.deadline:type_name -> google.protobuf.Timestamp
-	5,  // 2: warren.txn.v1.Outcome.kind:type_name -> warren.txn.v1.Outcome.Kind
-	49, // 3: warren.txn.v1.Outcome.after:type_name -> google.protobuf.Duration
-	6,  // 4: warren.txn.v1.Lock.policy:type_name -> warren.txn.v1.Lock.Policy
-	49, // 5: warren.txn.v1.Lock.timeout:type_name -> google.protobuf.Duration
-	49, // 6: warren.txn.v1.CallPolicy.timeout:type_name -> google.protobuf.Duration
-	49, // 7: warren.txn.v1.CallPolicy.backoff:type_name -> google.protobuf.Duration
-	49, // 8: warren.txn.v1.CallPolicy.max_backoff:type_name -> google.protobuf.Duration
-	11, // 9: warren.txn.v1.Step.bindings:type_name -> warren.txn.v1.Binding
-	11, // 10: warren.txn.v1.Step.compensate_bindings:type_name -> warren.txn.v1.Binding
-	13, // 11: warren.txn.v1.Step.policy:type_name -> warren.txn.v1.CallPolicy
-	12, // 12: warren.txn.v1.Step.locks:type_name -> warren.txn.v1.Lock
-	14, // 13: warren.txn.v1.Saga.steps:type_name -> warren.txn.v1.Step
-	12, // 14: warren.txn.v1.Saga.locks:type_name -> warren.txn.v1.Lock
-	49, // 15: warren.txn.v1.Saga.timeout:type_name -> google.protobuf.Duration
-	15, // 16: warren.txn.v1.SubmitRequest.saga:type_name -> warren.txn.v1.Saga
-	12, // 17: warren.txn.v1.Open.locks:type_name -> warren.txn.v1.Lock
-	15, // 18: warren.txn.v1.PrepareRequest.saga:type_name -> warren.txn.v1.Saga
-	18, // 19: warren.txn.v1.PrepareRequest.tcc:type_name -> warren.txn.v1.Open
-	18, // 20: warren.txn.v1.PrepareRequest.two_phase:type_name -> warren.txn.v1.Open
-	17, // 21: warren.txn.v1.PrepareRequest.check:type_name -> warren.txn.v1.Check
-	49, // 22: warren.txn.v1.PrepareRequest.timeout:type_name -> google.protobuf.Duration
-	13, // 23: warren.txn.v1.RegisterRequest.policy:type_name -> warren.txn.v1.CallPolicy
-	9,  // 24: warren.txn.v1.RegisterResponse.branch:type_name -> warren.txn.v1.Branch
-	1,  // 25: warren.txn.v1.Transaction.pattern:type_name -> warren.txn.v1.Pattern
-	2,  // 26: warren.txn.v1.Transaction.state:type_name -> warren.txn.v1.State
-	48, // 27: warren.txn.v1.Transaction.create_time:type_name -> google.protobuf.Timestamp
-	48, // 28: warren.txn.v1.Transaction.update_time:type_name -> google.protobuf.Timestamp
-	48, // 29: warren.txn.v1.Transaction.end_time:type_name -> google.protobuf.Timestamp
-	48, // 30: warren.txn.v1.Transaction.deadline:type_name -> google.protobuf.Timestamp
-	27, // 31: warren.txn.v1.Transaction.branches:type_name -> warren.txn.v1.BranchView
-	4,  // 32: warren.txn.v1.BranchView.state:type_name -> warren.txn.v1.BranchState
-	48, // 33: warren.txn.v1.BranchView.next_attempt:type_name -> google.protobuf.Timestamp
-	3,  // 34: warren.txn.v1.Attempt.op:type_name -> warren.txn.v1.Op
-	48, // 35: warren.txn.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	49, // 36: warren.txn.v1.Attempt.took:type_name -> google.protobuf.Duration
-	10, // 37: warren.txn.v1.Attempt.outcome:type_name -> warren.txn.v1.Outcome
-	48, // 38: warren.txn.v1.Action.time:type_name -> google.protobuf.Timestamp
-	2,  // 39: warren.txn.v1.ListRequest.states:type_name -> warren.txn.v1.State
-	26, // 40: warren.txn.v1.ListResponse.transactions:type_name -> warren.txn.v1.Transaction
-	26, // 41: warren.txn.v1.ShowResponse.transaction:type_name -> warren.txn.v1.Transaction
-	28, // 42: warren.txn.v1.ShowResponse.attempts:type_name -> warren.txn.v1.Attempt
-	29, // 43: warren.txn.v1.ShowResponse.actions:type_name -> warren.txn.v1.Action
-	34, // 44: warren.txn.v1.RetryRequest.by:type_name -> warren.txn.v1.By
-	34, // 45: warren.txn.v1.CompensateRequest.by:type_name -> warren.txn.v1.By
-	34, // 46: warren.txn.v1.SkipRequest.by:type_name -> warren.txn.v1.By
-	34, // 47: warren.txn.v1.EditRequest.by:type_name -> warren.txn.v1.By
-	34, // 48: warren.txn.v1.ParkRequest.by:type_name -> warren.txn.v1.By
-	34, // 49: warren.txn.v1.UnparkRequest.by:type_name -> warren.txn.v1.By
-	7,  // 50: warren.txn.v1.QueryResponse.result:type_name -> warren.txn.v1.QueryResponse.Result
-	8,  // 51: warren.txn.v1.FinishRequest.decision:type_name -> warren.txn.v1.FinishRequest.Decision
-	47, // 52: warren.txn.v1.PreparedResponse.prepared:type_name -> warren.txn.v1.PreparedResponse.Prepared
-	48, // 53: warren.txn.v1.PreparedResponse.Prepared.prepare_time:type_name -> google.protobuf.Timestamp
-	16, // 54: warren.txn.v1.CoordinatorService.Submit:input_type -> warren.txn.v1.SubmitRequest
-	19, // 55: warren.txn.v1.CoordinatorService.Prepare:input_type -> warren.txn.v1.PrepareRequest
-	20, // 56: warren.txn.v1.CoordinatorService.Register:input_type -> warren.txn.v1.RegisterRequest
-	22, // 57: warren.txn.v1.CoordinatorService.Commit:input_type -> warren.txn.v1.CommitRequest
-	23, // 58: warren.txn.v1.CoordinatorService.Abort:input_type -> warren.txn.v1.AbortRequest
-	24, // 59: warren.txn.v1.CoordinatorService.Get:input_type -> warren.txn.v1.GetRequest
-	25, // 60: warren.txn.v1.CoordinatorService.Wait:input_type -> warren.txn.v1.WaitRequest
-	30, // 61: warren.txn.v1.OperatorService.List:input_type -> warren.txn.v1.ListRequest
-	32, // 62: warren.txn.v1.OperatorService.Show:input_type -> warren.txn.v1.ShowRequest
-	35, // 63: warren.txn.v1.OperatorService.Retry:input_type -> warren.txn.v1.RetryRequest
-	36, // 64: warren.txn.v1.OperatorService.Compensate:input_type -> warren.txn.v1.CompensateRequest
-	37, // 65: warren.txn.v1.OperatorService.Skip:input_type -> warren.txn.v1.SkipRequest
-	38, // 66: warren.txn.v1.OperatorService.Edit:input_type -> warren.txn.v1.EditRequest
-	39, // 67: warren.txn.v1.OperatorService.Park:input_type -> warren.txn.v1.ParkRequest
-	40, // 68: warren.txn.v1.OperatorService.Unpark:input_type -> warren.txn.v1.UnparkRequest
-	41, // 69: warren.txn.v1.ParticipantService.Query:input_type -> warren.txn.v1.QueryRequest
-	43, // 70: warren.txn.v1.ParticipantService.Finish:input_type -> warren.txn.v1.FinishRequest
-	45, // 71: warren.txn.v1.ParticipantService.Prepared:input_type -> warren.txn.v1.PreparedRequest
-	26, // 72: warren.txn.v1.CoordinatorService.Submit:output_type -> warren.txn.v1.Transaction
-	26, // 73: warren.txn.v1.CoordinatorService.Prepare:output_type -> warren.txn.v1.Transaction
-	21, // 74: warren.txn.v1.CoordinatorService.Register:output_type -> warren.txn.v1.RegisterResponse
-	26, // 75: warren.txn.v1.CoordinatorService.Commit:output_type -> warren.txn.v1.Transaction
-	26, // 76: warren.txn.v1.CoordinatorService.Abort:output_type -> warren.txn.v1.Transaction
-	26, // 77: warren.txn.v1.CoordinatorService.Get:output_type -> warren.txn.v1.Transaction
-	26, // 78: warren.txn.v1.CoordinatorService.Wait:output_type -> warren.txn.v1.Transaction
-	31, // 79: warren.txn.v1.OperatorService.List:output_type -> warren.txn.v1.ListResponse
-	33, // 80: warren.txn.v1.OperatorService.Show:output_type -> warren.txn.v1.ShowResponse
-	26, // 81: warren.txn.v1.OperatorService.Retry:output_type -> warren.txn.v1.Transaction
-	26, // 82: warren.txn.v1.OperatorService.Compensate:output_type -> warren.txn.v1.Transaction
-	26, // 83: warren.txn.v1.OperatorService.Skip:output_type -> warren.txn.v1.Transaction
-	26, // 84: warren.txn.v1.OperatorService.Edit:output_type -> warren.txn.v1.Transaction
-	26, // 85: warren.txn.v1.OperatorService.Park:output_type -> warren.txn.v1.Transaction
-	26, // 86: warren.txn.v1.OperatorService.Unpark:output_type -> warren.txn.v1.Transaction
-	42, // 87: warren.txn.v1.ParticipantService.Query:output_type -> warren.txn.v1.QueryResponse
-	44, // 88: warren.txn.v1.ParticipantService.Finish:output_type -> warren.txn.v1.FinishResponse
-	46, // 89: warren.txn.v1.ParticipantService.Prepared:output_type -> warren.txn.v1.PreparedResponse
-	72, // [72:90] is the sub-list for method output_type
-	54, // [54:72] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	48, // 2: warren.txn.v1.Branch.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 3: warren.txn.v1.Outcome.kind:type_name -> warren.txn.v1.Outcome.Kind
+	49, // 4: warren.txn.v1.Outcome.after:type_name -> google.protobuf.Duration
+	6,  // 5: warren.txn.v1.Lock.policy:type_name -> warren.txn.v1.Lock.Policy
+	49, // 6: warren.txn.v1.Lock.timeout:type_name -> google.protobuf.Duration
+	49, // 7: warren.txn.v1.CallPolicy.timeout:type_name -> google.protobuf.Duration
+	49, // 8: warren.txn.v1.CallPolicy.backoff:type_name -> google.protobuf.Duration
+	49, // 9: warren.txn.v1.CallPolicy.max_backoff:type_name -> google.protobuf.Duration
+	11, // 10: warren.txn.v1.Step.bindings:type_name -> warren.txn.v1.Binding
+	11, // 11: warren.txn.v1.Step.compensate_bindings:type_name -> warren.txn.v1.Binding
+	13, // 12: warren.txn.v1.Step.policy:type_name -> warren.txn.v1.CallPolicy
+	12, // 13: warren.txn.v1.Step.locks:type_name -> warren.txn.v1.Lock
+	14, // 14: warren.txn.v1.Saga.steps:type_name -> warren.txn.v1.Step
+	12, // 15: warren.txn.v1.Saga.locks:type_name -> warren.txn.v1.Lock
+	49, // 16: warren.txn.v1.Saga.timeout:type_name -> google.protobuf.Duration
+	15, // 17: warren.txn.v1.SubmitRequest.saga:type_name -> warren.txn.v1.Saga
+	12, // 18: warren.txn.v1.Open.locks:type_name -> warren.txn.v1.Lock
+	15, // 19: warren.txn.v1.PrepareRequest.saga:type_name -> warren.txn.v1.Saga
+	18, // 20: warren.txn.v1.PrepareRequest.tcc:type_name -> warren.txn.v1.Open
+	18, // 21: warren.txn.v1.PrepareRequest.two_phase:type_name -> warren.txn.v1.Open
+	17, // 22: warren.txn.v1.PrepareRequest.check:type_name -> warren.txn.v1.Check
+	49, // 23: warren.txn.v1.PrepareRequest.timeout:type_name -> google.protobuf.Duration
+	13, // 24: warren.txn.v1.RegisterRequest.policy:type_name -> warren.txn.v1.CallPolicy
+	9,  // 25: warren.txn.v1.RegisterResponse.branch:type_name -> warren.txn.v1.Branch
+	1,  // 26: warren.txn.v1.Transaction.pattern:type_name -> warren.txn.v1.Pattern
+	2,  // 27: warren.txn.v1.Transaction.state:type_name -> warren.txn.v1.State
+	48, // 28: warren.txn.v1.Transaction.create_time:type_name -> google.protobuf.Timestamp
+	48, // 29: warren.txn.v1.Transaction.update_time:type_name -> google.protobuf.Timestamp
+	48, // 30: warren.txn.v1.Transaction.end_time:type_name -> google.protobuf.Timestamp
+	48, // 31: warren.txn.v1.Transaction.deadline:type_name -> google.protobuf.Timestamp
+	27, // 32: warren.txn.v1.Transaction.branches:type_name -> warren.txn.v1.BranchView
+	4,  // 33: warren.txn.v1.BranchView.state:type_name -> warren.txn.v1.BranchState
+	48, // 34: warren.txn.v1.BranchView.next_attempt:type_name -> google.protobuf.Timestamp
+	3,  // 35: warren.txn.v1.Attempt.op:type_name -> warren.txn.v1.Op
+	48, // 36: warren.txn.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	49, // 37: warren.txn.v1.Attempt.took:type_name -> google.protobuf.Duration
+	10, // 38: warren.txn.v1.Attempt.outcome:type_name -> warren.txn.v1.Outcome
+	48, // 39: warren.txn.v1.Action.time:type_name -> google.protobuf.Timestamp
+	2,  // 40: warren.txn.v1.ListRequest.states:type_name -> warren.txn.v1.State
+	26, // 41: warren.txn.v1.ListResponse.transactions:type_name -> warren.txn.v1.Transaction
+	26, // 42: warren.txn.v1.ShowResponse.transaction:type_name -> warren.txn.v1.Transaction
+	28, // 43: warren.txn.v1.ShowResponse.attempts:type_name -> warren.txn.v1.Attempt
+	29, // 44: warren.txn.v1.ShowResponse.actions:type_name -> warren.txn.v1.Action
+	34, // 45: warren.txn.v1.RetryRequest.by:type_name -> warren.txn.v1.By
+	34, // 46: warren.txn.v1.CompensateRequest.by:type_name -> warren.txn.v1.By
+	34, // 47: warren.txn.v1.SkipRequest.by:type_name -> warren.txn.v1.By
+	34, // 48: warren.txn.v1.EditRequest.by:type_name -> warren.txn.v1.By
+	34, // 49: warren.txn.v1.ParkRequest.by:type_name -> warren.txn.v1.By
+	34, // 50: warren.txn.v1.UnparkRequest.by:type_name -> warren.txn.v1.By
+	7,  // 51: warren.txn.v1.QueryResponse.result:type_name -> warren.txn.v1.QueryResponse.Result
+	8,  // 52: warren.txn.v1.FinishRequest.decision:type_name -> warren.txn.v1.FinishRequest.Decision
+	47, // 53: warren.txn.v1.PreparedResponse.prepared:type_name -> warren.txn.v1.PreparedResponse.Prepared
+	48, // 54: warren.txn.v1.PreparedResponse.Prepared.prepare_time:type_name -> google.protobuf.Timestamp
+	16, // 55: warren.txn.v1.CoordinatorService.Submit:input_type -> warren.txn.v1.SubmitRequest
+	19, // 56: warren.txn.v1.CoordinatorService.Prepare:input_type -> warren.txn.v1.PrepareRequest
+	20, // 57: warren.txn.v1.CoordinatorService.Register:input_type -> warren.txn.v1.RegisterRequest
+	22, // 58: warren.txn.v1.CoordinatorService.Commit:input_type -> warren.txn.v1.CommitRequest
+	23, // 59: warren.txn.v1.CoordinatorService.Abort:input_type -> warren.txn.v1.AbortRequest
+	24, // 60: warren.txn.v1.CoordinatorService.Get:input_type -> warren.txn.v1.GetRequest
+	25, // 61: warren.txn.v1.CoordinatorService.Wait:input_type -> warren.txn.v1.WaitRequest
+	30, // 62: warren.txn.v1.OperatorService.List:input_type -> warren.txn.v1.ListRequest
+	32, // 63: warren.txn.v1.OperatorService.Show:input_type -> warren.txn.v1.ShowRequest
+	35, // 64: warren.txn.v1.OperatorService.Retry:input_type -> warren.txn.v1.RetryRequest
+	36, // 65: warren.txn.v1.OperatorService.Compensate:input_type -> warren.txn.v1.CompensateRequest
+	37, // 66: warren.txn.v1.OperatorService.Skip:input_type -> warren.txn.v1.SkipRequest
+	38, // 67: warren.txn.v1.OperatorService.Edit:input_type -> warren.txn.v1.EditRequest
+	39, // 68: warren.txn.v1.OperatorService.Park:input_type -> warren.txn.v1.ParkRequest
+	40, // 69: warren.txn.v1.OperatorService.Unpark:input_type -> warren.txn.v1.UnparkRequest
+	41, // 70: warren.txn.v1.ParticipantService.Query:input_type -> warren.txn.v1.QueryRequest
+	43, // 71: warren.txn.v1.ParticipantService.Finish:input_type -> warren.txn.v1.FinishRequest
+	45, // 72: warren.txn.v1.ParticipantService.Prepared:input_type -> warren.txn.v1.PreparedRequest
+	26, // 73: warren.txn.v1.CoordinatorService.Submit:output_type -> warren.txn.v1.Transaction
+	26, // 74: warren.txn.v1.CoordinatorService.Prepare:output_type -> warren.txn.v1.Transaction
+	21, // 75: warren.txn.v1.CoordinatorService.Register:output_type -> warren.txn.v1.RegisterResponse
+	26, // 76: warren.txn.v1.CoordinatorService.Commit:output_type -> warren.txn.v1.Transaction
+	26, // 77: warren.txn.v1.CoordinatorService.Abort:output_type -> warren.txn.v1.Transaction
+	26, // 78: warren.txn.v1.CoordinatorService.Get:output_type -> warren.txn.v1.Transaction
+	26, // 79: warren.txn.v1.CoordinatorService.Wait:output_type -> warren.txn.v1.Transaction
+	31, // 80: warren.txn.v1.OperatorService.List:output_type -> warren.txn.v1.ListResponse
+	33, // 81: warren.txn.v1.OperatorService.Show:output_type -> warren.txn.v1.ShowResponse
+	26, // 82: warren.txn.v1.OperatorService.Retry:output_type -> warren.txn.v1.Transaction
+	26, // 83: warren.txn.v1.OperatorService.Compensate:output_type -> warren.txn.v1.Transaction
+	26, // 84: warren.txn.v1.OperatorService.Skip:output_type -> warren.txn.v1.Transaction
+	26, // 85: warren.txn.v1.OperatorService.Edit:output_type -> warren.txn.v1.Transaction
+	26, // 86: warren.txn.v1.OperatorService.Park:output_type -> warren.txn.v1.Transaction
+	26, // 87: warren.txn.v1.OperatorService.Unpark:output_type -> warren.txn.v1.Transaction
+	42, // 88: warren.txn.v1.ParticipantService.Query:output_type -> warren.txn.v1.QueryResponse
+	44, // 89: warren.txn.v1.ParticipantService.Finish:output_type -> warren.txn.v1.FinishResponse
+	46, // 90: warren.txn.v1.ParticipantService.Prepared:output_type -> warren.txn.v1.PreparedResponse
+	73, // [73:91] is the sub-list for method output_type
+	55, // [55:73] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_warren_txn_v1_txn_proto_init() }
