@@ -171,3 +171,116 @@ func TestStreamsKeepADrainingInstanceUntilTheyEnd(t *testing.T) {
 	_, _ = stream.Recv()
 	eventually(t, "the connection to end", func() bool { return a.peers.open.Load() == 0 })
 }
+
+func TestHedgedStreamGoesOnWithTheInstanceThatSpeaksFirst(t *testing.T) {
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.hedge.delay", "5ms", "rpc.balancer", "round_robin")})
+	cancelled := make(chan struct{}, 100)
+	s.start("slow", watching(func(_ *echov1.EchoRequest, stream watchStream) error {
+		<-stream.Context().Done()
+		cancelled <- struct{}{}
+		return stream.Context().Err()
+	}))
+	s.start("fast", watching(func(r *echov1.EchoRequest, stream watchStream) error {
+		stream.SetTrailer(metadata.Pairs("from", "fast"))
+		for range 3 {
+			if err := stream.Send(&echov1.EchoResponse{Text: r.GetText()}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	s.usable(2)
+	for range 6 {
+		var trailer metadata.MD
+		stream, err := s.echo.Watch(within(t), &echov1.EchoRequest{Text: "hi"}, grpc.Trailer(&trailer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if r, err := stream.Recv(); err != nil || r.GetText() != "hi" {
+				t.Fatalf("got %v, %v", r, err)
+			}
+		}
+		if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+			t.Fatalf("got %v, want the end", err)
+		}
+		if from := stream.Trailer().Get("from"); len(from) != 1 || len(trailer.Get("from")) != 1 {
+			t.Fatalf("trailer %v, as asked for %v; want that of the one that answered", stream.Trailer(), trailer)
+		}
+	}
+	if n := total(t, s.metrics, "warren_rpc_retries_total", "hedge"); n < 2 {
+		t.Errorf("%v hedges, want one for each stream that went to the slow instance", n)
+	}
+	if n := total(t, s.metrics, "rpc_client_call_duration_seconds", echoContract+"/Watch", "OK"); n != 6 {
+		t.Errorf("6 streams were measured %v times", n)
+	}
+	<-cancelled // the loser is told
+	eventually(t, "the losers to end", func() bool { return inFlight(s, "slow") == 0 })
+}
+
+func TestHedgedStreamTakesTheEndOfAnEmptyStreamForAnAnswer(t *testing.T) {
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.hedge.delay", "5ms")})
+	var starts atomic.Int64
+	empty := watching(func(_ *echov1.EchoRequest, stream watchStream) error {
+		if starts.Add(1) == 1 {
+			<-stream.Context().Done()
+			return stream.Context().Err()
+		}
+		return nil
+	})
+	s.start("a", empty)
+	s.start("b", empty)
+	s.usable(2)
+	stream, err := s.echo.Watch(within(t), &echov1.EchoRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want the end", err)
+	}
+}
+
+func TestHedgedStreamFailsWhenBothInstancesDo(t *testing.T) {
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.hedge.delay", "5ms")})
+	var starts atomic.Int64
+	both := make(chan struct{})
+	failing := watching(func(*echov1.EchoRequest, watchStream) error {
+		if starts.Add(1) == 2 {
+			close(both)
+		}
+		<-both
+		return status.Error(codes.InvalidArgument, "no")
+	})
+	s.start("a", failing)
+	s.start("b", failing)
+	s.usable(2)
+	stream, err := s.echo.Watch(within(t), &echov1.EchoRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.InvalidArgument || starts.Load() != 2 {
+		t.Errorf("got %v after %d starts", err, starts.Load())
+	}
+}
+
+func TestStreamWithManyRequestsIsNotHedged(t *testing.T) {
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.hedge.delay", "1ms")})
+	s.start("a")
+	s.start("b")
+	s.usable(2)
+	stream, err := s.echo.Chat(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if err := stream.Send(&echov1.EchoRequest{Text: "hi"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := total(t, s.metrics, "warren_rpc_retries_total", "hedge"); n != 0 {
+		t.Errorf("%v hedges of a stream whose requests cannot be sent again", n)
+	}
+}

@@ -2,6 +2,8 @@ package rpc
 
 import (
 	"context"
+	"errors"
+	"io"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,72 +25,115 @@ func (k *clientCall) hedged(ctx context.Context, args, reply any, opts []grpc.Ca
 	ctx, k.repeated = k.client.outgoing(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &race{ctx: ctx, args: args, answer: answer, opts: opts, results: make(chan raceResult, 2)}
-	first := r.start(k, nil)
-	timer := time.NewTimer(k.policy.hedge)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-			if !k.method.target.budget.take() {
-				k.method.metrics.retried(retryRefused)
-				continue
-			}
-			k.method.metrics.retried(retryHedge)
-			r.start(k, first.current.Load())
-		case won := <-r.results:
-			if r.running--; won.err != nil && r.running > 0 {
-				continue // the other may do better
-			}
-			if won.err == nil {
-				proto.Reset(answer)
-				proto.Merge(answer, won.answer)
-			}
-			won.keep()
-			cancel()
-			// The caller may reuse its request once we return.
-			for ; r.running > 0; r.running-- {
-				<-r.results
-			}
-			k.attempts, k.tried = won.call.attempts, append(k.tried, won.call.tried...)
-			return won.err
-		}
+	results := make(chan raceResult, 2)
+	start := func(avoid *instance) *clientCall {
+		fork := k.fork(avoid)
+		own, keep := ownOptions(opts)
+		reply := answer.ProtoReflect().New().Interface()
+		go func() {
+			err := fork.try(ctx, args, reply, own)
+			results <- raceResult{err, func() {
+				if err == nil {
+					copyMessage(answer, reply)
+				}
+				keep()
+				cancel()
+				k.attempts, k.tried = fork.attempts, append(k.tried, fork.tried...)
+			}}
+		}()
+		return fork
 	}
+	first := start(nil)
+	return k.method.race(k.policy.hedge, results, func() { start(first.current.Load()) })
 }
 
-// race is one call made twice at once.
-type race struct {
-	ctx     context.Context
-	args    any
-	answer  proto.Message
-	opts    []grpc.CallOption
-	results chan raceResult
-	running int
-}
-
-type raceResult struct {
-	call   *clientCall
-	answer proto.Message
-	keep   func() // what the call's options ask for
-	err    error
-}
-
-// start begins to make the call. The second of the two avoids the instance of
+// fork returns one of two calls that race. The second avoids the instance of
 // the first and isn't retried.
-func (r *race) start(k *clientCall, avoid *instance) *clientCall {
+func (k *clientCall) fork(avoid *instance) *clientCall {
 	fork := &clientCall{client: k.client, method: k.method, policy: k.policy, repeated: k.repeated}
 	if avoid != nil {
 		fork.repeated = true
 		fork.tried = append(fork.tried, avoid)
 	}
-	answer := r.answer.ProtoReflect().New().Interface()
-	opts, keep := ownOptions(r.opts)
-	r.running++
-	go func() {
-		err := fork.try(r.ctx, r.args, answer, opts)
-		r.results <- raceResult{fork, answer, keep, err}
-	}()
 	return fork
+}
+
+// hedgeable reports whether the stream may be sent to a second instance.
+func (s *stream) hedgeable() bool { return s.policy.hedge > 0 && s.once() && s.method.safe() }
+
+// hedged starts the stream on a second instance when the first is slow to send
+// its first message, and goes on with the one that does.
+func (s *stream) hedged(answer proto.Message) error {
+	first, second := s.leg, s.newLeg()
+	results := make(chan raceResult, 2)
+	start := func(l, other *leg, receive func(any) error) {
+		reply := answer.ProtoReflect().New().Interface()
+		go func() {
+			err := receive(reply)
+			results <- raceResult{err, func() {
+				if err == nil {
+					copyMessage(answer, reply)
+				}
+				other.cancel()
+				s.mu.Lock()
+				s.leg = l
+				s.mu.Unlock()
+			}}
+		}()
+	}
+	start(first, second, first.receive)
+	return s.method.race(s.policy.hedge, results, func() {
+		s.mu.Lock()
+		second.repeated, second.tried = true, []*instance{first.current.in}
+		s.mu.Unlock()
+		start(second, first, func(reply any) error {
+			if err := second.replay(); err != nil {
+				return err
+			}
+			return second.first(reply)
+		})
+	})
+}
+
+// raceResult is how one of two ends; won is called if it is the better.
+type raceResult struct {
+	err error
+	won func()
+}
+
+// race waits for what runs already and, when that is slow and the budget
+// allows, for a second, and returns how the better of them ended. Both have
+// ended, then, so that the caller may use its request again.
+func (m *method) race(delay time.Duration, results <-chan raceResult, second func()) error {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	for running := 1; ; {
+		select {
+		case <-timer.C:
+			if !m.target.budget.take() {
+				m.metrics.retried(retryRefused)
+				continue
+			}
+			m.metrics.retried(retryHedge)
+			running++
+			second()
+		case r := <-results:
+			if running--; running > 0 && r.err != nil && !errors.Is(r.err, io.EOF) {
+				continue // the other may do better
+			}
+			r.won()
+			for ; running > 0; running-- {
+				<-results
+			}
+			return r.err
+		}
+	}
+}
+
+// copyMessage makes the caller's answer that of one of two.
+func copyMessage(to, from proto.Message) {
+	proto.Reset(to)
+	proto.Merge(to, from)
 }
 
 // ownOptions gives one of two racing calls its own places for what it

@@ -30,11 +30,12 @@ var (
 	settingRetryReserve = config.Float("rpc.retry.reserve", 10, 0, 1000,
 		"How many calls per second may be retried or hedged beyond the share: the share of little is nothing.")
 	settingHedgeDelay = config.Duration("rpc.hedge.delay", 0, 0, time.Minute,
-		"After which time without an answer a call without side effects is sent to a second instance; 0 is never.")
+		"After which time without an answer a call without side effects is sent to a second instance; 0 is never. "+
+			"Also streams with one request that wait for their first message.")
 
 	settingSilence = config.Duration("rpc.silence", 250*time.Millisecond, 0, time.Minute,
 		"How long an instance may be silent while a call waits before it is asked for a sign of life; "+
-			"if it gives none for as long again it is ejected, and idempotent calls are sent elsewhere. "+
+			"if it gives none for as long again it is ejected, and idempotent calls are sent elsewhere, and streams that wait for their first message. "+
 			"At most a quarter of the time that the call has left; 0 is never.")
 
 	settingBalancer = config.Enum("rpc.balancer", string(balance.P2C), balance.Kinds(),

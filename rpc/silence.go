@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,46 +18,67 @@ import (
 // that gives none is ejected, and what may be sent twice goes elsewhere. One
 // that is merely slow is left to finish.
 
-// watcher looks after one attempt.
+// A stream may wait for its first message for hours: with each sign of life it
+// asks less often. One that has spoken is left to gRPC: what it said can't be
+// taken back, and a pause is no reason to cut it.
+
+// watcher looks after one attempt. A nil watcher looks after none.
 type watcher struct {
-	timer   *time.Timer
-	method  *method
-	in      *instance
-	silence time.Duration
-	started int64
+	timer    *time.Timer
+	method   *method
+	in       *instance
+	silence  time.Duration
+	patience time.Duration // with silence; grows to most
+	most     time.Duration
+	started  int64
 
 	mu     sync.Mutex
-	cancel context.CancelFunc // nil: the attempt may not be given up
+	cancel context.CancelFunc // of the attempt's context
+	again  bool               // the attempt may be given up for another
 	asked  int64              // when a sign of life was asked for; 0: it was not
 	over   bool
 	gaveUp bool
 }
 
-// watch begins to look after an attempt and returns the context to make it
-// with. The watcher is nil where silence would change nothing.
+// streamPatience is how much longer than a silence a stream comes to wait
+// between two questions.
+const streamPatience = 8
+
+// watch begins to look after a call's attempt and returns the context to make
+// it with. The watcher is nil where silence would change nothing.
 func (k *clientCall) watch(ctx context.Context, in *instance, start int64) (*watcher, context.Context) {
-	silence := k.policy.silence
-	if silence <= 0 || len(k.method.target.view.Load().usable) < 2 {
+	if len(k.method.target.view.Load().usable) < 2 {
 		return nil, ctx
 	}
+	again := !k.repeated && k.method.idempotent() && k.attempts+1 < k.policy.attempts
+	return k.method.watch(ctx, &watcher{silence: k.policy.silence, in: in, started: start, again: again})
+}
+
+// watchStream is watch for an attempt of a stream, until its first message.
+// There may be other instances by then.
+func (m *method) watchStream(ctx context.Context, silence time.Duration, in *instance, start int64, again bool) (*watcher, context.Context) {
+	return m.watch(ctx, &watcher{silence: silence, most: streamPatience * silence, in: in, started: start, again: again})
+}
+
+func (m *method) watch(ctx context.Context, w *watcher) (*watcher, context.Context) {
 	if at, ok := ctx.Deadline(); ok { // another instance needs its time too
-		silence = min(silence, time.Until(at)/4)
+		w.silence = min(w.silence, time.Until(at)/4)
 	}
-	if silence <= 0 {
+	if w.silence <= 0 {
 		return nil, ctx
 	}
-	w := &watcher{method: k.method, in: in, silence: silence, started: start}
-	if !k.repeated && k.method.idempotent() && k.attempts+1 < k.policy.attempts {
+	w.method, w.patience = m, w.silence
+	if w.again {
 		ctx, w.cancel = context.WithCancel(ctx)
 	}
 	w.mu.Lock() // until the timer is set
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(silence, w.look)
+	w.timer = time.AfterFunc(w.silence, w.look)
 	return w, ctx
 }
 
-// done ends the watch, and reports whether the attempt was given up.
-func (w *watcher) done() bool {
+// stop ends the watch, and reports whether the attempt was given up.
+func (w *watcher) stop() bool {
 	if w == nil {
 		return false
 	}
@@ -64,9 +86,28 @@ func (w *watcher) done() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = true
+	return w.gaveUp
+}
+
+// done is stop for an attempt that is over.
+func (w *watcher) done() bool {
+	if w == nil {
+		return false
+	}
+	gaveUp := w.stop()
 	if w.cancel != nil {
 		w.cancel()
 	}
+	return gaveUp
+}
+
+// silent reports whether the attempt was given up.
+func (w *watcher) silent() bool {
+	if w == nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.gaveUp
 }
 
@@ -80,23 +121,34 @@ func (w *watcher) look() {
 	now := w.in.pool.client.now()
 	heard := max(w.in.stats.heard.Load(), w.started)
 	switch quiet := time.Duration(now - heard); {
-	case quiet < w.silence:
-		w.asked = 0
-		w.timer.Reset(w.silence - quiet)
+	case quiet < w.patience:
+		if w.asked != 0 {
+			w.asked = 0
+			w.patience = max(w.patience, min(2*w.patience, w.most))
+		}
+		w.timer.Reset(w.patience - quiet)
 	case w.asked == 0 || heard > w.asked:
 		w.asked = now
 		w.in.ask(2 * w.silence)
 		w.timer.Reset(w.silence)
+	case !w.method.target.hasBeside(w.in):
+		w.asked = 0
+		w.timer.Reset(w.patience)
 	default:
 		w.giveUp(now)
 	}
+}
+
+// hasBeside reports whether there is somebody to call beside the instance.
+func (t *target) hasBeside(in *instance) bool {
+	return slices.ContainsFunc(t.view.Load().usable, func(other *instance) bool { return other != in })
 }
 
 // giveUp takes the instance for dead.
 func (w *watcher) giveUp(now int64) {
 	t := w.method.target
 	w.in.pool.eject(w.in, t.policy.Load().outlier, now)
-	if w.cancel == nil {
+	if !w.again {
 		return
 	}
 	if !t.budget.take() {
