@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren"
+	"github.com/gowarren/warren/page"
 	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
 	"github.com/gowarren/warren/shop/payment/internal/cardsim"
 )
@@ -52,7 +53,7 @@ func setup(ctx context.Context, app *warren.App) error {
 	settings, ledger := watchSettings(app.Settings()), newLedger(db)
 	charges := newCharger(ledger, provider, settings, app.Logger(), time.Now)
 	paymentv1.RegisterPaymentServiceServer(app, &service{
-		ledger: ledger, cards: provider, charges: charges, settings: settings, now: time.Now,
+		ledger: ledger, pages: page.New(db, paymentv1.Reason_BAD_PAGE_TOKEN), cards: provider, charges: charges, settings: settings, now: time.Now,
 	})
 	app.Go("charges", charges.work)
 	app.Go("card provider", provider.Run)

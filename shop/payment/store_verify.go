@@ -58,7 +58,7 @@ func verifyTotals(ctx context.Context, tx *store.Tx, f *finding) error {
 		}
 		f.wrong("over all accounts in %s the balances sum up to %d instead of nothing", currency, total)
 		return nil
-	}, `SELECT currency, CAST(SUM(balance) AS `+integer(tx)+`) FROM accounts GROUP BY currency HAVING SUM(balance) <> 0`)
+	}, `SELECT currency, SUM(balance) FROM accounts GROUP BY currency HAVING SUM(balance) <> 0`)
 }
 
 // verifyAccounts checks that each account is what its entries say, and that
@@ -90,8 +90,9 @@ func verifyAccounts(ctx context.Context, tx *store.Tx, f *finding, after string,
 	}, `SELECT a.id, a.kind, a.currency, a.balance, a.entries,
 			(SELECT COUNT(*) FROM entries e WHERE e.account_id = a.id),
 			(SELECT COALESCE(MAX(seq), 0) FROM entries e WHERE e.account_id = a.id),
-			(SELECT CAST(COALESCE(SUM(amount), 0) AS `+integer(tx)+`) FROM entries e WHERE e.account_id = a.id),
-			(SELECT CAST(COALESCE(SUM(amount), 0) AS `+integer(tx)+`) FROM payments p WHERE a.id = 'held/' || p.customer_id AND p.state = 'held')
+			(SELECT COALESCE(SUM(amount), 0) FROM entries e WHERE e.account_id = a.id),
+			(SELECT COALESCE(SUM(amount), 0) FROM payments p
+				WHERE a.kind = 'held' AND p.customer_id = SUBSTR(a.id, 6) AND p.state = 'held')
 		FROM accounts a WHERE a.id > ? ORDER BY a.id LIMIT ?`, after, limit)
 	f.next = &position{After: last}
 	if f.accounts < int64(limit) {
@@ -114,20 +115,12 @@ func verifyTransactions(ctx context.Context, tx *store.Tx, f *finding, after str
 		}
 		return nil
 	}, `SELECT t.id, (SELECT COUNT(*) FROM entries e WHERE e.transaction_id = t.id),
-			(SELECT CAST(COALESCE(SUM(amount), 0) AS `+integer(tx)+`) FROM entries e WHERE e.transaction_id = t.id)
+			(SELECT COALESCE(SUM(amount), 0) FROM entries e WHERE e.transaction_id = t.id)
 		FROM transactions t WHERE t.id > ? ORDER BY t.id LIMIT ?`, after, limit)
 	if f.transactions == int64(limit) {
 		f.next = &position{Transactions: true, After: last}
 	}
 	return err
-}
-
-// integer is what a sum is cast to: MySQL knows other names of types there.
-func integer(tx *store.Tx) string {
-	if tx.Dialect() == store.MySQL {
-		return "SIGNED"
-	}
-	return "BIGINT"
 }
 
 func each(ctx context.Context, tx *store.Tx, row func(scan func(...any) error) error, query string, args ...any) error {

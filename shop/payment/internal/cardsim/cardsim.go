@@ -207,7 +207,7 @@ func (s *Simulator) Find(ctx context.Context, charge string) (Result, error) {
 // provider's own books say.
 func (s *Simulator) Charged(ctx context.Context, currency string) (int64, error) {
 	var units int64
-	err := s.opts.DB.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(units), 0) AS BIGINT) FROM cardsim_charges WHERE status = ? AND currency = ?`,
+	err := s.opts.DB.QueryRow(ctx, `SELECT COALESCE(SUM(units), 0) FROM cardsim_charges WHERE status = ? AND currency = ?`,
 		string(Approved), currency).Scan(&units)
 	if err != nil {
 		return 0, fmt.Errorf("sum charges: %w", err)
