@@ -25,6 +25,8 @@ import (
 	authv1 "github.com/gowarren/warren/api/warren/auth/v1"
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/events"
+	"github.com/gowarren/warren/events/eventstest"
 	"github.com/gowarren/warren/page"
 	"github.com/gowarren/warren/rpc"
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
@@ -36,7 +38,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// opened returns the users of a migrated database.
+// opened returns the users of a migrated database that has a bus for events.
 func opened(t testing.TB, address string) *users {
 	t.Helper()
 	db, err := store.Open(t.Context(), address, store.Options{})
@@ -47,7 +49,26 @@ func opened(t testing.TB, address string) *users {
 	if err := db.Migrate(t.Context(), migrations); err != nil {
 		t.Fatal(err)
 	}
+	withBus(t, db)
 	return newUsers(db)
+}
+
+// withBus lets events be published in the database.
+func withBus(t testing.TB, db *store.DB) {
+	t.Helper()
+	bus := events.New(eventstest.NewHub().Open(), db, events.Options{Service: "identity", Logger: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- bus.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-ended, bus.Close()); err != nil {
+			t.Errorf("end the bus: %v", err)
+		}
+	})
+	if err := bus.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // eachDatabase runs a test on every kind of database.

@@ -51,6 +51,7 @@ func setup(ctx context.Context, app *warren.App) error {
 	if err != nil {
 		return err
 	}
+	app.Events() // what is published belongs to the transactions of db
 	settings, users := watchSettings(app.Settings()), newUsers(db)
 	keys := &keyring{store: users, settings: settings, now: time.Now}
 	s := &service{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/events"
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
 	"github.com/gowarren/warren/store"
 )
@@ -60,7 +61,7 @@ func (s *users) byEmail(ctx context.Context, email string) (user, error) {
 
 // create adds a user whose address nobody has.
 func (s *users) create(ctx context.Context, u user) error {
-	err := insertUser(ctx, s.db, u)
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error { return insertUser(ctx, tx, u) })
 	if errors.Is(err, store.ErrConflict) {
 		return refuse(identityv1.Reason_EMAIL_TAKEN, "email", "somebody has registered with this address")
 	}
@@ -70,10 +71,14 @@ func (s *users) create(ctx context.Context, u user) error {
 	return nil
 }
 
-func insertUser(ctx context.Context, q store.Querier, u user) error {
-	_, err := q.Exec(ctx, `INSERT INTO users (`+userColumns+`, email_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+// insertUser adds a user, and tells the other services.
+func insertUser(ctx context.Context, tx *store.Tx, u user) error {
+	_, err := tx.Exec(ctx, `INSERT INTO users (`+userColumns+`, email_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		u.id, u.email, u.name, u.password, u.has(roleCustomer), u.has(roleStaff), u.has(roleAdmin), u.created, u.updated, emailKey(u.email))
-	return err
+	if err != nil {
+		return err
+	}
+	return events.Publish(ctx, tx, u.registered())
 }
 
 // rename changes what a user is called, and returns the user.

@@ -532,3 +532,42 @@ func TestErrorsOfTheDatabaseAreTold(t *testing.T) {
 		}
 	}
 }
+
+// told returns the keys of the events of new users that were published.
+func told(t *testing.T, s *users) []string {
+	t.Helper()
+	rows, err := s.db.Query(t.Context(), `SELECT event_key FROM warren_outbox WHERE topic = 'shop.identity.v1.UserRegistered' ORDER BY event_key`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, id)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestWhoRegistersIsToldOnce(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *users) {
+		root := newUser("root@example.com", "", "hash", at, roleAdmin)
+		if created, err := s.createFirst(t.Context(), root); err != nil || !created {
+			t.Fatal(created, err)
+		}
+		ids := []string{added(t, s, ada(1)).id, added(t, s, ada(2)).id, root.id}
+		if err := s.create(t.Context(), newUser("ADA1@example.com", "", "hash", at, roleCustomer)); err == nil {
+			t.Fatal("an address was taken twice")
+		}
+		slices.Sort(ids)
+		if got := told(t, s); !slices.Equal(got, ids) {
+			t.Errorf("told of %v; want %v", got, ids)
+		}
+	})
+}
