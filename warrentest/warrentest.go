@@ -50,6 +50,9 @@ type System struct {
 
 	mu    sync.Mutex
 	count map[string]int
+
+	signIn sync.Once
+	users  *users
 }
 
 // Instance is one running service.
@@ -81,6 +84,7 @@ func New(t testing.TB, flags ...string) *System {
 	s.keyFile = filepath.Join(s.data, "key")
 	secret := []byte("a secret that guards nothing but this test")
 	s.check("write the system's key", os.WriteFile(s.keyFile, secret, 0o600))
+	s.check("write the system file", os.WriteFile(filepath.Join(s.data, "warren.yaml"), []byte(systemFile), 0o600))
 	s.key, err = auth.NewServiceKey(secret)
 	s.check("make the system's key", err)
 
@@ -130,7 +134,7 @@ func (s *System) start(service string, run func(ctx context.Context, flags []str
 	ctx, stop := context.WithCancel(context.Background())
 	i := &Instance{ID: id, stop: stop, done: make(chan struct{})}
 	flags := append([]string{
-		"--service", service, "--instance", id, "--system", "test", "--system-file", "-", "--registry", s.url, "--config", s.url,
+		"--service", service, "--instance", id, "--system", "test", "--system-file", filepath.Join(s.data, "warren.yaml"), "--registry", s.url, "--config", s.url,
 		"--events", s.EventsURL(), "--data", s.data, "--key-file", s.keyFile, "--log-format", "json", "--log-level", "error",
 	}, s.flags...)
 	go func() {
