@@ -63,6 +63,10 @@ func ProblemOf(err error) *Problem {
 	if p.Reason == "" {
 		p.hide(s.Code())
 	}
+	if p.Domain == "warren" && p.Reason == "IDEMPOTENCY_KEY_REUSED" {
+		// What the draft of the header Idempotency-Key says; no code of gRPC does.
+		p.Status, p.Title = http.StatusUnprocessableEntity, title(http.StatusUnprocessableEntity)
+	}
 	return p
 }
 

@@ -62,6 +62,12 @@ const (
 	Reason_REASON_THROTTLED Reason = 13
 	// A service that the called one needs was not available. The call was begun.
 	Reason_REASON_DEPENDENCY_UNAVAILABLE Reason = 14
+	// The idempotency key came before with another request.
+	Reason_REASON_IDEMPOTENCY_KEY_REUSED Reason = 15
+	// The call with this idempotency key is being answered right now.
+	Reason_REASON_IDEMPOTENCY_KEY_IN_USE Reason = 16
+	// The idempotency key is no text of 1 to 255 printable characters.
+	Reason_REASON_IDEMPOTENCY_KEY_INVALID Reason = 17
 )
 
 // Enum value maps for Reason.
@@ -82,6 +88,9 @@ var (
 		12: "REASON_BREAKER_OPEN",
 		13: "REASON_THROTTLED",
 		14: "REASON_DEPENDENCY_UNAVAILABLE",
+		15: "REASON_IDEMPOTENCY_KEY_REUSED",
+		16: "REASON_IDEMPOTENCY_KEY_IN_USE",
+		17: "REASON_IDEMPOTENCY_KEY_INVALID",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -99,6 +108,9 @@ var (
 		"REASON_BREAKER_OPEN":             12,
 		"REASON_THROTTLED":                13,
 		"REASON_DEPENDENCY_UNAVAILABLE":   14,
+		"REASON_IDEMPOTENCY_KEY_REUSED":   15,
+		"REASON_IDEMPOTENCY_KEY_IN_USE":   16,
+		"REASON_IDEMPOTENCY_KEY_INVALID":  17,
 	}
 )
 
@@ -133,7 +145,7 @@ var File_warren_rpc_v1_reasons_proto protoreflect.FileDescriptor
 
 const file_warren_rpc_v1_reasons_proto_rawDesc = "" +
 	"\n" +
-	"\x1bwarren/rpc/v1/reasons.proto\x12\rwarren.rpc.v1\x1a\x17warren/v1/options.proto*\xa7\x05\n" +
+	"\x1bwarren/rpc/v1/reasons.proto\x12\rwarren.rpc.v1\x1a\x17warren/v1/options.proto*\xca\x06\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x120\n" +
 	"\x16REASON_INVALID_REQUEST\x10\x01\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x129\n" +
@@ -150,7 +162,10 @@ const file_warren_rpc_v1_reasons_proto_rawDesc = "" +
 	"\x12REASON_NO_INSTANCE\x10\v\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x12(\n" +
 	"\x13REASON_BREAKER_OPEN\x10\f\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x12%\n" +
 	"\x10REASON_THROTTLED\x10\r\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x122\n" +
-	"\x1dREASON_DEPENDENCY_UNAVAILABLE\x10\x0e\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x1a\f\xe2\xd4\x1c\b\n" +
+	"\x1dREASON_DEPENDENCY_UNAVAILABLE\x10\x0e\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x127\n" +
+	"\x1dREASON_IDEMPOTENCY_KEY_REUSED\x10\x0f\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12.\n" +
+	"\x1dREASON_IDEMPOTENCY_KEY_IN_USE\x10\x10\x1a\v\xe2\xd4\x1c\aABORTED\x128\n" +
+	"\x1eREASON_IDEMPOTENCY_KEY_INVALID\x10\x11\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x1a\f\xe2\xd4\x1c\b\n" +
 	"\x06warrenB4Z2github.com/gowarren/warren/api/warren/rpc/v1;rpcv1b\x06proto3"
 
 var (
