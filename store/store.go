@@ -159,6 +159,9 @@ func (db *DB) openPools() {
 	db.read.SetMaxIdleConns(size)
 }
 
+// Name returns what tells this database from the others of the process.
+func (db *DB) Name() string { return db.name }
+
 // Dialect returns the SQL that this database speaks.
 func (db *DB) Dialect() Dialect { return db.engine.dialect }
 

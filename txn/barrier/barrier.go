@@ -2,11 +2,18 @@ package barrier
 
 import (
 	"context"
+	"embed"
+	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/store"
 )
@@ -34,10 +41,76 @@ type Options struct {
 
 // Barrier stands before the handlers of a service. It is safe for concurrent use.
 type Barrier struct {
-	opts Options
+	opts    Options
+	logger  *slog.Logger
+	metrics *metrics
+	keep    *config.Value[time.Duration]
+	orphan  *config.Value[time.Duration]
+	// replies are the types of the methods' answers.
+	replies sync.Map
 }
 
 // New returns a barrier.
 func New(opts Options) *Barrier {
-	return &Barrier{opts: opts}
+	b := &Barrier{opts: opts, logger: opts.Logger, metrics: newMetrics(opts.Metrics)}
+	if b.logger == nil {
+		b.logger = slog.Default()
+	}
+	b.keep = config.Watch(opts.Settings, settingKeep, config.Scope{})
+	b.orphan = config.Watch(opts.Settings, settingOrphan, config.Scope{})
+	return b
+}
+
+// Register has the server answer the coordinator's questions about what the
+// service did, besides the calls of its methods.
+func (b *Barrier) Register(server grpc.ServiceRegistrar) {
+	txnv1.RegisterParticipantServiceServer(server, participant{barrier: b})
+}
+
+//go:embed migrations
+var migrations embed.FS
+
+type migratedKey struct{}
+
+// Migrate makes the barrier's tables in the database. The Barrier does so by
+// itself; whoever calls [Local] without one calls this first. It is cheap the
+// second time.
+func Migrate(ctx context.Context, db *store.DB) error {
+	if db.Attached(migratedKey{}) != nil {
+		return nil
+	}
+	if err := db.MigrateSet(ctx, "warren.txn", migrations); err != nil {
+		return err
+	}
+	db.Attach(migratedKey{}, true)
+	return nil
+}
+
+func (b *Barrier) manual(fullMethod string) bool { return slices.Contains(b.opts.Manual, fullMethod) }
+
+// database returns where the call's work is kept, with the barrier's tables.
+func (b *Barrier) database(ctx context.Context, fullMethod string, req any) (*store.DB, error) {
+	message, ok := req.(proto.Message)
+	if !ok {
+		return nil, fmt.Errorf("request of %s is a %T, no message", fullMethod, req)
+	}
+	db, err := b.opts.Database(ctx, fullMethod, message)
+	if err != nil {
+		return nil, fmt.Errorf("find database of %s: %w", fullMethod, err)
+	}
+	return db, Migrate(ctx, db)
+}
+
+// all returns every database, with the barrier's tables.
+func (b *Barrier) all(ctx context.Context) ([]*store.DB, error) {
+	if b.opts.Databases == nil {
+		return nil, nil
+	}
+	list := b.opts.Databases()
+	for _, db := range list {
+		if err := Migrate(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
