@@ -34,6 +34,11 @@ func TestMistakesInTheCommandLineAreOneLine(t *testing.T) {
 		"scope that is none":     {"config set rpc.timeout=1s --reason x --on a/b/c", "a/b/c"},
 		"revision in words":      {"config rollback last --reason x", `"last" is no revision: want a number; warren config history lists them`},
 		"nothing to compare":     {"config diff", "name a revision"},
+		"no reason to skip":      {"tx skip checkout/1 ship", "say why with --reason"},
+		"no step to skip":        {"tx skip checkout/1 --reason x", "warren tx skip takes a transaction and one of its steps; warren tx show lists them; got checkout/1"},
+		"no transaction":         {"tx retry --reason x", "warren tx retry takes one transaction; warren tx list lists them; got nothing"},
+		"no request to edit":     {"tx edit checkout/1 ship --reason x", "give the request either as JSON or with --data-file"},
+		"state that is none":     {"tx list --state lost", `there is no state "lost"; there are failed, prepared, running, succeeded, undoing, waiting`},
 		"two comparisons":        {"lint --against main --registered ../../api", "choose one"},
 	}
 	for name, tt := range tests {
@@ -54,6 +59,7 @@ func TestCommandsWithoutASystemSayHowToStartOne(t *testing.T) {
 	for _, args := range []string{
 		"ps", "logs", "wait", "restart", "scale a=1", "kill a/1", "down",
 		"routes", "call a.B/C", "config get", "config list", "config history", "config set a=1 --reason x",
+		"tx list", "tx show checkout/1", "tx retry checkout/1 --reason x",
 	} {
 		r := execute(t.Context(), nil, append([]string{"--file", file}, strings.Fields(args)...)...)
 		if r.status != 1 || !strings.HasSuffix(r.err, "start one with: warren up\n") {
