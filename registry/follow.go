@@ -88,7 +88,9 @@ func (r *Registry) follow(ctx context.Context) {
 
 // collect turns what the engine says into snapshots.
 func (r *Registry) collect(ctx context.Context) {
-	c := &collector{Registry: r, view: newView(r.opts, r.driver.Capabilities().Expiry), window: r.opts.Coalesce}
+	policy := newPanicPolicy(r.opts)
+	defer policy.onChange(func() { notify(r.inbox.signal) })()
+	c := &collector{Registry: r, view: newView(policy, r.driver.Capabilities().Expiry), window: r.opts.Coalesce}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -213,7 +215,7 @@ func (c *collector) reportPanic(reported bool) {
 		return // after an outage it is expected, and the outage has its own two lines
 	}
 	c.opts.Logger.Warn("most instances left the registry at once; they are kept as suspects",
-		"suspects", len(c.view.held), "live", len(c.view.live), "hold", c.opts.Hold)
+		"suspects", len(c.view.held), "live", len(c.view.live), "hold", c.view.panic.hold.Get())
 }
 
 // reportRefused logs each unreadable entry once, for as long as it stays.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/registry/driver"
 )
 
@@ -48,10 +49,13 @@ type Options struct {
 	// Snapshot is the file that remembers the instances for a start while the
 	// registry is away. Empty: nothing is remembered.
 	Snapshot string
+	// Settings are obeyed live; nil: the defaults, or what follows here.
+	Settings *config.Settings
 	// PanicThreshold is the share of ready instances that may expire within
 	// PanicWindow. When more do, the registry is doubted instead of them: they
-	// are kept, marked Suspect, until they are back or Hold has passed.
-	PanicThreshold float64       // 0.5; 1 or more switches it off
+	// are kept, marked Suspect, until they are back or Hold has passed. The
+	// settings registry.panic.… win over all three.
+	PanicThreshold float64       // 0.5; 1 switches it off
 	PanicWindow    time.Duration // 10 s
 	Hold           time.Duration // 60 s
 	// Coalesce is the time in which changes become one snapshot; it stretches
@@ -68,9 +72,6 @@ func (o Options) withDefaults() Options {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
-	o.PanicThreshold = cmp.Or(o.PanicThreshold, 0.5)
-	o.PanicWindow = cmp.Or(o.PanicWindow, 10*time.Second)
-	o.Hold = cmp.Or(o.Hold, time.Minute)
 	o.Coalesce = cmp.Or(o.Coalesce, 50*time.Millisecond)
 	o.RetryMax = cmp.Or(o.RetryMax, 2*time.Second)
 	return o

@@ -12,9 +12,8 @@ import (
 // So it is when the engine has gone back to an earlier revision: it may hold
 // some again that have found their way back before the others.
 type view struct {
-	threshold    float64
-	window, hold time.Duration
-	expires      bool // instances vanish by themselves, not only on purpose
+	panic   panicPolicy
+	expires bool // instances vanish by themselves, not only on purpose
 
 	revision int64
 
@@ -30,9 +29,9 @@ type departure struct {
 	at       time.Time
 }
 
-func newView(opts Options, expires bool) *view {
+func newView(policy panicPolicy, expires bool) *view {
 	return &view{
-		threshold: opts.PanicThreshold, window: opts.PanicWindow, hold: opts.Hold, expires: expires,
+		panic: policy, expires: expires,
 		expired: map[driver.Key]departure{}, held: map[driver.Key]departure{},
 	}
 }
@@ -72,12 +71,12 @@ func (v *view) apply(s driver.Snapshot, now time.Time) (panicked bool) {
 		}
 	}
 	for key, d := range v.expired {
-		if gone(key, d) || now.Sub(d.at) > v.window {
+		if gone(key, d) || now.Sub(d.at) > v.panic.window.Get() {
 			delete(v.expired, key)
 		}
 	}
 	v.live = live
-	if !forgot && float64(len(v.expired)) <= v.threshold*float64(ready+len(v.expired)) {
+	if !forgot && float64(len(v.expired)) <= v.panic.threshold.Get()*float64(ready+len(v.expired)) {
 		return false
 	}
 	for key, d := range v.expired {
@@ -96,8 +95,9 @@ func (v *view) instances(now time.Time) (set []Instance, until time.Time, droppe
 	for _, instance := range v.live {
 		set = append(set, instance)
 	}
+	hold := v.panic.hold.Get()
 	for key, d := range v.held {
-		end := d.at.Add(v.hold)
+		end := d.at.Add(hold)
 		if !now.Before(end) {
 			delete(v.held, key)
 			dropped++

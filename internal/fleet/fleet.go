@@ -24,8 +24,10 @@ type Plan struct {
 	Root     string        // the Go module in which services are built
 	Run      string        // tells the processes of this run from those of others in the registry
 	Services []ServicePlan // in the order in which they are shown
-	Grace    time.Duration // to drain and end before a process is killed; default 45 s
 	Start    time.Duration // to become ready; default 60 s
+	// Grace is how long a process of a service has to drain and end before it
+	// is killed; asked each time. Default 45 s.
+	Grace func(service string) time.Duration
 }
 
 // ServicePlan says what one service runs.
@@ -119,8 +121,8 @@ type Options struct {
 // New builds the services of the plan and opens the addresses that the fleet
 // holds for them. Nothing is started yet.
 func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
-	if plan.Grace == 0 {
-		plan.Grace = 45 * time.Second
+	if plan.Grace == nil {
+		plan.Grace = func(string) time.Duration { return 45 * time.Second }
 	}
 	if plan.Start == 0 {
 		plan.Start = 60 * time.Second
@@ -152,7 +154,7 @@ func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 		f.services = append(f.services, &service{
 			plan: sp, program: programs[i], listener: listeners[i],
 			launcher: launcher, logs: logs, presence: opts.Presence, events: opts.Events,
-			run: plan.Run, grace: plan.Grace, startTimeout: plan.Start, cancels: map[*slot]context.CancelFunc{}, started: map[int]int{},
+			run: plan.Run, grace: func() time.Duration { return plan.Grace(sp.Name) }, startTimeout: plan.Start, cancels: map[*slot]context.CancelFunc{}, started: map[int]int{},
 		})
 	}
 	return f, nil

@@ -158,7 +158,7 @@ func start(t *testing.T, plans ...ServicePlan) *fixture {
 		plans[i].Program = os.Args[0]
 	}
 	fx := &fixture{presence: newPresence(), events: make(chan Event, 100)}
-	f, err := New(t.Context(), Plan{Data: t.TempDir(), Services: plans, Grace: 30 * time.Second, Start: 30 * time.Second}, Options{
+	f, err := New(t.Context(), Plan{Data: t.TempDir(), Services: plans, Grace: func(string) time.Duration { return 30 * time.Second }, Start: 30 * time.Second}, Options{
 		Presence: fx.presence,
 		Events:   func(e Event) { fx.events <- e },
 	})
@@ -307,7 +307,7 @@ func TestRestartKeepsTheOldProcessWhenTheNewOneIsNotReady(t *testing.T) {
 func TestStubbornProcessIsKilledAfterGrace(t *testing.T) {
 	fx := start(t, ServicePlan{Name: "stubborn", Args: []string{"stubborn"}, Replicas: 1})
 	st := fx.until(t, "its first line", func(s Status) bool { return s.PID != 0 && len(fx.logs.tail("stubborn/1", 1)) == 1 })
-	fx.services[0].grace = 50 * time.Millisecond
+	fx.services[0].grace = func() time.Duration { return 50 * time.Millisecond }
 	if err := fx.Scale("stubborn", 0); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 // A slot that drains and the one that takes its place are told apart by the
 // registry, or the end of the first would take the second out of it.
 func TestNoTwoProcessesHaveOneIdentity(t *testing.T) {
-	f, err := New(t.Context(), Plan{Data: t.TempDir(), Grace: time.Minute, Services: []ServicePlan{
+	f, err := New(t.Context(), Plan{Data: t.TempDir(), Grace: func(string) time.Duration { return time.Minute }, Services: []ServicePlan{
 		{Name: "catalog", Program: os.Args[0], Args: []string{"stubborn"}, Replicas: 1},
 	}}, Options{Presence: newPresence(), Events: func(Event) {}})
 	if err != nil {

@@ -21,7 +21,7 @@ type service struct {
 	logs         *Logs
 	presence     Presence
 	events       func(Event)
-	grace        time.Duration
+	grace        func() time.Duration
 	startTimeout time.Duration
 
 	mu      sync.Mutex

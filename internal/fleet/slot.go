@@ -66,7 +66,7 @@ func (s *slot) serve(ctx context.Context, p *process, id string, out *lineWriter
 		select {
 		case <-ctx.Done():
 			s.set(Draining)
-			p.stop(s.service.grace)
+			p.stop(s.service.grace())
 			s.service.presence.Remove(id)
 			return
 		case <-p.done:
@@ -110,7 +110,7 @@ func (s *slot) replace(ctx context.Context, old *process, oldID string, out *lin
 	starting, cancel := context.WithTimeout(ctx, s.service.startTimeout)
 	defer cancel()
 	if err := s.waitReady(starting, next, id); err != nil {
-		next.stop(s.service.grace)
+		next.stop(s.service.grace())
 		s.service.presence.Remove(id)
 		s.mu.Lock()
 		s.process, s.instance, s.state = old, oldID, Ready
@@ -119,7 +119,7 @@ func (s *slot) replace(ctx context.Context, old *process, oldID string, out *lin
 			s.name(), s.service.startTimeout, next.ending())
 	}
 	s.becameReady(next)
-	old.stop(s.service.grace)
+	old.stop(s.service.grace())
 	s.service.presence.Remove(oldID)
 	return next, id, nil
 }

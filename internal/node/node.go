@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -90,7 +91,12 @@ func Open(ctx context.Context, env Environment, opts Options) (_ *Node, err erro
 
 // Definitions returns the settings that hold for every process.
 func Definitions() []config.Definition {
-	return append(append(rpc.Definitions(), events.Definitions()...), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
+	return append(slices.Concat(rpc.Definitions(), registry.Definitions(), events.Definitions()), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
+}
+
+// DrainTimeout is how long a process of the service may take to drain.
+func DrainTimeout(settings *config.Settings, service string) *config.Value[time.Duration] {
+	return config.Watch(settings, settingDrain, config.Scope{Service: service})
 }
 
 // Logger returns the process's logger.
@@ -195,7 +201,7 @@ func (n *Node) openSettings(ctx context.Context, more []config.Definition) error
 	}
 	n.Settings = settings
 	own := config.Scope{Service: n.Env.Service}
-	n.share, n.drainTime = config.Watch(settings, settingSample, own), config.Watch(settings, settingDrain, own)
+	n.share, n.drainTime = config.Watch(settings, settingSample, own), DrainTimeout(settings, n.Env.Service)
 	n.OnClose(func(context.Context) error { settings.Close(); return nil })
 	n.Health.Add("settings", settings.Ready)
 	n.followLogLevel()
@@ -222,7 +228,7 @@ func (n *Node) openRegistry(ctx context.Context) error {
 		return err
 	}
 	n.Registry = registry.New(driver, registry.Options{
-		Logger: n.Logger(), Metrics: n.Telemetry.Metrics(), Snapshot: n.Env.Snapshot("registry"),
+		Logger: n.Logger(), Metrics: n.Telemetry.Metrics(), Snapshot: n.Env.Snapshot("registry"), Settings: n.Settings,
 	})
 	n.OnClose(func(context.Context) error { return n.Registry.Close() })
 	return nil

@@ -136,7 +136,7 @@ func (s *Supervisor) openRegistry(ctx context.Context, p *presence) error {
 	if err != nil {
 		return err
 	}
-	s.registry = registry.New(watching, registry.Options{Logger: s.log})
+	s.registry = registry.New(watching, registry.Options{Logger: s.log, Settings: s.settings})
 	p.registry, p.driver = s.registry, own
 	s.closers = append(s.closers, own.Close, s.registry.Close)
 	return nil
@@ -147,7 +147,7 @@ func (s *Supervisor) openRegistry(ctx context.Context, p *presence) error {
 // it stops first, so that nothing enters while the rest drains; the coordinator
 // first, so that it still hears of what the rest ends with.
 func (s *Supervisor) plan() fleet.Plan {
-	plan := fleet.Plan{Data: s.data.dir, Root: s.system.Dir, Run: strings.ToLower(rand.Text()[:4])}
+	plan := fleet.Plan{Data: s.data.dir, Root: s.system.Dir, Run: strings.ToLower(rand.Text()[:4]), Grace: s.grace}
 	plan = s.withCoordinator(plan)
 	for _, svc := range s.system.Services {
 		sp := fleet.ServicePlan{

@@ -43,6 +43,7 @@ type Supervisor struct {
 	data     *data
 	logs     *fleet.Logs
 	etcd     *engines.Etcd
+	settings *config.Settings
 	registry *registry.Registry
 	control  *grpc.Server
 	fleet    *fleet.Fleet
@@ -121,6 +122,9 @@ func (s *Supervisor) startFleet(ctx context.Context) (environment []string, err 
 	stop := func() error { f.Stop(); return nil } // again is no harm
 	s.closers = append(s.closers, stop)
 	if environment, err = s.startEngines(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openSettings(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.openRegistry(ctx, p); err != nil {

@@ -1,0 +1,37 @@
+package supervisor
+
+import (
+	"context"
+	"time"
+
+	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/internal/node"
+)
+
+// margin is what a process has beyond its drain: for its hooks, its lease, its
+// last spans, and a busy machine.
+const margin = 15 * time.Second
+
+// openSettings makes the supervisor obey what it shares with the processes: it
+// must not kill one that was given more time to drain.
+func (s *Supervisor) openSettings(ctx context.Context) error {
+	centre, err := node.OpenConfig(ctx, s.configURL)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, centre.Close)
+	s.settings, err = config.New(config.Options{
+		Environment: s.system.Environment, File: s.system.Settings, Driver: centre, Logger: s.log,
+		Definitions: node.Definitions(),
+	})
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func() error { s.settings.Close(); return nil })
+	return nil
+}
+
+// grace is how long a process of the service may take to end, as of now.
+func (s *Supervisor) grace(service string) time.Duration {
+	return node.DrainTimeout(s.settings, service).Get() + margin
+}
