@@ -139,15 +139,16 @@ func (s *Simulator) Charge(ctx context.Context, charge, token string, units int6
 		return Result{}, fmt.Errorf("charge card: %w", err)
 	}
 	b := s.mishap(named(name))
-	if err := sleep(ctx, b.slow); err != nil {
-		return Result{}, err
-	}
 	if b.lost {
 		// The next request will arrive.
 		_, err := s.opts.DB.Exec(ctx, `UPDATE cardsim_tokens SET behaviour = ? WHERE token = ?`, usual.name, token)
 		return Result{}, errors.Join(errLost, err)
 	}
 	if err := s.make(ctx, charge, token, units, currency, b); err != nil {
+		return Result{}, fmt.Errorf("charge card: %w", err)
+	}
+	// It is the answer that is slow: who doesn't wait for it was charged as well.
+	if err := sleep(ctx, b.slow); err != nil {
 		return Result{}, fmt.Errorf("charge card: %w", err)
 	}
 	if b.unknown {
