@@ -29,6 +29,9 @@ var (
 	// ErrNested says that a transaction, or a query outside of it, was begun with
 	// the context of a transaction of the same database.
 	ErrNested = errors.New("already in a transaction of this database: use its Tx")
+	// ErrElsewhere says that another database was to be written to within a
+	// joinable transaction, which can't span it.
+	ErrElsewhere = errors.New("a transaction has one database")
 	// ErrMigration says that the schema and the migrations contradict each other,
 	// or that a migration is wrong: trying again doesn't help.
 	ErrMigration = errors.New("migration is refused")

@@ -87,6 +87,9 @@ func (db *DB) Prepare(ctx context.Context, name string, fn func(ctx context.Cont
 	if slices.Contains(opts, ReadOnly) {
 		return errors.New("prepare transaction: one that only reads has nothing to prepare")
 	}
+	if _, err := db.around(ctx, true); err != nil {
+		return err
+	}
 	return db.inTx(ctx, fn, opts, func(ctx context.Context, opts []TxOption) (transaction, error) {
 		return db.beginPreparable(ctx, name, slices.Contains(opts, Serializable))
 	})

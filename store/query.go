@@ -20,7 +20,7 @@ const readAttempts = 4
 // Query reads rows. It must not write: SQLite refuses it, and on the others a
 // query whose connection broke is sent again. The rows must be closed.
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	around, err := db.around(ctx)
+	around, err := db.around(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (db *DB) QueryRow(ctx context.Context, query string, args ...any) *Row {
 // Exec runs a statement that writes, as a transaction of its own, and returns
 // how many rows it touched.
 func (db *DB) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	around, err := db.around(ctx)
+	around, err := db.around(ctx, true)
 	if err != nil {
 		return 0, err
 	}

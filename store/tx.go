@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -78,13 +79,15 @@ type transaction interface {
 // InTx runs its function within that transaction, and so do Query and Exec. All
 // of it is committed at the end, or nothing: a function that joined and returned
 // an error leaves its transaction to be rolled back, whatever is made of the
-// error. AfterCommit waits for that end too. The transaction belongs to one
-// goroutine at a time still, and rows are closed before the next statement.
+// error. AfterCommit waits for that end too. Writing to another database with that
+// context is refused with [ErrElsewhere], as it would not be undone with it. The
+// transaction belongs to one goroutine at a time still, and rows are closed before
+// the next statement.
 //
 // An error that is [ErrUnavailable] and says "commit" leaves open whether the
 // transaction took place.
 func (db *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx *Tx) error, opts ...TxOption) error {
-	around, err := db.around(ctx)
+	around, err := db.around(ctx, !slices.Contains(opts, ReadOnly))
 	if err != nil {
 		return err
 	}
@@ -159,7 +162,7 @@ func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, 
 			_ = tx.tx.Rollback()
 		}
 	}()
-	err = fn(context.WithValue(ctx, txKey{db}, tx), tx)
+	err = fn(tx.within(ctx), tx)
 	returned = true
 	if err == nil {
 		err = tx.spoilt()

@@ -180,6 +180,12 @@ var joinable = map[string]func(*bench){
 			if err := other.QueryRow(ctx, `SELECT balance FROM accounts`).Scan(&n); err != nil || n != 0 {
 				b.Errorf("another handle of the database sees %d (%v); want 0", n, err)
 			}
+			if _, err := other.Exec(ctx, `UPDATE accounts SET balance = 6`); !errors.Is(err, store.ErrElsewhere) {
+				b.Errorf("a write elsewhere: got %v; want ErrElsewhere", err)
+			}
+			if err := other.InTx(ctx, func(context.Context, *store.Tx) error { return nil }, store.Joinable); !errors.Is(err, store.ErrElsewhere) {
+				b.Errorf("a transaction elsewhere: got %v; want ErrElsewhere", err)
+			}
 			if err := b.db.Migrate(ctx, steps("SELECT 1")); !errors.Is(err, store.ErrNested) {
 				b.Errorf("Migrate: got %v; want ErrNested", err)
 			}
