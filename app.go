@@ -144,6 +144,9 @@ func protect(ctx context.Context, work func(ctx context.Context) error) (err err
 // Its context ends after five seconds. All errors are reported.
 func (a *App) OnStop(f func(context.Context) error) { a.node.OnClose(f) }
 
+// Service is the service's name in the system, such as "order".
+func (a *App) Service() string { return a.node.Env.Service }
+
 // Settings are the live settings in force in this process.
 func (a *App) Settings() *config.Settings { return a.node.Settings }
 

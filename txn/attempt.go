@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/rpc"
+	"github.com/gowarren/warren/txn/barrier"
 )
 
 // Attempt is a TCC or a two-phase commit that is being tried. It is a
@@ -155,16 +155,12 @@ func (a *Attempt) Invoke(ctx context.Context, method string, args, reply any, op
 	if err != nil {
 		return a.note(step, fmt.Errorf("register: %w", err))
 	}
-	branch, err := proto.Marshal(registered.GetBranch())
+	ctx, err = barrier.Outgoing(ctx, registered.GetBranch())
 	if err != nil {
 		return a.note(step, err)
 	}
-	ctx = metadata.AppendToOutgoingContext(ctx, branchMetadata, string(branch))
 	return a.note(step, a.app.Invoke(ctx, method, args, reply, opts...))
 }
-
-// branchMetadata tells a participant which branch of what a call is.
-const branchMetadata = "warren-txn-bin"
 
 // admit refuses a step that could not be ended, or told from another one.
 func (a *Attempt) admit(step, method string, end partners) error {
