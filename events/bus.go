@@ -46,26 +46,23 @@ type Options struct {
 type Bus struct {
 	driver  driver.Driver
 	can     driver.Capabilities
-	db      *store.DB
 	opts    Options
 	owner   string // of the relay's lease
 	limits  limits
 	metrics *metrics
 	outage  *outage
 
-	types     sync.Map      // protoreflect.FullName to *eventType
-	woken     chan struct{} // the relay has something to do
+	types     sync.Map // protoreflect.FullName to *eventType
 	ready     chan struct{}
 	readyOnce sync.Once
 	relaying  sync.Mutex // one relay per process
 
-	mu      sync.Mutex
-	subs    []*subscription
-	current *run
+	mu       sync.Mutex
+	places   []*place // one per database; fixed once it runs
+	subs     []*subscription
+	current  *run
+	draining bool
 }
-
-// busKey finds the bus of a database.
-type busKey struct{}
 
 // New returns a bus over d, which it owns from now on, for the events of a
 // service that has its data in db. It neither waits for the broker nor for the
@@ -83,16 +80,15 @@ func New(d driver.Driver, db *store.DB, opts Options) *Bus {
 		can = d.Capabilities()
 	}
 	b := &Bus{
-		driver: d, can: can, db: db, opts: opts,
+		driver: d, can: can, opts: opts,
 		owner:   rand.Text(),
 		limits:  watchLimits(opts.Settings),
 		metrics: newMetrics(opts.Metrics, can.System),
-		woken:   make(chan struct{}, 1),
 		ready:   make(chan struct{}),
 	}
 	b.outage = &outage{logger: opts.Logger, metrics: b.metrics, down: map[string]time.Time{}}
 	if db != nil {
-		db.Attach(busKey{}, b)
+		b.AddDatabase(db)
 	}
 	return b
 }
@@ -100,8 +96,11 @@ func New(d driver.Driver, db *store.DB, opts Options) *Bus {
 // run is one call of Run.
 type run struct {
 	stopping context.Context // ends when nothing new is begun
+	taking   context.Context // ends with it, or before: no new event is handled
+	drain    context.CancelFunc
 	work     context.Context // ends when what runs is cut off
 	tasks    *sync.WaitGroup
+	handling *sync.WaitGroup // those of them that handle
 }
 
 // Run creates the tables, then relays, handles and retries until ctx ends; what
@@ -110,19 +109,29 @@ type run struct {
 func (b *Bus) Run(ctx context.Context) error {
 	b.relaying.Lock()
 	defer b.relaying.Unlock()
-	if err := b.migrate(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
+	for _, p := range b.places {
+		if err := p.migrate(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
 		}
-		return err
 	}
+	b.readyOnce.Do(func() { close(b.ready) })
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	r := &run{stopping: ctx, work: work, tasks: &sync.WaitGroup{}}
-	r.tasks.Go(func() { b.relay(r) })
+	r := &run{stopping: ctx, work: work, tasks: &sync.WaitGroup{}, handling: &sync.WaitGroup{}}
+	r.taking, r.drain = context.WithCancel(ctx)
+	defer r.drain()
+	for _, p := range b.places {
+		r.tasks.Go(func() { p.relay(r) })
+	}
 	r.tasks.Go(func() { b.keep(r) })
 	b.mu.Lock()
 	b.current = r
+	if b.draining {
+		r.drain()
+	}
 	for _, s := range b.subs {
 		b.begin(r, s)
 	}
@@ -141,6 +150,27 @@ func (b *Bus) Run(ctx context.Context) error {
 		<-done
 	}
 	return nil
+}
+
+// Drain ends the handling of events, while publishing goes on: no new event is
+// begun, and what runs is finished before Drain returns, or ctx ends.
+func (b *Bus) Drain(ctx context.Context) error {
+	b.mu.Lock()
+	r := b.current
+	b.draining = true
+	b.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	r.drain()
+	done := make(chan struct{})
+	go func() { defer close(done); r.handling.Wait() }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("finish the handling of events: %w", context.Cause(ctx))
+	}
 }
 
 // Ready tells whether events can be published: the tables are there. The broker
@@ -167,18 +197,17 @@ func (b *Bus) Close() error {
 	return nil
 }
 
-func (b *Bus) migrate(ctx context.Context) error {
+func (p *place) migrate(ctx context.Context) error {
 	for backoff := first; ; backoff = min(2*backoff, last) {
-		err := b.db.MigrateSet(ctx, "warren.events", migrations)
+		err := p.db.MigrateSet(ctx, "warren.events", migrations)
 		if err == nil {
-			b.outage.over("database")
-			b.readyOnce.Do(func() { close(b.ready) })
+			p.outage.over("database" + p.suffix)
 			return nil
 		}
 		if errors.Is(err, store.ErrMigration) || ctx.Err() != nil {
 			return err
 		}
-		b.outage.began("database", err)
+		p.outage.began("database"+p.suffix, err)
 		if !pause(ctx, backoff) {
 			return err
 		}

@@ -35,42 +35,57 @@ func (b *Bus) keep(r *run) {
 	}
 }
 
-// look reads the gauges.
+// look reads the gauges. They are those of all databases together.
 func (b *Bus) look(ctx context.Context) error {
 	var waits int
-	var oldest *int64
-	err := b.db.QueryRow(ctx, `SELECT COUNT(*), MIN(created_at) FROM warren_outbox WHERE state = 0`).Scan(&waits, &oldest)
-	if err != nil {
-		return err
+	var age time.Duration
+	b.metrics.retries.Reset()
+	b.metrics.letters.Reset()
+	for _, p := range b.places {
+		n, oldest, err := p.look(ctx)
+		if err != nil {
+			return err
+		}
+		waits, age = waits+n, max(age, oldest)
 	}
 	b.metrics.pending.Set(float64(waits))
-	b.metrics.age.Set(0)
-	if oldest != nil {
-		b.metrics.age.Set(max(0, time.Since(time.UnixMicro(*oldest)).Seconds()))
+	b.metrics.age.Set(age.Seconds())
+	if b.driver.Incarnation() == "" {
+		return nil
 	}
 	b.mu.Lock()
 	subs := append([]*subscription(nil), b.subs...)
 	b.mu.Unlock()
-	if b.driver.Incarnation() != "" {
-		for _, s := range subs {
-			if lag, err := b.driver.Lag(ctx, s.topic, s.group); err == nil {
-				b.metrics.lag.WithLabelValues(s.topic, s.group).Set(float64(lag))
-			}
+	for _, s := range subs {
+		if lag, err := b.driver.Lag(ctx, s.topic, s.group); err == nil {
+			b.metrics.lag.WithLabelValues(s.topic, s.group).Set(float64(lag))
 		}
 	}
-	b.metrics.retries.Reset()
-	err = b.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_retries GROUP BY topic, consumer_group`,
-		func(topic, group string, n int) { b.metrics.retries.WithLabelValues(topic, group).Set(float64(n)) })
-	if err != nil {
-		return err
-	}
-	b.metrics.letters.Reset()
-	return b.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_dead_letters WHERE state = 'dead' GROUP BY topic, consumer_group`,
-		func(topic, group string, n int) { b.metrics.letters.WithLabelValues(topic, group).Set(float64(n)) })
+	return nil
 }
 
-func (b *Bus) count(ctx context.Context, query string, set func(topic, group string, n int)) error {
-	rows, err := b.db.Query(ctx, query)
+// look counts what waits in one database, and returns the age of the oldest event
+// that waits for the broker.
+func (p *place) look(ctx context.Context) (waits int, age time.Duration, err error) {
+	var oldest *int64
+	err = p.db.QueryRow(ctx, `SELECT COUNT(*), MIN(created_at) FROM warren_outbox WHERE state = 0`).Scan(&waits, &oldest)
+	if err != nil {
+		return 0, 0, err
+	}
+	if oldest != nil {
+		age = max(0, time.Since(time.UnixMicro(*oldest)))
+	}
+	err = errors.Join(
+		p.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_retries GROUP BY topic, consumer_group`,
+			func(topic, group string, n int) { p.metrics.retries.WithLabelValues(topic, group).Add(float64(n)) }),
+		p.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_dead_letters WHERE state = 'dead' GROUP BY topic, consumer_group`,
+			func(topic, group string, n int) { p.metrics.letters.WithLabelValues(topic, group).Add(float64(n)) }),
+	)
+	return waits, age, err
+}
+
+func (p *place) count(ctx context.Context, query string, set func(topic, group string, n int)) error {
+	rows, err := p.db.Query(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -109,17 +124,20 @@ func (b *Bus) purge(ctx context.Context) error {
 			"broker_replays", b.can.Replay, "settings", "events.outbox.keep, events.inbox.keep")
 	}
 	now := time.Now()
-	return errors.Join(
-		b.purgeOld(ctx, "warren_outbox", "state = 1 AND sent_at", now.Add(-outbox)),
-		b.purgeOld(ctx, "warren_inbox", "received_at", now.Add(-inbox)),
-		b.purgeOld(ctx, "warren_dead_letters", "state <> 'dead' AND changed_at", now.Add(-b.limits.lettersKeep.Get())),
-		b.purgeActions(ctx),
-	)
+	var errs []error
+	for _, p := range b.places {
+		errs = append(errs,
+			p.purgeOld(ctx, "warren_outbox", "state = 1 AND sent_at", now.Add(-outbox)),
+			p.purgeOld(ctx, "warren_inbox", "received_at", now.Add(-inbox)),
+			p.purgeOld(ctx, "warren_dead_letters", "state <> 'dead' AND changed_at", now.Add(-b.limits.lettersKeep.Get())),
+			p.purgeActions(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // purgeOld deletes in small transactions. which ends in the column that tells the
 // time.
-func (b *Bus) purgeOld(ctx context.Context, table, which string, before time.Time) error {
+func (p *place) purgeOld(ctx context.Context, table, which string, before time.Time) error {
 	column := which
 	for i := len(which) - 1; i >= 0 && column == which; i-- {
 		if which[i] == ' ' {
@@ -128,19 +146,19 @@ func (b *Bus) purgeOld(ctx context.Context, table, which string, before time.Tim
 	}
 	for {
 		var edge *int64
-		err := b.db.QueryRow(ctx, fmt.Sprintf(`SELECT MAX(at) FROM (SELECT %s AS at FROM %s WHERE %s < ? ORDER BY %s LIMIT %d) w`,
+		err := p.db.QueryRow(ctx, fmt.Sprintf(`SELECT MAX(at) FROM (SELECT %s AS at FROM %s WHERE %s < ? ORDER BY %s LIMIT %d) w`,
 			column, table, which, column, purgeSize), before).Scan(&edge)
 		if err != nil || edge == nil {
 			return err
 		}
-		if _, err := b.db.Exec(ctx, fmt.Sprintf(`DELETE FROM %s WHERE %s <= ?`, table, which), *edge); err != nil {
+		if _, err := p.db.Exec(ctx, fmt.Sprintf(`DELETE FROM %s WHERE %s <= ?`, table, which), *edge); err != nil {
 			return fmt.Errorf("purge %s: %w", table, err)
 		}
 	}
 }
 
-func (b *Bus) purgeActions(ctx context.Context) error {
-	_, err := b.db.Exec(ctx, `DELETE FROM warren_dead_letter_actions
+func (p *place) purgeActions(ctx context.Context) error {
+	_, err := p.db.Exec(ctx, `DELETE FROM warren_dead_letter_actions
 		WHERE NOT EXISTS (SELECT 1 FROM warren_dead_letters l WHERE l.id = warren_dead_letter_actions.letter_id)`)
 	return err
 }

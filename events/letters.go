@@ -1,11 +1,13 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,51 +116,84 @@ const (
 
 // Letters are the dead letters of a service. Who changes one says who he is and
 // why, and that is kept with it.
-type Letters struct{ db *store.DB }
+type Letters struct{ dbs []*store.DB }
 
 // Letters returns the dead letters of the bus's service.
-func (b *Bus) Letters() *Letters { return &Letters{db: b.db} }
+func (b *Bus) Letters() *Letters {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := &Letters{}
+	for _, p := range b.places {
+		l.dbs = append(l.dbs, p.db)
+	}
+	return l
+}
 
 // List returns the letters that the filter chooses, the last to die first.
 func (l *Letters) List(ctx context.Context, f Filter) ([]Letter, error) {
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
+	var out []Letter
+	for _, db := range l.dbs {
+		some, err := f.list(ctx, db)
+		if err != nil {
+			return nil, fmt.Errorf("list dead letters: %w", err)
+		}
+		out = append(out, some...)
+	}
+	slices.SortStableFunc(out, func(a, b Letter) int { return cmp.Or(b.Died.Compare(a.Died), cmp.Compare(a.LetterID, b.LetterID)) })
+	out = out[min(f.Offset, len(out)):]
+	return out[:min(f.Limit, len(out))], nil
+}
+
+// list returns the first letters of one database, as many as the page may need.
+func (f Filter) list(ctx context.Context, db *store.DB) ([]Letter, error) {
 	where, args := f.where()
-	rows, err := l.db.Query(ctx, selectLetter+where+` ORDER BY died_at DESC, id LIMIT ? OFFSET ?`, append(args, f.Limit, f.Offset)...)
+	rows, err := db.Query(ctx, selectLetter+where+` ORDER BY died_at DESC, id LIMIT ?`, append(args, f.Offset+f.Limit)...)
 	if err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", err)
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	var out []Letter
 	for rows.Next() {
 		letter, err := scanLetter(rows.Scan)
 		if err != nil {
-			return nil, fmt.Errorf("list dead letters: %w", err)
+			return nil, err
 		}
 		out = append(out, letter)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", err)
-	}
-	return out, nil
+	return out, rows.Err()
 }
 
 // Get returns one letter, whatever its state, with what was done to it.
 func (l *Letters) Get(ctx context.Context, id string) (Letter, error) {
-	letter, err := scanLetter(l.db.QueryRow(ctx, selectLetter+`id = ?`, id).Scan)
-	if err != nil {
-		return Letter{}, fmt.Errorf("get dead letter %s: %w", id, noLetter(err))
+	for _, db := range l.dbs {
+		letter, err := get(ctx, db, id)
+		if err == nil {
+			return letter, nil
+		}
+		if !errors.Is(err, ErrNoLetter) {
+			return Letter{}, fmt.Errorf("get dead letter %s: %w", id, err)
+		}
 	}
-	rows, err := l.db.Query(ctx, `SELECT action, author, reason, acted_at FROM warren_dead_letter_actions WHERE letter_id = ? ORDER BY seq`, id)
+	return Letter{}, fmt.Errorf("get dead letter %s: %w", id, ErrNoLetter)
+}
+
+func get(ctx context.Context, db *store.DB, id string) (Letter, error) {
+	letter, err := scanLetter(db.QueryRow(ctx, selectLetter+`id = ?`, id).Scan)
 	if err != nil {
-		return Letter{}, fmt.Errorf("get dead letter %s: %w", id, err)
+		return Letter{}, noLetter(err)
+	}
+	rows, err := db.Query(ctx, `SELECT action, author, reason, acted_at FROM warren_dead_letter_actions WHERE letter_id = ? ORDER BY seq`, id)
+	if err != nil {
+		return Letter{}, err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var a Action
 		if err := rows.Scan(&a.Name, &a.Author, &a.Reason, &a.Time); err != nil {
-			return Letter{}, fmt.Errorf("get dead letter %s: %w", id, err)
+			return Letter{}, err
 		}
 		letter.Actions = append(letter.Actions, a)
 	}
@@ -239,17 +274,22 @@ type change = func(ctx context.Context, tx *store.Tx, letter Letter) error
 // is left to him, and one that dies again meanwhile is left dead.
 func (l *Letters) settleAll(ctx context.Context, f Filter, action, author, reason string, do change) (n int, err error) {
 	f.State = letterDead
-	ids, err := l.chosen(ctx, f)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", action, err)
-	}
-	for _, id := range ids {
-		err := l.change(ctx, id, action, author, reason, do)
-		switch {
-		case err == nil:
-			n++
-		case !errors.Is(err, ErrNoLetter):
-			return n, fmt.Errorf("%s dead letter %s: %w", action, id, err)
+	for _, db := range l.dbs {
+		ids, err := chosen(ctx, db, f)
+		if err != nil {
+			return n, fmt.Errorf("%s: %w", action, err)
+		}
+		if f.Limit > 0 {
+			ids = ids[:min(len(ids), f.Limit-n)]
+		}
+		for _, id := range ids {
+			err := changeIn(ctx, db, id, action, author, reason, do)
+			switch {
+			case err == nil:
+				n++
+			case !errors.Is(err, ErrNoLetter):
+				return n, fmt.Errorf("%s dead letter %s: %w", action, id, err)
+			}
 		}
 	}
 	if n == 0 && f.LetterID != "" {
@@ -260,13 +300,13 @@ func (l *Letters) settleAll(ctx context.Context, f Filter, action, author, reaso
 
 // chosen returns the ids of the filter's letters, the last to die first; all of
 // them, where the filter has no limit.
-func (l *Letters) chosen(ctx context.Context, f Filter) ([]string, error) {
+func chosen(ctx context.Context, db *store.DB, f Filter) ([]string, error) {
 	where, args := f.where()
 	query := `SELECT id FROM warren_dead_letters WHERE ` + where + ` ORDER BY died_at DESC, id`
 	if f.Limit > 0 {
 		query, args = query+` LIMIT ?`, append(args, f.Limit)
 	}
-	rows, err := l.db.Query(ctx, query, args...)
+	rows, err := db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -282,16 +322,27 @@ func (l *Letters) chosen(ctx context.Context, f Filter) ([]string, error) {
 	return ids, rows.Err()
 }
 
-// change works on one dead letter that nobody else changes, and writes down who
-// did what.
+// change works on one dead letter, in whichever database it is.
 func (l *Letters) change(ctx context.Context, id, action, author, reason string, do change) error {
+	err := error(ErrNoLetter)
+	for _, db := range l.dbs {
+		if err = changeIn(ctx, db, id, action, author, reason, do); !errors.Is(err, ErrNoLetter) {
+			return err
+		}
+	}
+	return err
+}
+
+// changeIn works on one dead letter that nobody else changes, and writes down who
+// did what.
+func changeIn(ctx context.Context, db *store.DB, id, action, author, reason string, do change) error {
 	if author == "" {
 		return errors.New("the author is not given")
 	}
 	if action == "drop" && reason == "" {
 		return errors.New("the reason is not given")
 	}
-	return l.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		letter, err := scanLetter(tx.QueryRow(ctx, selectLetter+`id = ? AND state = ? FOR UPDATE`, id, letterDead).Scan)
 		if err != nil {
 			return noLetter(err)
@@ -301,20 +352,20 @@ func (l *Letters) change(ctx context.Context, id, action, author, reason string,
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO warren_dead_letter_actions (letter_id, action, author, reason, acted_at) VALUES (?, ?, ?, ?, ?)`,
 			id, action, author, reason, time.Now())
-		if b, ok := tx.Attached(busKey{}).(*Bus); ok {
-			tx.AfterCommit(b.wakeAll)
+		if p, ok := tx.Attached(busKey{}).(*place); ok {
+			tx.AfterCommit(p.wakeAll)
 		}
 		return err
 	})
 }
 
 // wakeAll has everything looked at that a letter may have gone to.
-func (b *Bus) wakeAll() {
-	wake(b.woken)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, s := range b.subs {
-		wake(s.woken)
+func (p *place) wakeAll() {
+	wake(p.woken)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.subs {
+		wake(p.waker(s))
 	}
 }
 

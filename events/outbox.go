@@ -30,8 +30,8 @@ type refusal struct {
 // unsent reads what waits, in the order of publishing. It goes by state and never
 // by "later than the last one": a transaction may commit after others that began
 // after it, and one that stays open for hours stops nobody.
-func (b *Bus) unsent(ctx context.Context, limit int) ([]outgoing, error) {
-	rows, err := b.db.Query(ctx, `SELECT seq, id, topic, event_key, headers, payload, created_at
+func (p *place) unsent(ctx context.Context, limit int) ([]outgoing, error) {
+	rows, err := p.db.Query(ctx, `SELECT seq, id, topic, event_key, headers, payload, created_at
 		FROM warren_outbox WHERE state = 0 ORDER BY seq LIMIT ?`, limit)
 	if err != nil {
 		return nil, err
@@ -56,12 +56,12 @@ func (b *Bus) unsent(ctx context.Context, limit int) ([]outgoing, error) {
 // lease makes this process the one that publishes, and returns the life of the
 // broker that it publishes to. If that is another than the last, what the last
 // may have lost is published again.
-func (b *Bus) lease(ctx context.Context) (incarnation string, err error) {
-	if incarnation = b.driver.Incarnation(); incarnation == "" {
+func (p *place) lease(ctx context.Context) (incarnation string, err error) {
+	if incarnation = p.driver.Incarnation(); incarnation == "" {
 		return "", errAway
 	}
 	var again int64
-	err = b.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = p.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		again = 0
 		var owner, before string
 		var until time.Time
@@ -70,21 +70,21 @@ func (b *Bus) lease(ctx context.Context) (incarnation string, err error) {
 		if err != nil {
 			return err
 		}
-		if owner != "" && owner != b.owner && now.Before(until) {
+		if owner != "" && owner != p.owner && now.Before(until) {
 			return errHeld
 		}
-		if before != "" && before != incarnation && b.can.Unsynced > 0 {
-			if again, err = b.unsend(ctx, tx); err != nil {
+		if before != "" && before != incarnation && p.can.Unsynced > 0 {
+			if again, err = p.unsend(ctx, tx); err != nil {
 				return err
 			}
 		}
 		_, err = tx.Exec(ctx, `UPDATE warren_relay SET owner = ?, lease_until = ?, incarnation = ? WHERE name = 'outbox'`,
-			b.owner, now.Add(leaseTime), incarnation)
+			p.owner, now.Add(leaseTime), incarnation)
 		return err
 	})
 	if err == nil && again > 0 {
-		b.metrics.republished.Add(float64(again))
-		b.opts.Logger.Warn("the broker was started again; what it may have lost is published once more", "events", again)
+		p.metrics.republished.Add(float64(again))
+		p.opts.Logger.Warn("the broker was started again; what it may have lost is published once more", "events", again)
 	}
 	return incarnation, err
 }
@@ -92,12 +92,12 @@ func (b *Bus) lease(ctx context.Context) (incarnation string, err error) {
 // unsend marks as unsent what a broker that died may not have written to its disk.
 // It accepted its last event not before the last one that was noted, so what was
 // noted long enough before that is safe, however long ago it died.
-func (b *Bus) unsend(ctx context.Context, tx *store.Tx) (int64, error) {
+func (p *place) unsend(ctx context.Context, tx *store.Tx) (int64, error) {
 	var newest *int64
 	if err := tx.QueryRow(ctx, `SELECT MAX(sent_at) FROM warren_outbox WHERE state = 1`).Scan(&newest); err != nil || newest == nil {
 		return 0, err
 	}
-	since := time.UnixMicro(*newest).Add(-b.window())
+	since := time.UnixMicro(*newest).Add(-p.window())
 	return tx.Exec(ctx, `UPDATE warren_outbox SET state = 0 WHERE state = 1 AND sent_at >= ?`, since)
 }
 
@@ -106,20 +106,20 @@ func (b *Bus) unsend(ctx context.Context, tx *store.Tx) (int64, error) {
 func (b *Bus) window() time.Duration { return 2*b.can.Unsynced + b.limits.timeout.Get() }
 
 // release lets others publish at once.
-func (b *Bus) release(ctx context.Context) error {
-	_, err := b.db.Exec(ctx, `UPDATE warren_relay SET owner = '', lease_until = 0 WHERE name = 'outbox' AND owner = ?`, b.owner)
+func (p *place) release(ctx context.Context) error {
+	_, err := p.db.Exec(ctx, `UPDATE warren_relay SET owner = '', lease_until = 0 WHERE name = 'outbox' AND owner = ?`, p.owner)
 	return err
 }
 
 // note records what became of rows: sent, or a dead letter of this service.
-func (b *Bus) note(ctx context.Context, taken []int64, refused []refusal) error {
+func (p *place) note(ctx context.Context, taken []int64, refused []refusal) error {
 	if len(taken) == 0 && len(refused) == 0 {
 		return nil
 	}
 	// What was accepted is noted also when the bus is about to end.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.limits.timeout.Get())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.timeout.Get())
 	defer cancel()
-	return b.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return p.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		now := time.Now()
 		for part := range slices.Chunk(taken, 256) {
 			query, args := in(`UPDATE warren_outbox SET state = 1, sent_at = ? WHERE seq IN (`, []any{now}, part)
@@ -131,7 +131,7 @@ func (b *Bus) note(ctx context.Context, taken []int64, refused []refusal) error 
 			if _, err := tx.Exec(ctx, `DELETE FROM warren_outbox WHERE seq = ?`, r.row.seq); err != nil {
 				return err
 			}
-			if err := b.bury(ctx, tx, "", "", r.row.message, 1, r.reason); err != nil {
+			if err := p.bury(ctx, tx, "", "", r.row.message, 1, r.reason); err != nil {
 				return err
 			}
 		}

@@ -49,7 +49,7 @@ func WithHeader(name, value string) PublishOption {
 // topic. The transaction's database must have a bus.
 func Publish(ctx context.Context, tx *store.Tx, msg proto.Message, opts ...PublishOption) error {
 	name := msg.ProtoReflect().Descriptor().FullName()
-	b, ok := tx.Attached(busKey{}).(*Bus)
+	b, ok := tx.Attached(busKey{}).(*place)
 	if !ok {
 		return fmt.Errorf("publish %s: the database has no bus for events: call Events in setup", name)
 	}
@@ -67,7 +67,7 @@ func Publish(ctx context.Context, tx *store.Tx, msg proto.Message, opts ...Publi
 	return err
 }
 
-func (b *Bus) publish(ctx context.Context, tx *store.Tx, msg proto.Message, opts []PublishOption) error {
+func (b *place) publish(ctx context.Context, tx *store.Tx, msg proto.Message, opts []PublishOption) error {
 	kind, err := b.typeOf(msg.ProtoReflect().Descriptor())
 	if err != nil {
 		return err

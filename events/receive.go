@@ -17,27 +17,31 @@ func (b *Bus) receive(r *run, s *subscription, m driver.Message) error {
 	b.metrics.consumed.WithLabelValues(b.metrics.system, s.topic, s.group).Inc()
 	part := "database of " + s.topic
 	for backoff := first; ; backoff = min(2*backoff, last) {
-		err := b.take(r.work, s, m)
+		at, doubt, err := b.placeOf(r.work, s, m)
+		if err == nil {
+			err = at.take(r.work, s, m, doubt)
+		}
 		if err == nil {
 			b.outage.over(part)
 			return nil
 		}
-		if r.stopping.Err() != nil {
+		if r.taking.Err() != nil {
 			return err
 		}
 		b.outage.began(part, err)
-		if !pause(r.stopping, backoff) {
+		if !pause(r.taking, backoff) {
 			return err
 		}
 	}
 }
 
-// take handles a message that has just arrived. Its error is the database's.
-func (b *Bus) take(ctx context.Context, s *subscription, m driver.Message) error {
-	ctx, end := s.trace(ctx, b, m, 1)
+// take handles a message that has just arrived, or has it fail for the doubt that
+// there is about it. Its error is the database's.
+func (p *place) take(ctx context.Context, s *subscription, m driver.Message, doubt error) error {
+	ctx, end := s.trace(ctx, p.Bus, m, 1)
 	began := time.Now()
 	var fresh, parked, called bool
-	failure, err := b.attempt(ctx, func(ctx context.Context, tx *store.Tx) (failure, err error) {
+	failure, err := p.attempt(ctx, func(ctx context.Context, tx *store.Tx) (failure, err error) {
 		fresh, parked, called = false, false, false
 		if fresh, err = accept(ctx, tx, s.group, m.ID); err != nil || !fresh {
 			return nil, err
@@ -49,7 +53,10 @@ func (b *Bus) take(ctx context.Context, s *subscription, m driver.Message) error
 			return nil, park(ctx, tx, s, m, 0, time.Now(), "waits for an earlier event with its key")
 		}
 		called = true
-		return s.run(ctx, tx, b, m, 1), nil
+		if doubt != nil {
+			return doubt, nil
+		}
+		return s.run(ctx, tx, p.Bus, m, 1), nil
 	})
 	switch {
 	case err != nil && called && failure == nil && !away(err):
@@ -61,25 +68,25 @@ func (b *Bus) take(ctx context.Context, s *subscription, m driver.Message) error
 	outcome := "done"
 	switch {
 	case failure != nil:
-		outcome, err = b.settle(ctx, s, m, 1, failure, nil)
+		outcome, err = p.settle(ctx, s, m, 1, failure, nil)
 	case parked:
 		outcome = "waits"
-		wake(s.woken)
+		wake(p.waker(s))
 	case !fresh:
 		outcome = "duplicate"
-		b.metrics.duplicates.WithLabelValues(s.topic, s.group).Inc()
+		p.metrics.duplicates.WithLabelValues(s.topic, s.group).Inc()
 	}
 	end(failure)
 	if err == nil {
-		b.metrics.handled(s, began, outcome)
+		p.metrics.handled(s, began, outcome)
 	}
 	return err
 }
 
 // attempt runs do in a transaction, and tells what the handler said from what the
 // database said.
-func (b *Bus) attempt(ctx context.Context, do func(context.Context, *store.Tx) (failure, err error)) (failure, err error) {
-	err = b.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+func (p *place) attempt(ctx context.Context, do func(context.Context, *store.Tx) (failure, err error)) (failure, err error) {
+	err = p.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if failure, err = do(ctx, tx); err != nil {
 			failure = nil
 			return err
@@ -99,7 +106,7 @@ func away(err error) bool {
 
 // settle records a failed attempt: what comes next is in the database before the
 // broker, or the row that was tried, is let go. again is that row.
-func (b *Bus) settle(ctx context.Context, s *subscription, m driver.Message, attempt int, failure error, again *waiting) (outcome string, err error) {
+func (p *place) settle(ctx context.Context, s *subscription, m driver.Message, attempt int, failure error, again *waiting) (outcome string, err error) {
 	if ctx.Err() != nil {
 		return "", ctx.Err() // cut off: not the handler's fault
 	}
@@ -119,7 +126,7 @@ func (b *Bus) settle(ctx context.Context, s *subscription, m driver.Message, att
 	default:
 		outcome, due = "failed", due.Add(s.policy.pause(attempt))
 	}
-	err = b.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = p.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if mine, err := s.claim(ctx, tx, m, again); err != nil || !mine {
 			return err
 		}
@@ -127,7 +134,7 @@ func (b *Bus) settle(ctx context.Context, s *subscription, m driver.Message, att
 		case "skipped":
 			return again.remove(ctx, tx)
 		case "dead":
-			return errors.Join(again.remove(ctx, tx), b.bury(ctx, tx, s.group, s.handler, m, attempt, reason))
+			return errors.Join(again.remove(ctx, tx), p.bury(ctx, tx, s.group, s.handler, m, attempt, reason))
 		}
 		if again != nil {
 			return again.postpone(ctx, tx, attempt, due, reason)
@@ -135,12 +142,12 @@ func (b *Bus) settle(ctx context.Context, s *subscription, m driver.Message, att
 		return park(ctx, tx, s, m, attempt, due, reason)
 	})
 	if err == nil {
-		wake(s.woken)
+		wake(p.waker(s))
 		if outcome == "dead" {
-			b.opts.Logger.WarnContext(ctx, "event became a dead letter", "topic", s.topic, "group", s.group, "id", m.ID,
+			p.opts.Logger.WarnContext(ctx, "event became a dead letter", "topic", s.topic, "group", s.group, "id", m.ID,
 				"attempts", attempt, "handler", s.handler, "error", reason)
 		} else {
-			b.opts.Logger.DebugContext(ctx, "event is not done", "topic", s.topic, "group", s.group, "id", m.ID,
+			p.opts.Logger.DebugContext(ctx, "event is not done", "topic", s.topic, "group", s.group, "id", m.ID,
 				"attempt", attempt, "outcome", outcome, "error", reason)
 		}
 	}

@@ -17,14 +17,15 @@ import (
 // publishes a row a second time (two relays with a lease that ran out, a row that
 // was accepted and not noted) repeats a prefix of what was published, and the
 // first copy of each event, the only one that counts, stands where it belongs.
-func (b *Bus) relay(r *run) {
+func (p *place) relay(r *run) {
+	defer p.farewell(r)
 	var seen string
 	for backoff := first; ; {
 		var sent int
-		at := b.driver.Incarnation()
-		waiting, err := b.waiting(r.stopping)
+		at := p.driver.Incarnation()
+		waiting, err := p.waiting(r.stopping)
 		if err == nil && at != "" && (waiting || at != seen) {
-			sent, err = b.burst(r)
+			sent, err = p.burst(r)
 		}
 		switch {
 		case r.stopping.Err() != nil:
@@ -35,9 +36,9 @@ func (b *Bus) relay(r *run) {
 			seen = at
 		}
 		if err == nil {
-			b.outage.over("relay")
+			p.outage.over("relay" + p.suffix)
 			backoff = first
-			b.idle(r.stopping, b.limits.poll.Get())
+			p.idle(r.stopping, p.limits.poll.Get())
 			continue
 		}
 		if errors.Is(err, errHeld) {
@@ -47,9 +48,20 @@ func (b *Bus) relay(r *run) {
 		if sent > 0 {
 			backoff = first // it does get on
 		}
-		b.outage.began("relay", err)
+		p.outage.began("relay"+p.suffix, err)
 		pause(r.stopping, backoff)
 		backoff = min(2*backoff, last)
+	}
+}
+
+// farewell publishes what was committed last, if the broker is there: the next
+// process that relays may be long in coming.
+func (p *place) farewell(r *run) {
+	const patience = time.Second
+	ctx, cancel := context.WithTimeout(r.work, patience)
+	defer cancel()
+	if _, err := p.publishAll(ctx); !errors.Is(err, errHeld) {
+		_ = p.release(context.WithoutCancel(ctx)) // if not, the lease ends by itself
 	}
 }
 
@@ -66,55 +78,55 @@ const (
 )
 
 // idle waits until it is woken, or for d.
-func (b *Bus) idle(ctx context.Context, d time.Duration) {
+func (p *place) idle(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(jitter(d))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-b.woken:
+	case <-p.woken:
 	case <-ctx.Done():
 	}
 }
 
 // waiting tells whether the outbox has something to publish, and shows it.
-func (b *Bus) waiting(ctx context.Context) (bool, error) {
+func (p *place) waiting(ctx context.Context) (bool, error) {
 	var n int
-	err := b.db.QueryRow(ctx, `SELECT COUNT(*) FROM (SELECT seq FROM warren_outbox WHERE state = 0 LIMIT 1) w`).Scan(&n)
+	err := p.db.QueryRow(ctx, `SELECT COUNT(*) FROM (SELECT seq FROM warren_outbox WHERE state = 0 LIMIT 1) w`).Scan(&n)
 	return n > 0, err
 }
 
 // burst publishes until nothing waits, and leaves the lease to others.
-func (b *Bus) burst(r *run) (sent int, err error) {
-	sent, err = b.publishAll(r.stopping)
+func (p *place) burst(r *run) (sent int, err error) {
+	sent, err = p.publishAll(r.stopping)
 	if errors.Is(err, errHeld) {
 		return sent, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.stopping), b.limits.timeout.Get())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.stopping), p.limits.timeout.Get())
 	defer cancel()
-	return sent, errors.Join(err, b.release(ctx))
+	return sent, errors.Join(err, p.release(ctx))
 }
 
-func (b *Bus) publishAll(ctx context.Context) (sent int, err error) {
+func (p *place) publishAll(ctx context.Context) (sent int, err error) {
 	var incarnation string
 	var leased time.Time
 	for ctx.Err() == nil {
-		if incarnation != b.driver.Incarnation() || time.Since(leased) > leaseTime/3 {
+		if incarnation != p.driver.Incarnation() || time.Since(leased) > leaseTime/3 {
 			leased = time.Now()
-			if incarnation, err = b.lease(ctx); err != nil {
+			if incarnation, err = p.lease(ctx); err != nil {
 				return sent, err
 			}
 		}
-		rows, err := b.unsent(ctx, b.limits.batch.Get())
+		rows, err := p.unsent(ctx, p.limits.batch.Get())
 		if err != nil || len(rows) == 0 {
 			return sent, err
 		}
-		taken, refused, problem := b.flush(ctx, rows)
-		if incarnation != b.driver.Incarnation() {
+		taken, refused, problem := p.flush(ctx, rows)
+		if incarnation != p.driver.Incarnation() {
 			// Who accepted these may have lost them. They stay as they are, and the
 			// next lease looks at those before them.
 			taken = nil
 		}
-		if err := errors.Join(problem, b.note(ctx, taken, refused)); err != nil {
+		if err := errors.Join(problem, p.note(ctx, taken, refused)); err != nil {
 			return sent + len(taken), err
 		}
 		sent += len(taken) + len(refused)
@@ -124,27 +136,27 @@ func (b *Bus) publishAll(ctx context.Context) (sent int, err error) {
 
 // flush hands rows to the broker. It returns those that it accepted, those that
 // it never will, and why it did not get any of the rest.
-func (b *Bus) flush(ctx context.Context, rows []outgoing) (taken []int64, refused []refusal, err error) {
+func (p *place) flush(ctx context.Context, rows []outgoing) (taken []int64, refused []refusal, err error) {
 	blocked := map[orderKey]bool{}
 	for len(rows) > 0 && err == nil {
 		var wave, rest []outgoing
-		if b.can.OrderedBatch {
+		if p.can.OrderedBatch {
 			wave = rows
 		} else {
 			wave, rest = split(rows, blocked)
 		}
 		wave, broken := readable(wave)
 		refused = append(refused, broken...)
-		errs := b.publishBatch(ctx, wave)
+		errs := p.publishBatch(ctx, wave)
 		for i, problem := range errs {
 			row := wave[i]
 			switch {
 			case problem == nil:
 				taken = append(taken, row.seq)
-				b.metrics.published(row.message.Topic, "")
+				p.metrics.published(row.message.Topic, "")
 			case errors.Is(problem, driver.ErrRefused):
 				refused = append(refused, refusal{row, problem.Error()})
-				b.metrics.published(row.message.Topic, "refused")
+				p.metrics.published(row.message.Topic, "refused")
 			default:
 				blocked[row.order()] = true
 				err = problem

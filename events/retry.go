@@ -46,49 +46,50 @@ func (w *waiting) postpone(ctx context.Context, tx *store.Tx, attempts int, due 
 }
 
 // retry tries what waits again, when it is due and first of its key.
-func (b *Bus) retry(r *run, s *subscription) {
-	part := "retries of " + s.group + " " + s.topic
+func (p *place) retry(r *run, s *subscription) {
+	part := "retries of " + s.group + " " + s.topic + p.suffix
 	free := make(chan struct{}, max(1, s.policy.concurrency.Get()))
 	running := &inFlight{rows: map[int64]bool{}}
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
-	for r.stopping.Err() == nil {
-		next, due, err := b.due(r.stopping, s)
+	for r.taking.Err() == nil {
+		next, due, err := p.due(r.taking, s)
 		if err != nil {
-			b.outage.began(part, err)
-			pause(r.stopping, last)
+			p.outage.began(part, err)
+			pause(r.taking, last)
 			continue
 		}
-		b.outage.over(part)
+		p.outage.over(part)
 		for _, w := range due {
 			if !running.add(w.seq) {
 				continue
 			}
 			select {
 			case free <- struct{}{}:
-			case <-r.stopping.Done():
+			case <-r.taking.Done():
 				return
 			}
 			tasks.Go(func() {
-				if err := b.tryAgain(r.work, s, w); err != nil && r.work.Err() == nil {
-					b.outage.began(part, err)
-					pause(r.stopping, first)
+				if err := p.tryAgain(r.work, s, w); err != nil && r.work.Err() == nil {
+					p.outage.began(part, err)
+					pause(r.taking, first)
 				}
 				running.remove(w.seq)
 				<-free
-				wake(s.woken)
+				wake(p.waker(s))
 			})
 		}
-		s.idle(r.stopping, min(next, jitter(b.limits.poll.Get())))
+		p.rest(r.taking, s, min(next, jitter(p.limits.poll.Get())))
 	}
 }
 
-func (s *subscription) idle(ctx context.Context, d time.Duration) {
+// rest waits until the subscription's retries are woken, or for d.
+func (p *place) rest(ctx context.Context, s *subscription, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-s.woken:
+	case <-p.waker(s):
 	case <-ctx.Done():
 	}
 }
@@ -116,9 +117,9 @@ func (f *inFlight) remove(seq int64) {
 }
 
 // due reads what can be tried now, and how long it is until something else is due.
-func (b *Bus) due(ctx context.Context, s *subscription) (next time.Duration, due []*waiting, err error) {
+func (p *place) due(ctx context.Context, s *subscription) (next time.Duration, due []*waiting, err error) {
 	now := time.Now()
-	rows, err := b.db.Query(ctx, `SELECT r.seq, r.attempts, r.message_id, r.topic, r.event_key, r.headers, r.payload, r.published_at
+	rows, err := p.db.Query(ctx, `SELECT r.seq, r.attempts, r.message_id, r.topic, r.event_key, r.headers, r.payload, r.published_at
 		FROM warren_retries r WHERE r.consumer_group = ? AND r.topic = ? AND r.due_at <= ?
 		AND (r.event_key = '' OR NOT EXISTS (SELECT 1 FROM warren_retries e WHERE e.consumer_group = r.consumer_group
 			AND e.topic = r.topic AND e.event_key = r.event_key AND e.seq < r.seq))
@@ -143,7 +144,7 @@ func (b *Bus) due(ctx context.Context, s *subscription) (next time.Duration, due
 		return 0, nil, err
 	}
 	var later *int64
-	err = b.db.QueryRow(ctx, `SELECT MIN(due_at) FROM warren_retries WHERE consumer_group = ? AND topic = ? AND due_at > ?`,
+	err = p.db.QueryRow(ctx, `SELECT MIN(due_at) FROM warren_retries WHERE consumer_group = ? AND topic = ? AND due_at > ?`,
 		s.group, s.topic, now).Scan(&later)
 	if next = time.Hour; later != nil {
 		next = max(0, time.Until(time.UnixMicro(*later)))
@@ -153,12 +154,19 @@ func (b *Bus) due(ctx context.Context, s *subscription) (next time.Duration, due
 
 // tryAgain handles a row that is due. Whoever deletes the row has handled it, so
 // two processes that try it at once have one effect.
-func (b *Bus) tryAgain(ctx context.Context, s *subscription, w *waiting) error {
+func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) error {
+	at, doubt, err := p.placeOf(ctx, s, w.message)
+	if err != nil {
+		return err
+	}
+	if at != p && doubt == nil {
+		return p.move(ctx, s, w, at)
+	}
 	attempt := w.attempts + 1
-	ctx, end := s.trace(ctx, b, w.message, attempt)
+	ctx, end := s.trace(ctx, p.Bus, w.message, attempt)
 	began := time.Now()
 	var mine, called bool
-	failure, err := b.attempt(ctx, func(ctx context.Context, tx *store.Tx) (failure, err error) {
+	failure, err := p.attempt(ctx, func(ctx context.Context, tx *store.Tx) (failure, err error) {
 		called = false
 		if mine, err = w.lock(ctx, tx); err != nil || !mine {
 			return nil, err
@@ -170,18 +178,21 @@ func (b *Bus) tryAgain(ctx context.Context, s *subscription, w *waiting) error {
 		if w.broken != nil {
 			return DeadLetter(w.broken.Error()), nil
 		}
-		return s.run(ctx, tx, b, w.message, attempt), nil
+		if doubt != nil {
+			return doubt, nil
+		}
+		return s.run(ctx, tx, p.Bus, w.message, attempt), nil
 	})
 	if err != nil && called && failure == nil && !away(err) {
 		failure = err
 	}
 	outcome := "done"
 	if failure != nil {
-		outcome, err = b.settle(ctx, s, w.message, attempt, failure, w)
+		outcome, err = p.settle(ctx, s, w.message, attempt, failure, w)
 	}
 	end(failure)
 	if err == nil && mine {
-		b.metrics.handled(s, began, outcome)
+		p.metrics.handled(s, began, outcome)
 	}
 	return err
 }

@@ -41,8 +41,9 @@ type subscription struct {
 	handler      string
 	policy       policy
 	// call decodes the payload and calls the handler.
-	call  func(ctx context.Context, tx *store.Tx, payload []byte) error
-	woken chan struct{} // its retries have something to do
+	call func(ctx context.Context, tx *store.Tx, payload []byte) error
+	// choose says in which database; nil: the first.
+	choose func(ctx context.Context, payload []byte) (*store.DB, error)
 }
 
 // Subscribe has fn called for each event of type T, once per event and group, in a
@@ -63,7 +64,6 @@ func Subscribe[T any, P interface {
 		topic: kind.topic, group: b.opts.Service, ordered: len(kind.key) > 0,
 		handler: runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name(),
 		policy:  watchPolicy(b.opts.Settings, kind.topic),
-		woken:   make(chan struct{}, 1),
 		call: func(ctx context.Context, tx *store.Tx, payload []byte) error {
 			event := new(T)
 			if err := proto.Unmarshal(payload, P(event)); err != nil {
@@ -101,8 +101,16 @@ func (b *Bus) subscribe(s *subscription) error {
 
 // begin starts a subscription's work. The caller holds mu.
 func (b *Bus) begin(r *run, s *subscription) {
-	r.tasks.Go(func() { b.consume(r, s) })
-	r.tasks.Go(func() { b.retry(r, s) })
+	r.handle(func() { b.consume(r, s) })
+	for _, p := range b.places {
+		r.handle(func() { p.retry(r, s) })
+	}
+}
+
+// handle runs a task that [Bus.Drain] waits for.
+func (r *run) handle(task func()) {
+	r.handling.Add(1)
+	r.tasks.Go(func() { defer r.handling.Done(); task() })
 }
 
 // consume keeps the subscription going.
@@ -112,20 +120,20 @@ func (b *Bus) consume(r *run, s *subscription) {
 		wanted.Concurrency = s.policy.concurrency.Get()
 	}
 	part := "subscription " + s.group + " " + s.topic
-	for backoff := first; r.stopping.Err() == nil; {
+	for backoff := first; r.taking.Err() == nil; {
 		began := time.Now()
-		err := b.driver.Subscribe(r.stopping, wanted, func(m driver.Message) error {
+		err := b.driver.Subscribe(r.taking, wanted, func(m driver.Message) error {
 			b.outage.over(part)
 			return b.receive(r, s, m)
 		})
-		if r.stopping.Err() != nil {
+		if r.taking.Err() != nil {
 			return
 		}
 		if time.Since(began) > last {
 			backoff = first
 		}
 		b.outage.began(part, err)
-		pause(r.stopping, backoff)
+		pause(r.taking, backoff)
 		backoff = min(2*backoff, last)
 	}
 }

@@ -1,0 +1,118 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gowarren/warren/events"
+	"github.com/gowarren/warren/events/eventstest"
+	eventstestv1 "github.com/gowarren/warren/events/internal/testpb/eventstest/v1"
+	"github.com/gowarren/warren/store"
+)
+
+// TestDatabases: a bus over two databases publishes from both, handles each event
+// once and in the one that is chosen, tries it again there, and takes an event
+// whose database was found later to where it belongs.
+func TestDatabases(t *testing.T) {
+	even, odd, foreign := open(t), open(t), open(t)
+	for _, db := range []*store.DB{even, odd} {
+		if _, err := db.Exec(t.Context(), `CREATE TABLE handled (number INTEGER)`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bus := events.New(eventstest.NewHub().Open(), even, events.Options{Service: "s", Logger: slog.New(slog.DiscardHandler)})
+	bus.AddDatabase(odd)
+	bus.AddDatabase(odd) // again is no harm
+	const lost, tried, total = 7, 5, 20
+	var found, failed atomic.Bool
+	choose := func(_ context.Context, e *eventstestv1.Moved) (*store.DB, error) {
+		switch {
+		case e.GetNumber() == lost && !found.Load():
+			return nil, errors.New("no shard has it")
+		case e.GetNumber() == 2*total:
+			return foreign, nil
+		case e.GetNumber()%2 == 0:
+			return even, nil
+		}
+		return odd, nil
+	}
+	err := events.Subscribe(ledger{bus}, func(ctx context.Context, tx *store.Tx, e *eventstestv1.Moved) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO handled (number) VALUES (?)`, e.GetNumber()); err != nil {
+			return err
+		}
+		if e.GetNumber() == tried && !failed.Swap(true) {
+			return errors.New("once more")
+		}
+		return nil
+	}, events.WithDatabase(choose))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, bus)
+	for n := range total {
+		publish(t, []*store.DB{even, odd}[n/2%2], int64(n))
+	}
+	publish(t, odd, 2*total)
+	const handled = `SELECT COUNT(*) FROM handled`
+	eventually(t, "all are handled where they belong", func() bool {
+		return count(t, even, handled) == total/2 && count(t, odd, handled) == total/2-1
+	})
+	if n := count(t, even, `SELECT COUNT(*) FROM handled WHERE number % 2 = 1`) + count(t, odd, `SELECT COUNT(*) FROM handled WHERE number % 2 = 0`); n != 0 {
+		t.Errorf("%d were handled in the wrong database", n)
+	}
+	var letters []events.Letter
+	eventually(t, "what has no database is a dead letter", func() bool {
+		letters, err = bus.Letters().List(t.Context(), events.Filter{})
+		return err == nil && len(letters) == 2
+	})
+	found.Store(true)
+	if n, err := bus.Letters().Replay(t.Context(), events.Filter{Reason: "no shard"}, "ada", ""); n != 1 || err != nil {
+		t.Fatalf("replay: %d, %v", n, err)
+	}
+	eventually(t, "it is handled where it belongs", func() bool {
+		return count(t, odd, handled) == total/2 && count(t, even, `SELECT COUNT(*) FROM warren_retries`) == 0
+	})
+	if got := count(t, even, handled) + count(t, odd, handled); got != total {
+		t.Errorf("%d were handled, want %d", got, total)
+	}
+}
+
+// TestDrain: what runs is finished, nothing else is begun, and publishing goes on.
+func TestDrain(t *testing.T) {
+	db := open(t)
+	hub := eventstest.NewHub()
+	bus := events.New(hub.Open(), db, events.Options{Service: "s", Logger: slog.New(slog.DiscardHandler)})
+	began, finish := make(chan int64, 10), make(chan struct{})
+	err := events.Subscribe(ledger{bus}, func(_ context.Context, _ *store.Tx, e *eventstestv1.Moved) error {
+		began <- e.GetNumber()
+		<-finish
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, bus)
+	publish(t, db, 1)
+	<-began
+	drained := make(chan error, 1)
+	go func() { drained <- bus.Drain(t.Context()) }()
+	short, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := bus.Drain(short); !errors.Is(err, context.Canceled) {
+		t.Errorf("drain while a handler runs: got %v", err)
+	}
+	close(finish)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	publish(t, db, 2)
+	eventually(t, "what is published meanwhile is sent", func() bool {
+		return count(t, db, `SELECT COUNT(*) FROM warren_outbox WHERE state = 1`) == 2
+	})
+	if len(began) != 0 {
+		t.Error("an event was begun after the drain")
+	}
+}
