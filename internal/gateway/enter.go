@@ -145,17 +145,17 @@ type taken struct {
 	rate limit.Rate
 }
 
-// limit takes the request out of the buckets it belongs to: before the body is
-// read those of the client and the user; with the message, those of its
-// fields. A request that one refuses costs nothing in the others.
-func (e *exchange) limit(message proto.Message) *transcode.Problem {
-	tightest := limit.Decision{Limit: -1}
+// limit takes the request out of the buckets of a kind that it belongs to: that
+// of the client before its token is verified, that of the user before the body
+// is read, those of the message's fields at last. A request that one refuses
+// costs nothing in the others.
+func (e *exchange) limit(by contract.LimitBy, message proto.Message) *transcode.Problem {
 	if e.taken == nil {
 		e.taken = e.oneTaken[:0]
 	}
 	for _, l := range e.endpoint.limits {
 		rate := l.rate()
-		if rate.Unlimited() || (l.by == contract.ByField) != (message != nil) {
+		if rate.Unlimited() || l.by != by {
 			continue
 		}
 		key := l.key + e.limitKey(l, message)
@@ -167,12 +167,10 @@ func (e *exchange) limit(message proto.Message) *transcode.Problem {
 			return e.limited(d)
 		}
 		e.taken = append(e.taken, taken{key, rate})
-		if tightest.Limit < 0 || d.Remaining < tightest.Remaining {
-			tightest = d
+		if len(e.taken) == 1 || d.Remaining < e.tightest {
+			e.tightest = d.Remaining
+			e.limitHeaders(d)
 		}
-	}
-	if tightest.Limit >= 0 {
-		e.limitHeaders(tightest)
 	}
 	return nil
 }

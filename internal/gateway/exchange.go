@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/transcode"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/telemetry"
@@ -38,6 +39,7 @@ type exchange struct {
 	grpc     grpcKind
 
 	taken       []taken // from rate limits
+	tightest    int     // what is left in the emptiest of them
 	corsAllowed bool
 	gone        bool   // the client left
 	reason      string // of the problem answered
@@ -172,13 +174,16 @@ func (e *exchange) serveREST() {
 // enter is what every call of a method passes, by REST and by gRPC.
 func (e *exchange) enter() (context.CancelFunc, *transcode.Problem) {
 	nothing := func() {}
+	if p := e.limit(contract.ByClientAddress, nil); p != nil { // far cheaper than a token
+		return nothing, p
+	}
 	if p := e.authenticate(); p != nil {
 		return nothing, p
 	}
 	if p := e.authorize(); p != nil {
 		return nothing, p
 	}
-	if p := e.limit(nil); p != nil {
+	if p := e.limit(contract.ByUser, nil); p != nil {
 		return nothing, p
 	}
 	if p := e.metadata(); p != nil {

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/transcode"
 )
 
@@ -157,7 +158,7 @@ func (e *exchange) limitFrame(f *frame) *transcode.Problem {
 	if err := proto.Unmarshal(f.data, message); err != nil {
 		return malformed("the message cannot be read")
 	}
-	return e.limit(message)
+	return e.limit(contract.ByField, message)
 }
 
 func (e *exchange) passStream(frames *frames) {

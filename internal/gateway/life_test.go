@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/registry"
 )
 
@@ -90,6 +92,31 @@ func TestPlainServices(t *testing.T) {
 	}
 	_ = w.engine.Remove(context.Background(), "web", "web")
 	w.eventually("503", func() bool { r := w.get("/pages/x"); return r.status == 503 && r.header.Get("Retry-After") != "" })
+}
+
+func TestPlainServicesMustBeginToAnswerInTime(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.centre()
+	w.start()
+	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/pages/never" {
+			<-r.Context().Done()
+			return
+		}
+		_, _ = rw.Write([]byte("page"))
+	}))
+	defer backend.Close()
+	_ = w.engine.Put(context.Background(), registry.Instance{ID: "web", Service: "web", Weight: 1, Address: strings.TrimPrefix(backend.URL, "http://"),
+		State: registry.Ready, Routes: []registry.Route{{Method: "GET", Pattern: "/pages/{name...}"}}})
+	w.eventually("the page is there", func() bool { return w.get("/pages/x").status == 200 })
+	soon := "50ms" // the default, a minute, is longer than this test waits
+	if _, err := c.Set(context.Background(), []config.Edit{{Name: "gateway.proxy.timeout", New: &soon}}, "ann", "a test"); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the setting is in force", func() bool { return w.gateway.proxy.transport.Load().ResponseHeaderTimeout == 50*time.Millisecond })
+	if got := w.get("/pages/never"); got.status != 504 || got.json(t)["reason"] != "DEADLINE_EXCEEDED" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
 }
 
 // echo speaks a protocol of its own: it sends back what it gets.

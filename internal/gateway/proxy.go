@@ -21,7 +21,8 @@ import (
 // proxy passes requests on to services that serve plain HTTP.
 type proxy struct {
 	g         *Gateway
-	transport *http.Transport
+	transport atomic.Pointer[http.Transport]
+	unwatch   func()
 	reverse   *httputil.ReverseProxy
 
 	mu   sync.Mutex
@@ -33,14 +34,15 @@ type exchangeKey struct{}
 func newProxy(g *Gateway) *proxy {
 	p := &proxy{g: g, busy: map[string]*atomic.Int64{}}
 	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}
-	p.transport = &http.Transport{
-		DialContext:           dialer.DialContext,
-		MaxIdleConnsPerHost:   256, // the default of 2 makes every burst pay for new connections
-		MaxIdleConns:          1024,
-		IdleConnTimeout:       60 * time.Second,
-		ResponseHeaderTimeout: 60 * time.Second,
-		DisableCompression:    true, // what the service sends is passed on as it is
-	}
+	p.transport.Store(&http.Transport{
+		DialContext:         dialer.DialContext,
+		MaxIdleConnsPerHost: 256, // the default of 2 makes every burst pay for new connections
+		MaxIdleConns:        1024,
+		IdleConnTimeout:     60 * time.Second,
+		DisableCompression:  true, // what the service sends is passed on as it is
+	})
+	p.unwatch = g.numbers.proxyTimeout.OnChange(p.setTimeout) // first, or a change between the two would be missed
+	p.setTimeout(g.numbers.proxyTimeout.Get())
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:      p.rewrite,
 		Transport:    p,
@@ -55,7 +57,17 @@ func newProxy(g *Gateway) *proxy {
 	return p
 }
 
-func (p *proxy) close() { p.transport.CloseIdleConnections() }
+// setTimeout takes a transport of its own: one that is in use can't be changed.
+func (p *proxy) setTimeout(d time.Duration) {
+	next := p.transport.Load().Clone()
+	next.ResponseHeaderTimeout = d
+	p.transport.Swap(next).CloseIdleConnections()
+}
+
+func (p *proxy) close() {
+	p.unwatch()
+	p.transport.Load().CloseIdleConnections()
+}
 
 // serve passes the request on.
 func (p *proxy) serve(e *exchange) {
@@ -108,7 +120,7 @@ func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		count := p.count(address)
 		count.Add(1)
-		response, err := p.transport.RoundTrip(out)
+		response, err := p.transport.Load().RoundTrip(out)
 		count.Add(-1)
 		if last = err; err == nil || !refused(err) {
 			return response, err
@@ -171,11 +183,20 @@ func (p *proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errNoInstance) || refused(err):
 		e.span.SetError(err)
 		e.fail(transcode.NewProblem(http.StatusServiceUnavailable, "NO_INSTANCE", "no instance of the service is available at the moment"))
+	case late(err):
+		e.span.SetError(err)
+		e.fail(transcode.NewProblem(http.StatusGatewayTimeout, "DEADLINE_EXCEEDED", "the service did not answer in time"))
 	default:
 		e.span.SetError(err)
 		p.g.logger.WarnContext(e.ctx, "service did not answer", "service", e.found.route.service, "request_id", e.id, "error", err)
 		e.fail(transcode.NewProblem(http.StatusBadGateway, "BAD_GATEWAY", "the service did not answer as it should"))
 	}
+}
+
+// late tells an answer that did not begin in time from one that broke.
+func late(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }
 
 // copyBuffers is a httputil.BufferPool.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,18 @@ func TestRateLimits(t *testing.T) {
 	}
 	if a, b, c, d := signIn("1"), signIn("1"), signIn("1"), signIn("2"); a != 200 || b != 200 || c != 429 || d != 200 {
 		t.Errorf("limit by field: %d %d %d %d", a, b, c, d)
+	}
+}
+
+// Who guesses tokens is stopped before each is looked at.
+func TestBadTokensCountTowardsTheLimitOfTheirAddress(t *testing.T) {
+	w := up(t, map[string]string{"gateway.rate.address.requests": "20", "gateway.rate.address.per": "1h"})
+	var got []int
+	for range 21 {
+		got = append(got, w.get("/v1/books/1", "Authorization", "Bearer made-up").status)
+	}
+	if got[0] != 401 || got[20] != 429 || len(slices.Compact(got)) != 2 {
+		t.Errorf("%v, want some 401, then 429 alone", got)
 	}
 }
 

@@ -29,6 +29,8 @@ var (
 		"How long a client may take to send the body of a request that is no stream.")
 	settingWriteTimeout = config.Duration("gateway.write.timeout", 30*time.Second, 10*time.Millisecond, time.Hour,
 		"How long a client may take to accept an answer, or the next message of a stream.")
+	settingProxyTimeout = config.Duration("gateway.proxy.timeout", time.Minute, 0, 24*time.Hour,
+		"How long a service of plain HTTP may take to begin its answer; 0 is no limit.")
 	settingHeartbeat = config.Duration("gateway.stream.heartbeat", 15*time.Second, 10*time.Millisecond, time.Hour,
 		"After which silence a stream of events or lines gets a sign of life.")
 	settingGzipMin = config.Int("gateway.gzip.min", 1<<10, 64, 1<<30,
@@ -74,7 +76,7 @@ func newLimitSettings(name, who string) limitSettings {
 func Definitions() []config.Definition {
 	defs := []config.Definition{
 		settingHeader.Definition(), settingHeaderFields.Definition(), settingBody.Definition(), settingConcurrent.Definition(),
-		settingBodyTimeout.Definition(), settingWriteTimeout.Definition(), settingHeartbeat.Definition(), settingGzipMin.Definition(),
+		settingBodyTimeout.Definition(), settingWriteTimeout.Definition(), settingProxyTimeout.Definition(), settingHeartbeat.Definition(), settingGzipMin.Definition(),
 		settingRetryAfter.Definition(), settingOrigins.Definition(), settingCORSAge.Definition(), settingProxies.Definition(),
 		settingTraceTrust.Definition(),
 	}
@@ -88,6 +90,7 @@ func Definitions() []config.Definition {
 type numbers struct {
 	header, headerFields, concurrent, gzipMin, body     *config.Value[int]
 	bodyTimeout, writeTimeout, heartbeat, retry, maxAge *config.Value[time.Duration]
+	proxyTimeout                                        *config.Value[time.Duration]
 	traceTrust                                          *config.Value[string]
 	origins                                             *parsed[origins]
 	proxies                                             *parsed[networks]
@@ -103,6 +106,7 @@ func watchNumbers(s *config.Settings) *numbers {
 		body:         config.Watch(s, settingBody, all),
 		bodyTimeout:  config.Watch(s, settingBodyTimeout, all),
 		writeTimeout: config.Watch(s, settingWriteTimeout, all),
+		proxyTimeout: config.Watch(s, settingProxyTimeout, all),
 		heartbeat:    config.Watch(s, settingHeartbeat, all),
 		retry:        config.Watch(s, settingRetryAfter, all),
 		maxAge:       config.Watch(s, settingCORSAge, all),

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/transcode"
 )
 
@@ -48,7 +49,7 @@ func (e *exchange) request() (proto.Message, *transcode.Problem) {
 		return nil, transcode.ProblemOf(err)
 	}
 	if e.endpoint.byField {
-		if p := e.limit(message); p != nil {
+		if p := e.limit(contract.ByField, message); p != nil {
 			return nil, p
 		}
 	}
