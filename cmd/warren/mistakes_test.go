@@ -36,14 +36,18 @@ func TestUpNamesTheMistake(t *testing.T) {
 		"unknown environment":    {file: oneService + "environments: {production: {}}\n", args: []string{"--environment", "prodcution"}, want: []string{`there is no environment "prodcution"`, "did you mean production?"}},
 		"service without a path": {file: "system: shop\nservices:\n  greeting: {}\n", want: []string{"has neither path nor program; add path: ./greeting"}},
 		"port in use": {
-			file: oneService, args: []string{"--gateway", taken.Addr().String()},
+			file: oneService, code: "package main\n\nfunc main() {}\n", args: []string{"--gateway", taken.Addr().String()},
 			want: []string{"listen for gateway on " + taken.Addr().String(), "the port is in use; stop what uses it or choose another port by --gateway or in warren.yaml"},
 		},
 		"code that does not compile": {
 			file: oneService, code: "package main\n\nfunc main() { undefined() }\n",
 			want: []string{"build service greeting (./greeting)", "greeting/main.go:3:15: undefined: undefined"},
 		},
-		"code that is not there": {file: oneService, want: []string{"build service greeting (./greeting)", "directory not found"}},
+		"code that is not there": {file: oneService, want: []string{"warren.yaml:4:3: services.greeting.path: there is no folder ./greeting", "warren new service"}},
+		"a typo in a path": {
+			file: "system: shop\n\nservices:\n  greeting: {path: ./greetnig}\n", code: "package main\n\nfunc main() {}\n",
+			want: []string{"warren.yaml:4:3: services.greeting.path: there is no folder ./greetnig; did you mean ./greeting?"},
+		},
 		"data folder too deep": {
 			file: oneService, args: []string{"--data", "/tmp/" + strings.Repeat("deep/", 30)},
 			want: []string{"its name is too long for the sockets in it; give a shorter one with --data"},

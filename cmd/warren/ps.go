@@ -30,6 +30,15 @@ func newPs(o *options) *cobra.Command {
 	}
 }
 
+// pidOf is empty-handed for an instance that has no process now, or one of
+// which only the registry knows.
+func pidOf(i *fleetv1.Instance) string {
+	if i.GetPid() == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(i.GetPid(), 10)
+}
+
 func printInstances(w io.Writer, resp *fleetv1.ListResponse) error {
 	t := newTable(w, "INSTANCE", "STATE", "ADDRESS", "ADMIN", "PID", "AGE", "RESTARTS", "VERSION")
 	for _, i := range resp.GetInstances() {
@@ -38,7 +47,7 @@ func printInstances(w io.Writer, resp *fleetv1.ListResponse) error {
 		if e := i.GetLastExit(); e != nil {
 			restarts += " (" + e.GetHow() + ")"
 		}
-		t.row(i.GetId(), state, orDash(i.GetAddress()), orDash(i.GetAdmin()), strconv.FormatInt(i.GetPid(), 10),
+		t.row(i.GetId(), state, orDash(i.GetAddress()), orDash(i.GetAdmin()), pidOf(i),
 			age(i.GetStarted().AsTime()), restarts, orDash(i.GetVersion()))
 	}
 	for _, e := range resp.GetEngines() {

@@ -55,7 +55,7 @@ func (g *guest) routes(ctx context.Context) ([]route, error) {
 		if i.Service != "gateway" || i.State != registry.Ready {
 			continue
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.Admin+"/debug/policies", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.Admin+"/debug/policies/routes", nil)
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +52,7 @@ func New(opts Options) http.Handler {
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /readyz", a.ready)
 	mux.HandleFunc("GET /debug/policies", a.policies)
+	mux.HandleFunc("GET /debug/policies/{section}", a.section)
 	mux.Handle("GET /debug/goroutines", http.RedirectHandler("/debug/pprof/goroutine?debug=2", http.StatusFound))
 	mux.HandleFunc("GET /debug/pprof/{$}", profiles)
 	mux.HandleFunc("GET /debug/pprof/profile", cpuProfile)
@@ -82,7 +85,7 @@ func (a *pages) index(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, `/healthz            the process lives
 /readyz             it can serve, or why not
 /metrics            Prometheus metrics
-/debug/policies     what is in force and where each value comes from
+/debug/policies     what is in force and where each value comes from; /debug/policies/<section> shows one part
 /debug/goroutines   what every goroutine is doing
 /debug/pprof/       profiles
 `)
@@ -111,7 +114,8 @@ func (a *pages) ready(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, status, answer)
 }
 
-func (a *pages) policies(w http.ResponseWriter, _ *http.Request) {
+// all returns the sections, the policies among them.
+func (a *pages) all() map[string]func() any {
 	sections := maps.Clone(a.Sections)
 	if sections == nil {
 		sections = make(map[string]func() any)
@@ -119,6 +123,24 @@ func (a *pages) policies(w http.ResponseWriter, _ *http.Request) {
 	if a.Policies != nil {
 		sections["policies"] = a.Policies
 	}
+	return sections
+}
+
+// section answers as policies does, with one part: others may be large.
+func (a *pages) section(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("section")
+	sections := a.all()
+	section := sections[name]
+	if section == nil {
+		names := slices.Sorted(maps.Keys(sections))
+		http.Error(w, "there is no such section; there are "+strings.Join(names, ", "), http.StatusNotFound)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{name: section()})
+}
+
+func (a *pages) policies(w http.ResponseWriter, _ *http.Request) {
+	sections := a.all()
 	answer := make(map[string]any, len(sections))
 	for name, section := range sections {
 		answer[name] = section()

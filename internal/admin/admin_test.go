@@ -128,6 +128,25 @@ func TestPoliciesShowWhatIsInForce(t *testing.T) {
 	}
 }
 
+func TestOneSectionAlone(t *testing.T) {
+	opts := admin.Options{
+		Policies: func() any { return "the policies" },
+		Sections: map[string]func() any{
+			"breakers": func() any { return "closed" },
+			"large":    func() any { t.Error("nobody asked for this section"); return nil },
+		},
+	}
+	for section, want := range map[string]string{"breakers": `{"breakers":"closed"}`, "policies": `{"policies":"the policies"}`} {
+		status, _, body := get(t, opts, "/debug/policies/"+section)
+		if got := strings.Join(strings.Fields(strings.ReplaceAll(body, `": "`, `":"`)), ""); status != 200 || got != strings.ReplaceAll(want, " ", "") {
+			t.Errorf("%s: %d %s", section, status, body)
+		}
+	}
+	if status, _, body := get(t, opts, "/debug/policies/braekers"); status != http.StatusNotFound || !strings.Contains(body, "breakers, large, policies") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 func TestUnmarshallableSectionIsAnError(t *testing.T) {
 	opts := admin.Options{Sections: map[string]func() any{"bad": func() any { return func() {} }}}
 	if status, _, _ := get(t, opts, "/debug/policies"); status != http.StatusInternalServerError {

@@ -41,6 +41,7 @@ func TestLogIsBounded(t *testing.T) {
 	for range 1000 {
 		logger.Info("applied")
 		logger.Warn("apply request took too long")
+		logger.Warn("request stats")
 	}
 	f.closing.Store(true)
 	logger.Warn("listener closed")

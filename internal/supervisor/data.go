@@ -1,10 +1,12 @@
 package supervisor
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,7 +53,7 @@ func openData(dir string, fresh bool) (*data, error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("open data folder %s: another system runs in it; stop that one, or give this one a folder of its own with --data", dir)
+		return nil, fmt.Errorf("open data folder %s: another system runs in it; stop that one with warren down, or give this one a folder of its own with --data", dir)
 	}
 	d := &data{dir: dir, lock: lock}
 	if fresh {
@@ -62,7 +64,33 @@ func openData(dir string, fresh bool) (*data, error) {
 	if err := os.MkdirAll(d.path("run"), 0o700); err != nil {
 		return nil, errors.Join(fmt.Errorf("open data folder: %w", err), d.close())
 	}
+	if err := d.sweep(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	return d, nil
+}
+
+// sweep removes the sockets that processes left which were killed. Who answers
+// on his, or is about to, keeps it: he was started by hand and outlived the
+// supervisor before.
+func (d *data) sweep() error {
+	sockets, err := filepath.Glob(d.path("run", "*.sock"))
+	if err != nil {
+		return fmt.Errorf("open data folder: %w", err)
+	}
+	for _, path := range sockets {
+		conn, err := (&net.Dialer{}).DialContext(context.Background(), "unix", path) // at once, or not at all
+		if err == nil {
+			_ = conn.Close()
+			continue
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("open data folder: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 func (d *data) path(elem ...string) string {

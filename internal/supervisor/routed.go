@@ -67,7 +67,7 @@ func (s *Supervisor) routed(ctx context.Context) bool {
 }
 
 func askContracts(ctx context.Context, admin string) (map[string][]string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/debug/policies", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/debug/policies/contracts", nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask a gateway for its contracts: %w", err)
 	}

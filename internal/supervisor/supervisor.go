@@ -114,6 +114,9 @@ func (s *Supervisor) openLog() (err error) {
 // startFleet builds the services, starts the engines, then everything else.
 // Building goes first: a mistake in the code should not wait for an engine.
 func (s *Supervisor) startFleet(ctx context.Context) (environment []string, err error) {
+	if err := s.system.CheckFolders(); err != nil {
+		return nil, err
+	}
 	p := &presence{}
 	f, err := fleet.New(ctx, s.plan(), fleet.Options{Presence: p, Events: s.event, Logs: s.logs})
 	if err != nil {
