@@ -44,8 +44,7 @@ func (b *Barrier) Intercept(ctx context.Context, req any, info *grpc.UnaryServer
 		reply, err = c.prepare(ctx)
 		how = c.verdict.String()
 	case b.manual(info.FullMethod):
-		reply, err = handler(context.WithValue(ctx, keepKey{}, b.keep.Get()), req)
-		c.failed = err
+		reply, err = c.leave(ctx)
 		how = "manual"
 	default:
 		reply, err = c.run(ctx)
@@ -77,6 +76,16 @@ func (c *call) outcome(err error) *txnv1.Outcome {
 		return retry(err)
 	}
 	return outcomeOf(err)
+}
+
+// leave leaves it to the handler to call Do.
+func (c *call) leave(ctx context.Context) (any, error) {
+	if _, err := c.barrier.database(ctx, c.method, c.req); err != nil { // for its tables
+		return nil, err
+	}
+	reply, err := c.handler(context.WithValue(ctx, keepKey{}, c.barrier.keep.Get()), c.req)
+	c.failed = err
+	return reply, err
 }
 
 // run does the operation in a transaction that the handler joins.
