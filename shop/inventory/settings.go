@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	settingKeep = config.Duration("inventory.reservation.keep", 15*time.Minute, time.Second, maxKeep,
+	settingKeep = config.Duration("inventory.reservation.keep", time.Hour, time.Second, maxKeep,
 		"how long a reservation holds that doesn't say so itself, unless it is confirmed")
 	settingExpiryPeriod = config.Duration("inventory.reservation.expiry_period", time.Second, 10*time.Millisecond, time.Hour,
 		"how often reservations are looked for that nobody has confirmed in time")

@@ -155,7 +155,7 @@ type Cart struct {
 	// are in several currencies.
 	Total      *v1.Money              `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Only of a visitor's cart.
+	// Only in the answer that made a visitor's cart: it is not told again.
 	CartToken     string `protobuf:"bytes,5,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
