@@ -154,7 +154,7 @@ func TestC31LocalTransactionIsRunAgain(t *testing.T) {
 			return
 		}
 		var both atomic.Int64
-		met := make(chan struct{})
+		holds := map[int64]chan struct{}{1: make(chan struct{}), 2: make(chan struct{})}
 		cross := func(ctx context.Context) error {
 			first, second := "x", "y"
 			n := both.Add(1)
@@ -164,10 +164,10 @@ func TestC31LocalTransactionIsRunAgain(t *testing.T) {
 			if _, err := f.db.Exec(ctx, `UPDATE stock SET sold = sold + 1 WHERE goods = ?`, first); err != nil {
 				return err
 			}
-			if n == 2 {
-				close(met)
+			if mine := holds[n]; mine != nil {
+				close(mine)
+				<-holds[3-n]
 			}
-			<-met
 			_, err := f.db.Exec(ctx, `UPDATE stock SET sold = sold + 1 WHERE goods = ?`, second)
 			return err
 		}

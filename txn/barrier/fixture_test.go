@@ -48,6 +48,14 @@ const (
 	again     = txnv1.Outcome_KIND_RETRY
 )
 
+type (
+	op   = txnv1.Op
+	kind = txnv1.Outcome_Kind
+)
+
+// storeURL is a database for tests to which it doesn't matter which.
+func storeURL(t *testing.T) string { return storetest.SQLite(t) }
+
 // fair is a service with a database behind a barrier. Its handlers do what they
 // do however often they are called: that it is once is the barrier's merit.
 type fair struct {
@@ -261,7 +269,15 @@ func (f *fair) call(b *txnv1.Branch) (shelf string, o *txnv1.Outcome, err error)
 		reply, err = f.stall.Reserve(ctx, &fairv1.ReserveRequest{Id: b.GetGid(), Goods: "bread", Quantity: 2}, grpc.Trailer(&trailer))
 		shelf = reply.GetShelf()
 	}
-	return shelf, barrier.OutcomeOf(trailer, err), err
+	return shelf, barrier.OutcomeOf(trailer, err), received(err)
+}
+
+// received reads an error as a client of package rpc does.
+func received(err error) error {
+	if err == nil {
+		return nil
+	}
+	return rpc.FromError(err)
 }
 
 // want makes the call and wants an outcome.
