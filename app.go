@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,7 +33,11 @@ type App struct {
 	http    *httpServer
 	peers   *peers
 	engines enginesInUse
-	ctx     context.Context // ends when the service begins to drain
+
+	participation Participation
+	participants  atomic.Pointer[participants]
+
+	ctx context.Context // ends when the service begins to drain
 }
 
 var (
@@ -41,12 +46,12 @@ var (
 )
 
 func newApp(ctx context.Context, n *node.Node) *App {
-	server := rpc.NewServer(rpc.ServerOptions{
+	a := &App{node: n, http: newHTTPServer(n.Logger()), peers: newPeers(n), ctx: ctx}
+	a.server = rpc.NewServer(rpc.ServerOptions{
 		Settings: n.Settings, Tracer: n.Telemetry.Tracer(), Metrics: n.Telemetry.Metrics(), Logger: n.Logger(),
-		Verifier: n.Verifier, ServiceKey: n.Key,
+		Verifier: n.Verifier, ServiceKey: n.Key, Intercept: []grpc.UnaryServerInterceptor{a.intercept},
 	})
-	a := &App{node: n, server: server, http: newHTTPServer(n.Logger()), peers: newPeers(n), ctx: ctx}
-	peerv1.RegisterPeerServiceServer(server, a.peers)
+	peerv1.RegisterPeerServiceServer(a.server, a.peers)
 	return a
 }
 

@@ -26,20 +26,21 @@ func (a *App) Database(ctx context.Context, migrations fs.FS) (*store.DB, error)
 	if err := a.migrate(ctx, db, migrations); err != nil {
 		return nil, fmt.Errorf("bring the database up to date: %w", err)
 	}
-	a.engines.mu.Lock()
-	defer a.engines.mu.Unlock()
-	if a.engines.database == nil {
-		a.engines.database = db
-	}
+	a.has(db)
 	return db, nil
 }
 
 // migrate tries until the database is there.
 func (a *App) migrate(ctx context.Context, db *store.DB, migrations fs.FS) error {
+	return a.patiently(ctx, func(ctx context.Context) error { return db.Migrate(ctx, migrations) })
+}
+
+// patiently repeats what a database that is away keeps from being done.
+func (a *App) patiently(ctx context.Context, do func(context.Context) error) error {
 	const pause = 500 * time.Millisecond
 	told := false
 	for {
-		err := db.Migrate(ctx, migrations)
+		err := do(ctx)
 		if err == nil || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrBusy) {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/internal/node"
@@ -15,12 +16,16 @@ import (
 // enginesInUse are the engines that a service opens when it asks for them: one
 // that has no events knows no broker.
 type enginesInUse struct {
-	mu       sync.Mutex
-	database *store.DB
-	bus      *events.Bus
-	locks    *lock.Locks
-	problems []error // mistakes, told when setup is over
+	mu        sync.Mutex
+	databases []*store.DB
+	bus       *events.Bus
+	locks     *lock.Locks
+	problems  []error // mistakes, told when setup is over
 }
+
+// closingGrace is what handlers of events have that the drain did not wait for: less
+// than the end of a process takes at the most.
+const closingGrace = 2 * time.Second
 
 // Events is what carries events between the service's database and the others.
 // Subscribe with it in setup, after Database; who only publishes calls it there
@@ -45,8 +50,9 @@ func (a *App) openEvents() (*events.Bus, error) {
 	env := a.node.Env
 	opts := events.Options{
 		Service: env.Service, Settings: a.Settings(), Logger: a.Logger(), Metrics: a.Metrics(), Tracer: a.Tracer(),
+		Grace: closingGrace,
 	}
-	if a.engines.database == nil {
+	if len(a.engines.databases) == 0 {
 		return events.New(nil, nil, opts), errors.New("events: the service has no database that could hold them; call Database before Events")
 	}
 	if env.Events == "" {
@@ -56,7 +62,10 @@ func (a *App) openEvents() (*events.Bus, error) {
 	if err != nil {
 		return events.New(nil, nil, opts), err
 	}
-	bus := events.New(d, a.engines.database, opts)
+	bus := events.New(d, a.engines.databases[0], opts)
+	for _, db := range a.engines.databases[1:] {
+		bus.AddDatabase(db)
+	}
 	a.OnStop(func(context.Context) error { return bus.Close() })
 	a.Check("events", bus.Ready)
 	return bus, nil
@@ -103,8 +112,34 @@ func (a *App) startEngines() error {
 	if err := errors.Join(e.problems...); err != nil {
 		return err
 	}
+	if err := a.startParticipation(e.databases); err != nil {
+		return err
+	}
 	if e.bus != nil {
 		a.Go("events", e.bus.Run)
 	}
 	return nil
+}
+
+// has notes a database of the service.
+func (a *App) has(db *store.DB) {
+	e := &a.engines
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.databases = append(e.databases, db)
+	if e.bus != nil {
+		e.bus.AddDatabase(db)
+	}
+}
+
+// drainEvents ends the handling of events while requests drain; what those
+// publish is still carried.
+func (a *App) drainEvents(ctx context.Context) error {
+	a.engines.mu.Lock()
+	bus := a.engines.bus
+	a.engines.mu.Unlock()
+	if bus == nil {
+		return nil
+	}
+	return bus.Drain(ctx)
 }

@@ -79,11 +79,13 @@ func (a *App) listenLocal() net.Listener {
 }
 
 func (a *App) drain(ctx context.Context) error {
-	web := make(chan error, 1)
-	go func() { web <- a.http.drain(ctx) }() // beside the calls: neither may cost the other its time
+	// Beside one another: none may cost the others its time.
+	web, handlers := make(chan error, 1), make(chan error, 1)
+	go func() { web <- a.http.drain(ctx) }()
+	go func() { handlers <- a.drainEvents(ctx) }()
 	var err error
 	if report := a.server.Drain(ctx); report.Cut > 0 {
 		err = fmt.Errorf("drain: %d calls were cut off", report.Cut)
 	}
-	return errors.Join(err, <-web)
+	return errors.Join(err, <-web, <-handlers)
 }

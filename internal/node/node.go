@@ -20,9 +20,11 @@ import (
 	"github.com/gowarren/warren/config"
 	configdriver "github.com/gowarren/warren/config/driver"
 	"github.com/gowarren/warren/events"
+	"github.com/gowarren/warren/idempotency"
 	"github.com/gowarren/warren/registry"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/telemetry"
+	"github.com/gowarren/warren/txn/barrier"
 )
 
 // Settings that hold for every process.
@@ -91,7 +93,7 @@ func Open(ctx context.Context, env Environment, opts Options) (_ *Node, err erro
 
 // Definitions returns the settings that hold for every process.
 func Definitions() []config.Definition {
-	return append(slices.Concat(rpc.Definitions(), registry.Definitions(), events.Definitions()), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
+	return append(slices.Concat(rpc.Definitions(), registry.Definitions(), events.Definitions(), barrier.Definitions(), idempotency.Definitions()), settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
 }
 
 // DrainTimeout is how long a process of the service may take to drain.
