@@ -167,15 +167,19 @@ func (s *stocks) expire(ctx context.Context, now time.Time, limit int) (int, err
 	if err != nil {
 		return 0, fmt.Errorf("find expired reservations: %w", err)
 	}
-	for i, id := range ids {
+	var errs []error
+	for _, id := range ids { // one that goes wrong doesn't keep the others
 		err := s.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 			return change(ctx, tx, id, now, func(r reservation) (step, error) { return r.lapse(now), nil })
 		})
 		if err != nil {
-			return i, fmt.Errorf("expire reservation: %w", err)
+			errs = append(errs, fmt.Errorf("expire reservation: %w", err))
+		}
+		if errors.Is(err, store.ErrUnavailable) {
+			break
 		}
 	}
-	return len(ids), nil
+	return len(ids) - len(errs), errors.Join(errs...)
 }
 
 func scanText(scan func(...any) error) (string, error) {

@@ -168,7 +168,7 @@ type Shipment struct {
 	Lines      []*Line                `protobuf:"bytes,6,rep,name=lines,proto3" json:"lines,omitempty"`
 	// The carrier's number.
 	TrackingNumber string `protobuf:"bytes,7,opt,name=tracking_number,json=trackingNumber,proto3" json:"tracking_number,omitempty"`
-	// What happened, the first first; lists leave it out.
+	// What happened, the first first. Lists leave it, and the lines, out.
 	Tracking   []*TrackingEvent       `protobuf:"bytes,8,rep,name=tracking,proto3" json:"tracking,omitempty"`
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
