@@ -54,13 +54,13 @@ type (
 )
 
 // storeURL is a database for tests to which it doesn't matter which.
-func storeURL(t *testing.T) string { return storetest.SQLite(t) }
+func storeURL(t testing.TB) string { return storetest.SQLite(t) }
 
 // fair is a service with a database behind a barrier. Its handlers do what they
 // do however often they are called: that it is once is the barrier's merit.
 type fair struct {
 	fairv1.UnimplementedStallServiceServer
-	*testing.T
+	testing.TB
 
 	ctx     context.Context
 	address string
@@ -96,11 +96,11 @@ func each(t *testing.T, test func(*fair), opts ...options) {
 	storetest.Each(t, func(t *testing.T, address string) { test(open(t, address, opts...)) })
 }
 
-func open(t *testing.T, address string, opts ...options) *fair {
+func open(t testing.TB, address string, opts ...options) *fair {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(stop)
-	f := &fair{T: t, ctx: ctx, address: address, metrics: prometheus.NewRegistry(), logs: &logs{},
+	f := &fair{TB: t, ctx: ctx, address: address, metrics: prometheus.NewRegistry(), logs: &logs{},
 		inside: map[string]func(context.Context) error{}, runs: map[string]int{}}
 	f.db = f.database("main")
 	f.must(f.db.Migrate(ctx, schema))
