@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
 	"github.com/gowarren/warren/events"
+	"github.com/gowarren/warren/internal/letters"
 	"github.com/gowarren/warren/internal/node"
 	"github.com/gowarren/warren/lock"
 	"github.com/gowarren/warren/store"
@@ -116,6 +118,7 @@ func (a *App) startEngines() error {
 		return err
 	}
 	if e.bus != nil {
+		eventsv1.RegisterLetterServiceServer(a.server, letters.New(e.bus.Letters()))
 		a.Go("events", e.bus.Run)
 	}
 	return nil

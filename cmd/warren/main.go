@@ -88,9 +88,9 @@ func newRoot() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("system", newUp(o), newDown(o), newWait(o), newRestart(o), newScale(o), newKill(o), newConfig(o), newTx(o))
+	add("system", newUp(o), newDown(o), newWait(o), newRestart(o), newScale(o), newKill(o), newConfig(o), newTx(o), newLetters(o))
 	add("look", newPs(o), newLogs(o), newRoutes(o), newCall(o), newDoctor(o))
 	add("develop", newNew(o), newGenerate(o), newLint(o))
-	root.AddCommand(newGateway(), newVersion(o))
+	root.AddCommand(newGateway(), newCoordinator(), newVersion(o))
 	return root
 }

@@ -182,6 +182,128 @@ func (x *Place) GetName() string {
 	return ""
 }
 
+// Invited is an event with secrets.
+type Invited struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	Seed          []byte                 `protobuf:"bytes,3,opt,name=seed,proto3" json:"seed,omitempty"`
+	Devices       []*Device              `protobuf:"bytes,4,rep,name=devices,proto3" json:"devices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Invited) Reset() {
+	*x = Invited{}
+	mi := &file_eventstest_v1_eventstest_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Invited) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Invited) ProtoMessage() {}
+
+func (x *Invited) ProtoReflect() protoreflect.Message {
+	mi := &file_eventstest_v1_eventstest_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Invited.ProtoReflect.Descriptor instead.
+func (*Invited) Descriptor() ([]byte, []int) {
+	return file_eventstest_v1_eventstest_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Invited) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Invited) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *Invited) GetSeed() []byte {
+	if x != nil {
+		return x.Seed
+	}
+	return nil
+}
+
+func (x *Invited) GetDevices() []*Device {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+// Device is a message within, that has a secret, too.
+type Device struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Token         string                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Device) Reset() {
+	*x = Device{}
+	mi := &file_eventstest_v1_eventstest_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Device) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Device) ProtoMessage() {}
+
+func (x *Device) ProtoReflect() protoreflect.Message {
+	mi := &file_eventstest_v1_eventstest_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Device.ProtoReflect.Descriptor instead.
+func (*Device) Descriptor() ([]byte, []int) {
+	return file_eventstest_v1_eventstest_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Device) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Device) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 var File_eventstest_v1_eventstest_proto protoreflect.FileDescriptor
 
 const file_eventstest_v1_eventstest_proto_rawDesc = "" +
@@ -196,7 +318,17 @@ const file_eventstest_v1_eventstest_proto_rawDesc = "" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12*\n" +
 	"\x05place\x18\x02 \x01(\v2\x14.eventstest.v1.PlaceR\x05place:\x04\xe2\xd4\x1c\x00\"\x1b\n" +
 	"\x05Place\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04nameBNZLgithub.com/gowarren/warren/events/internal/testpb/eventstest/v1;eventstestv1b\x06proto3"
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x96\x01\n" +
+	"\aInvited\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12 \n" +
+	"\bpassword\x18\x02 \x01(\tB\x04\xe0\xd4\x1c\x01R\bpassword\x12\x18\n" +
+	"\x04seed\x18\x03 \x01(\fB\x04\xe0\xd4\x1c\x01R\x04seed\x12/\n" +
+	"\adevices\x18\x04 \x03(\v2\x15.eventstest.v1.DeviceR\adevices:\n" +
+	"\xe2\xd4\x1c\x06\n" +
+	"\x04user\"7\n" +
+	"\x06Device\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
+	"\x05token\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05tokenBNZLgithub.com/gowarren/warren/events/internal/testpb/eventstest/v1;eventstestv1b\x06proto3"
 
 var (
 	file_eventstest_v1_eventstest_proto_rawDescOnce sync.Once
@@ -210,19 +342,22 @@ func file_eventstest_v1_eventstest_proto_rawDescGZIP() []byte {
 	return file_eventstest_v1_eventstest_proto_rawDescData
 }
 
-var file_eventstest_v1_eventstest_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_eventstest_v1_eventstest_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_eventstest_v1_eventstest_proto_goTypes = []any{
-	(*Moved)(nil), // 0: eventstest.v1.Moved
-	(*Seen)(nil),  // 1: eventstest.v1.Seen
-	(*Place)(nil), // 2: eventstest.v1.Place
+	(*Moved)(nil),   // 0: eventstest.v1.Moved
+	(*Seen)(nil),    // 1: eventstest.v1.Seen
+	(*Place)(nil),   // 2: eventstest.v1.Place
+	(*Invited)(nil), // 3: eventstest.v1.Invited
+	(*Device)(nil),  // 4: eventstest.v1.Device
 }
 var file_eventstest_v1_eventstest_proto_depIdxs = []int32{
 	2, // 0: eventstest.v1.Seen.place:type_name -> eventstest.v1.Place
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	4, // 1: eventstest.v1.Invited.devices:type_name -> eventstest.v1.Device
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_eventstest_v1_eventstest_proto_init() }
@@ -236,7 +371,7 @@ func file_eventstest_v1_eventstest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_eventstest_v1_eventstest_proto_rawDesc), len(file_eventstest_v1_eventstest_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
