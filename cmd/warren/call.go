@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/gowarren/warren/internal/contract"
+	"github.com/gowarren/warren/internal/transcode"
 	"github.com/gowarren/warren/rpc"
 )
 
@@ -81,6 +82,9 @@ func (o *options) call(cmd *cobra.Command, method, body, token string) error {
 	types := dynamicpb.NewTypes(files)
 	in := dynamicpb.NewMessage(m.Desc.Input())
 	if err := (protojson.UnmarshalOptions{Resolver: types}).Unmarshal([]byte(body), in); err != nil {
+		if kind := transcode.KindOf([]byte(body)); json.Valid([]byte(body)) && kind != "an object" {
+			return fmt.Errorf("read the request as %s: want an object, such as {}, not %s; it has %s", m.Desc.Input().FullName(), kind, fields(m.Desc.Input()))
+		}
 		return fmt.Errorf("read the request as %s: %w; it has %s", m.Desc.Input().FullName(), err, fields(m.Desc.Input()))
 	}
 	client, err := g.client(m)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -52,8 +53,13 @@ func newRestart(o *options) *cobra.Command {
 	}
 }
 
+// perCPU is how many instances of one service a machine has use for; more are
+// probably a slip of the finger.
+const perCPU = 4
+
 func newScale(o *options) *cobra.Command {
-	return &cobra.Command{
+	var yes bool
+	c := &cobra.Command{
 		Use:               "scale service=replicas",
 		Short:             "Set how many instances a service has",
 		Example:           "  warren scale catalog=3",
@@ -65,6 +71,10 @@ func newScale(o *options) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("scale %q: want service=replicas, for instance catalog=3", args[0])
 			}
+			if n > int64(perCPU*runtime.NumCPU()) && !yes {
+				return fmt.Errorf("scale %s to %d: more than %d for each of this machine's %d CPUs; add --yes if that is meant",
+					service, n, perCPU, runtime.NumCPU())
+			}
 			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
 				resp, err := c.Scale(cmd.Context(), &fleetv1.ScaleRequest{Service: service, Replicas: int32(n)})
 				if err != nil {
@@ -74,6 +84,8 @@ func newScale(o *options) *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&yes, "yes", false, "also more than the machine has use for")
+	return c
 }
 
 func (o *options) printChanged(cmd *cobra.Command, resp any, instances []*fleetv1.Instance) error {

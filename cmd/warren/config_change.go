@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ var errNoReason = errors.New("say why with --reason, for the history")
 
 func newConfigSet(o *options) *cobra.Command {
 	var on, reason string
+	var force bool
 	c := &cobra.Command{
 		Use:   "set name=value... | name-...",
 		Short: "Change settings, all at once or none; name- removes a value",
@@ -31,6 +33,11 @@ func newConfigSet(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if !force && slices.ContainsFunc(edits, func(e config.Edit) bool { return e.New != nil }) {
+				if err := o.checkPlace(cmd.Context(), edits[0].Scope); err != nil {
+					return fmt.Errorf("set on %s: %w; --force sets it all the same", on, err)
+				}
+			}
 			return o.withCentre(cmd.Context(), func(ctx context.Context, c *config.Centre) error {
 				change, err := c.Set(ctx, edits, author(), reason)
 				if err != nil {
@@ -42,6 +49,7 @@ func newConfigSet(o *options) *cobra.Command {
 	}
 	c.Flags().StringVar(&on, "on", "", "where: a service, a contract, or contract/method (default everywhere)")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the history (required)")
+	c.Flags().BoolVar(&force, "force", false, "also where nobody is who would obey")
 	return c
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/internal/node"
 	"github.com/gowarren/warren/internal/reflected"
+	"github.com/gowarren/warren/internal/system"
 	"github.com/gowarren/warren/registry"
 	"github.com/gowarren/warren/rpc"
 )
@@ -107,6 +108,9 @@ func (g *guest) whoServes(name string) string {
 		if !strings.HasPrefix(c, "warren.") && !strings.HasPrefix(c, "grpc.") {
 			all = append(all, c)
 		}
+	}
+	if meant := system.DidYouMean(name, all); strings.HasPrefix(meant, "did you mean") {
+		return "; " + meant
 	}
 	if all == nil {
 		return "; warren ps tells what runs"

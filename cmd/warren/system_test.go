@@ -203,6 +203,7 @@ func (s *story) call(t *testing.T) {
 	s.refused("\n  name: must be at least 2 characters", "call", contractName+"/Greet", `{"name": "A"}`)
 	s.refused(`FailedPrecondition: "nobody" is not greeted (NAME_REFUSED in greeting.myshop)`, "call", contractName+"/Greet", `{"name": "nobody"}`)
 	s.refused("has no method Great; it has Greet", "call", contractName+"/Great")
+	s.refused("want an object, such as {}, not a list; it has name", "call", contractName+"/Greet", "[]")
 	s.refused("; it has name", "call", contractName+"/Greet", `{"nam": "Ada"}`)
 	s.refused("did you mean "+contractName+"?", "call", "shop.GreetingService/Greet")
 	s.refused("nobody serves a.B; there are "+contractName, "call", "a.B/C")
@@ -268,6 +269,12 @@ func (s *story) configRefuses(t *testing.T) {
 	s.refused(`unknown setting "rpc.timout"; did you mean rpc.timeout?`, "config", "set", "rpc.timout=3s", "--reason", "x")
 	s.refused("trace.sample", "config", "set", "trace.sample=7", "--reason", "x")
 	s.refused("revision", "config", "rollback", "99", "--reason", "x")
+	nowhere := func(want, on string) { s.refused(want, "config", "set", "log.level=info", "--reason", "x", "--on", on) }
+	nowhere("set on greting: no service is called greting; did you mean greeting?; --force sets it all the same", "greting")
+	nowhere("has no method Great; it has Greet", contractName+"/Great")
+	nowhere("did you mean "+contractName+"?", strings.Replace(contractName, "Service", "Servcie", 1))
+	nowhere("did you mean "+contractName+"?", strings.Replace(contractName, "Service", "Servcie", 1)+"/Greet")
+	nowhere("did you mean greeting?", "greting:"+contractName+"/Greet")
 	s.refused(`there is no environment "prod"`, "config", "get", "--environment", "prod")
 	if out := s.must("config", "get"); !strings.Contains(out, "revision 5") {
 		t.Errorf("a refused change changed something: %s", out)
@@ -285,7 +292,8 @@ func (s *story) scale(t *testing.T) {
 	}
 	s.refused("it listens on a fixed address and runs once", "scale", "gateway=2")
 	s.refused(`no service "nobody"`, "scale", "nobody=2")
-	s.refused("want 0 to", "scale", "greeting=100000")
+	s.refused("add --yes if that is meant", "scale", "greeting=100000")
+	s.refused("want 0 to", "scale", "greeting=100000", "--yes")
 }
 
 func (s *story) kill(t *testing.T) {
@@ -419,6 +427,9 @@ func (s *story) newService(t *testing.T) {
 	if made.Service != "parting" || !slices.Contains(made.Files, "parting/main.go") {
 		t.Errorf("made %+v", made)
 	}
+	for _, args := range [][]string{{"restart", "parting"}, {"scale", "parting=2"}, {"ps", "parting"}} {
+		s.refused("service parting is new in warren.yaml, and this system was started without it; warren down, then warren up", args...)
+	}
 }
 
 func (s *story) completion(t *testing.T) {
@@ -435,7 +446,7 @@ func (s *story) completion(t *testing.T) {
 }
 
 func (s *story) secondUp(t *testing.T) {
-	s.refused("another system runs in it; stop that one, or give this one a folder of its own with --data", "up")
+	s.refused("another system runs in it; stop that one with warren down, or give this one a folder of its own with --data", "up")
 }
 
 func (s *story) beside(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,6 +65,9 @@ func (c *control) Restart(ctx context.Context, req *fleetv1.RestartRequest) (*fl
 }
 
 func (c *control) Scale(_ context.Context, req *fleetv1.ScaleRequest) (*fleetv1.ScaleResponse, error) {
+	if !slices.Contains(c.supervisor.fleet.Names(), req.GetService()) {
+		return nil, c.supervisor.unknown(req.GetService())
+	}
 	if err := c.supervisor.fleet.Scale(req.GetService(), int(req.GetReplicas())); err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -59,11 +60,22 @@ func (s *Supervisor) instances(services []string) ([]*fleetv1.Instance, error) {
 	}
 	for _, name := range services {
 		if !slices.ContainsFunc(out, func(i *fleetv1.Instance) bool { return i.GetService() == name }) && !slices.Contains(s.fleet.Names(), name) {
-			return nil, status.Error(codes.NotFound, fmt.Sprintf("no service %q; there are %s", name, strings.Join(s.fleet.Names(), ", ")))
+			return nil, s.unknown(name)
 		}
 	}
 	sort.SliceStable(out, func(a, b int) bool { return out[a].GetService() < out[b].GetService() })
 	return out, nil
+}
+
+// unknown explains that the system has no such service, or not yet.
+func (s *Supervisor) unknown(name string) error {
+	if now, err := system.Load(s.opts.File, s.opts.Environment); err == nil {
+		if _, ok := now.Service(name); ok {
+			return status.Error(codes.FailedPrecondition, fmt.Sprintf("service %s is new in %s, and this system was started without it; warren down, then warren up",
+				name, filepath.Base(now.File)))
+		}
+	}
+	return status.Error(codes.NotFound, fmt.Sprintf("no service %q; there are %s", name, strings.Join(s.fleet.Names(), ", ")))
 }
 
 func instanceToProto(st fleet.Status, i registry.Instance, registered bool) *fleetv1.Instance {

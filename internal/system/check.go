@@ -118,7 +118,7 @@ func tracesAddress(s string) error {
 func templateURL(s, form string) error {
 	for _, place := range placeForm.FindAllString(s, -1) {
 		if name := strings.Trim(place, "{}"); !slices.Contains(places[:], name) {
-			return fmt.Errorf("there is no {%s}; %s", name, didYouMean(name, places[:]))
+			return fmt.Errorf("there is no {%s}; %s", name, DidYouMean(name, places[:]))
 		}
 	}
 	filled := placeForm.ReplaceAllString(s, "x")

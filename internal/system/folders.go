@@ -42,7 +42,7 @@ func (s *System) folderMeant(wrong string) string {
 			}
 		}
 		if len(known) > 0 {
-			return "; " + didYouMean("./"+path.Join(parts...), known)
+			return "; " + DidYouMean("./"+path.Join(parts...), known)
 		}
 		break
 	}

@@ -57,8 +57,8 @@ func (r *reader) err() error {
 	return r.problems
 }
 
-// didYouMean names the known word nearest to a mistyped one, else all that is known.
-func didYouMean(word string, known []string) string {
+// DidYouMean names the known word nearest to a mistyped one, else all that is known.
+func DidYouMean(word string, known []string) string {
 	best, distance := "", max(2, len(word)/3)+1
 	for _, k := range known {
 		if d := edits(word, k); d < distance {

@@ -130,7 +130,7 @@ func (r *reader) object(v value, fields map[string]is) {
 			read(v)
 			return
 		}
-		r.reportf(at, didYouMean(key, slices.Sorted(maps.Keys(fields))), "unknown field")
+		r.reportf(at, DidYouMean(key, slices.Sorted(maps.Keys(fields))), "unknown field")
 	})
 }
 

@@ -109,7 +109,7 @@ func (d *draft) overlay(environment string) {
 	d.s.Environments = d.order
 	if _, ok := d.environments[environment]; !ok && len(d.order) > 0 && environment != LocalEnvironment {
 		known := append([]string{LocalEnvironment}, d.order...)
-		d.reportf(value{at: d.top.at, field: "environments"}, didYouMean(environment, known), "there is no environment %q", environment)
+		d.reportf(value{at: d.top.at, field: "environments"}, DidYouMean(environment, known), "there is no environment %q", environment)
 	}
 	for _, name := range d.order {
 		target := d

@@ -28,11 +28,43 @@ func jsonError(err error, body []byte, at string) error {
 	line, _ := strconv.Atoi(text[loc[2]:loc[3]])
 	column, _ := strconv.Atoi(text[loc[4]:loc[5]])
 	description := text[loc[1]:]
-	if strings.HasPrefix(text, "syntax error") {
+	syntax := strings.HasPrefix(text, "syntax error")
+	if syntax && !json.Valid(body) {
 		return badRequest("", fmt.Sprintf("the body is not valid JSON: line %d, column %d: %s", line, column, description))
 	}
 	path := pathAt(body, offset(body, line, column))
-	return badRequest(strings.Trim(at+"."+path, "."), description)
+	field := strings.Trim(at+"."+path, ".")
+	switch {
+	case syntax && path == "" && KindOf(body) != anObject:
+		return badRequest(at, "the body must be an object, such as {}, and is "+KindOf(body))
+	case syntax:
+		return badRequest(field, "has the wrong shape: "+description)
+	}
+	return badRequest(field, description)
+}
+
+// anObject is what almost every body has to be.
+const anObject = "an object"
+
+// KindOf names what a JSON text is.
+func KindOf(doc []byte) string {
+	doc = bytes.TrimSpace(doc)
+	if len(doc) == 0 {
+		return "empty"
+	}
+	switch doc[0] {
+	case '{':
+		return anObject
+	case '[':
+		return "a list"
+	case '"':
+		return "a text"
+	case 't', 'f':
+		return "a truth value"
+	case 'n':
+		return "null"
+	}
+	return "a number"
 }
 
 // offset turns a line and a column, counted from one in characters, into
