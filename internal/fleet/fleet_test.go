@@ -191,6 +191,35 @@ func (fx *fixture) until(t *testing.T, what string, cond func(Status) bool) Stat
 	}
 }
 
+// Whoever waits for all to be ready has been told of each when the wait ends.
+func TestReadinessIsToldBeforeItIsSeen(t *testing.T) {
+	told := make(chan State, 10)
+	var f *Fleet
+	f, err := New(t.Context(), Plan{Data: t.TempDir(), Services: []ServicePlan{
+		{Name: "catalog", Program: os.Args[0], Args: []string{"serve"}, Replicas: 1},
+	}}, Options{Presence: newPresence(), Events: func(e Event) {
+		if e.Kind == EventReady {
+			told <- f.Status()[0].State
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Stop)
+	f.Start(nil)
+	if err := f.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case state := <-told:
+		if state != Starting {
+			t.Errorf("the replica was %s when it was told, want still starting", state)
+		}
+	default:
+		t.Error("the wait ended before the replica was told to be ready")
+	}
+}
+
 func TestReplicasBecomeReadyAndDrain(t *testing.T) {
 	fx := start(t, ServicePlan{Name: "catalog", Args: []string{"serve"}, Replicas: 3})
 	if err := fx.Wait(t.Context()); err != nil {

@@ -145,16 +145,26 @@ func (s *slot) waitReady(ctx context.Context, p *process, id string) error {
 	return s.service.presence.WaitReady(ctx, id)
 }
 
+// becameReady tells that a process is ready, and then lets it be seen: who
+// waits for the last one to be ready says so after each has been told.
 func (s *slot) becameReady(p *process) {
-	s.mu.Lock()
-	if s.process != p {
-		s.mu.Unlock()
-		return // it has ended meanwhile
+	if !s.serving(p) {
+		return
 	}
-	s.state = Ready
-	s.mu.Unlock()
 	s.service.events(Event{Kind: EventReady, Instance: s.name(),
 		Message: fmt.Sprintf("%s is ready after %.1f s", s.name(), time.Since(p.started).Seconds())})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == p && s.state == Starting { // it may have been killed, or drain
+		s.state = Ready
+	}
+}
+
+// serving tells whether the process has not ended meanwhile.
+func (s *slot) serving(p *process) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.process == p
 }
 
 // ended records that a process is gone and waits before the next start.
