@@ -100,15 +100,23 @@ func (t *trying) open(ctx context.Context, name string, o options) (done bool, e
 	if o.deadline > 0 {
 		req.Timeout = durationpb.New(o.deadline)
 	}
-	got, err := t.coordinator.Prepare(ctx, req)
-	if err != nil {
-		return false, fmt.Errorf("open transaction %s: %w", t.id, err)
+	for {
+		begin := time.Now()
+		got, err := t.coordinator.Prepare(ctx, req)
+		switch {
+		case err != nil:
+			return false, fmt.Errorf("open transaction %s: %w", t.id, err)
+		case got.GetState() == txnv1.State_STATE_PREPARED:
+			return false, nil
+		case got.GetState() != txnv1.State_STATE_WAITING:
+			_, err = await(ctx, t.coordinator, got)
+			return true, err
+		}
+		// It waits for its locks still.
+		if !pause(ctx, shortWait-time.Since(begin)) {
+			return false, fmt.Errorf("open transaction %s: wait for its locks: %w", t.id, ctx.Err())
+		}
 	}
-	if got.GetState() == txnv1.State_STATE_PREPARED || got.GetState() == txnv1.State_STATE_WAITING {
-		return false, nil
-	}
-	_, err = await(ctx, t.coordinator, got)
-	return true, err
 }
 
 // Named returns the same attempt, whose next call is the step with the name.

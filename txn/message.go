@@ -34,6 +34,9 @@ func Message(ctx context.Context, app interface {
 	if err := saga.Check(); err != nil {
 		return err
 	}
+	if err := barrier.Migrate(ctx, db); err != nil { // cheap where an app has done so
+		return fmt.Errorf("prepare saga %s: %w", saga.ID(), err)
+	}
 	t := &trying{coordinator: txnv1.NewCoordinatorServiceClient(app), id: saga.ID()}
 	got, err := t.coordinator.Prepare(ctx, &txnv1.PrepareRequest{
 		Transaction: &txnv1.PrepareRequest_Saga{Saga: saga.message()},

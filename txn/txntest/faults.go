@@ -1,0 +1,215 @@
+package txntest
+
+import (
+	"context"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/txn/barrier"
+)
+
+// call is one call of a branch by the coordinator.
+type call struct {
+	step   string
+	op     txnv1.Op
+	number int // of all calls, from 1
+	nth    int // of those that ask the step for the same
+}
+
+// plan is what goes wrong in a world. Nil is nothing.
+type plan struct {
+	before   func(call) error // instead of the call
+	after    func(call) error // instead of its answer
+	twice    func(call) bool  // the call is made a second time, at once
+	rollback func(call) bool  // the handler's work is undone by its database
+	point    func(name string, nth int) bool
+}
+
+// faults carries a plan out, and keeps what was seen.
+type faults struct {
+	mu      sync.Mutex
+	plan    plan
+	calls   []call
+	handled map[string]int // runs of handlers, by step and operation
+	points  map[string]int // passes of the coordinator's points of interest, by name
+	met     int            // how often something went wrong as planned
+	late    []func(context.Context) error
+	saga    *txnv1.Saga // as it was submitted
+	problem error       // of the test kit itself
+}
+
+func newFaults() *faults { return &faults{handled: map[string]int{}, points: map[string]int{}} }
+
+// The outcomes of calls that go wrong.
+var (
+	// errLost leaves open what happened.
+	errLost = status.Error(codes.Unavailable, "lost by the test")
+	// errRefused is definite, and so is told in the trailer.
+	errRefused = status.Error(codes.FailedPrecondition, "made to fail by the test")
+)
+
+// seen counts a call that comes.
+func (f *faults) seen(b *txnv1.Branch) call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := call{step: b.GetBranch(), op: b.GetOp(), number: len(f.calls) + 1, nth: 1}
+	for _, earlier := range f.calls {
+		if earlier.step == c.step && earlier.op == c.op {
+			c.nth++
+		}
+	}
+	f.calls = append(f.calls, c)
+	return c
+}
+
+// happened notes that something went wrong as planned.
+func (f *faults) happened() {
+	f.mu.Lock()
+	f.met++
+	f.mu.Unlock()
+}
+
+// broken notes that the test kit itself does not work.
+func (f *faults) broken(err error) {
+	f.mu.Lock()
+	f.problem = err
+	f.mu.Unlock()
+}
+
+func (f *faults) strike(hit func(call) error, c call) error {
+	if hit == nil {
+		return nil
+	}
+	err := hit(c)
+	if err != nil {
+		f.happened()
+	}
+	return err
+}
+
+// deliver makes a call as planned. Invoke is the call itself.
+func (f *faults) deliver(ctx context.Context, b *txnv1.Branch, opts []grpc.CallOption, invoke func(context.Context) error) error {
+	c := f.seen(b)
+	err := f.strike(f.plan.before, c)
+	if err != nil {
+		f.keep(ctx, invoke)
+	} else {
+		err = invoke(ctx)
+		if f.plan.twice != nil && f.plan.twice(c) {
+			f.happened()
+			err = invoke(ctx)
+		}
+		if lost := f.strike(f.plan.after, c); lost != nil {
+			clearTrailer(opts) // with the answer goes what came behind it
+			err = lost
+		}
+	}
+	if err == errRefused { //nolint:errorlint // it is this very value
+		setTrailer(opts, &txnv1.Outcome{Kind: txnv1.Outcome_KIND_FAILURE, Reason: status.Convert(err).Message()})
+	}
+	return err
+}
+
+// keep has a call that did not arrive arrive at the end of the trial.
+func (f *faults) keep(ctx context.Context, invoke func(context.Context) error) {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.late = append(f.late, func(ctx context.Context) error { return invoke(metadata.NewOutgoingContext(ctx, md)) })
+}
+
+// deliverLate makes the calls that did not arrive. What they are answered does
+// not matter to anybody any more; that they are answered does.
+func (f *faults) deliverLate(ctx context.Context) error {
+	f.mu.Lock()
+	late := f.late
+	f.late = nil
+	f.mu.Unlock()
+	for _, call := range late {
+		if code := status.Code(call(ctx)); code == codes.Unavailable || code == codes.DeadlineExceeded {
+			return status.Error(code, "a call that comes late does not arrive at all")
+		}
+	}
+	return nil
+}
+
+// note keeps the saga that is submitted.
+func (f *faults) note(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if submit, ok := req.(*txnv1.SubmitRequest); ok {
+		f.mu.Lock()
+		f.saga = submit.GetSaga()
+		f.mu.Unlock()
+	}
+	return handler(ctx, req)
+}
+
+// rollback is an interceptor behind the barrier: it undoes what a handler did
+// once it has done it, as a database does that loses its connection.
+func (f *faults) rollback(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	reply, err := handler(ctx, req)
+	b, ok := barrier.From(ctx)
+	if !ok || err != nil || f.plan.rollback == nil {
+		return reply, err
+	}
+	f.mu.Lock()
+	key := b.Op.String() + " " + b.Name
+	f.handled[key]++
+	c := call{step: b.Name, op: b.Op, nth: f.handled[key]}
+	f.mu.Unlock()
+	if f.plan.rollback(c) {
+		f.happened()
+		return nil, errLost
+	}
+	return reply, nil
+}
+
+// pass counts that the coordinator passes a point, and tells whether it is to
+// end there.
+func (f *faults) pass(point string) bool {
+	f.mu.Lock()
+	f.points[point]++
+	nth := f.points[point]
+	f.mu.Unlock()
+	if f.plan.point == nil || !f.plan.point(point, nth) {
+		return false
+	}
+	f.happened()
+	return true
+}
+
+// branchOf reads from a call that is about to be made which branch it is.
+func branchOf(ctx context.Context) (*txnv1.Branch, bool) {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	raw := md.Get(barrier.MetadataBranch)
+	b := &txnv1.Branch{}
+	if len(raw) != 1 || proto.Unmarshal([]byte(raw[0]), b) != nil {
+		return nil, false
+	}
+	return b, true
+}
+
+func setTrailer(opts []grpc.CallOption, o *txnv1.Outcome) {
+	raw, err := proto.Marshal(o)
+	if err != nil {
+		return
+	}
+	eachTrailer(opts, func(at *metadata.MD) { *at = metadata.Pairs(barrier.MetadataOutcome, string(raw)) })
+}
+
+func clearTrailer(opts []grpc.CallOption) {
+	eachTrailer(opts, func(at *metadata.MD) { *at = nil })
+}
+
+func eachTrailer(opts []grpc.CallOption, f func(*metadata.MD)) {
+	for _, o := range opts {
+		if t, ok := o.(grpc.TrailerCallOption); ok {
+			f(t.TrailerAddr)
+		}
+	}
+}
