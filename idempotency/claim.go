@@ -28,7 +28,7 @@ type claim struct {
 	id      string // of method, caller and key
 	shard   int
 	method  string
-	request string // its checksum
+	request string // its checksum, without secrets
 	owner   string // fences: who lost the claim finds another name
 }
 
@@ -42,7 +42,7 @@ type found struct {
 }
 
 func newClaim(ctx context.Context, fullMethod, key string, db Database, req proto.Message) (claim, error) {
-	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	request, err := checksum(req)
 	if err != nil {
 		return claim{}, fmt.Errorf("encode request of %s: %w", fullMethod, err)
 	}
@@ -51,10 +51,9 @@ func newClaim(ctx context.Context, fullMethod, key string, db Database, req prot
 	if caller.Anonymous() {
 		kind, name = "service", caller.Service
 	}
-	sum := sha256.Sum256(raw)
 	return claim{
 		id: digest(fullMethod, kind, caller.Issuer, name, key), shard: shardOf(db), method: fullMethod[1:],
-		request: hex.EncodeToString(sum[:]), owner: rand.Text(),
+		request: request, owner: rand.Text(),
 	}, nil
 }
 

@@ -8,7 +8,8 @@
 //
 //   - the same key with the same request is answered with the first answer, also
 //     when that was an error that would come again (NOT_FOUND, say);
-//   - with another request it is refused: IDEMPOTENCY_KEY_REUSED, 422 in HTTP;
+//   - with another request it is refused: IDEMPOTENCY_KEY_REUSED, 422 in HTTP
+//     (what the contract calls secret is not compared, as it is not kept);
 //   - while the first is being answered it is refused with the time after which
 //     to ask again: IDEMPOTENCY_KEY_IN_USE, 409 in HTTP;
 //   - when the first one broke off, by an error that may pass or because its
