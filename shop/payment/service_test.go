@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/rpc"
 	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
+	"github.com/gowarren/warren/txn/barrier"
 )
 
 func TestAnOrderIsPaid(t *testing.T) {
@@ -27,6 +30,15 @@ func TestAnOrderIsPaid(t *testing.T) {
 		t.Fatalf("top-up: %v", done)
 	}
 	s.wallet("ada", 10000, 0)
+	status, answer = s.rest("POST", "/v1/wallet:topUp", "ada", "k1", body)
+	if again := decoded(t, answer); status != http.StatusOK || again.GetTopUpId() != top.GetTopUpId() {
+		t.Errorf("the same again: %d %s", status, answer)
+	}
+	if status, answer := s.rest("POST", "/v1/wallet:topUp", "ada", "k1", map[string]any{
+		"amount": map[string]any{"currencyCode": "GBP", "minorUnits": "1"}, "card": body["card"],
+	}); status != http.StatusUnprocessableEntity {
+		t.Errorf("another top-up with the key: %d %s", status, answer)
+	}
 	if status, answer := s.rest("POST", "/v1/wallet:topUp", "ada", "", body); status != http.StatusBadRequest {
 		t.Errorf("without a key: %d %s", status, answer)
 	}
@@ -116,6 +128,54 @@ func TestCardsThatMisbehave(t *testing.T) {
 		}
 	}
 	s.wallet("ada", want, 0)
+	s.verified()
+}
+
+// TestStepsOfTransactions calls the steps as a coordinator does, in the orders
+// that only faults bring about.
+func TestStepsOfTransactions(t *testing.T) {
+	s := started(t)
+	s.ended("ada", s.topUp("ada", goodCard, 1000).GetTopUpId())
+	step := func(gid string, op txnv1.Op) context.Context {
+		ctx, err := barrier.Outgoing(t.Context(), &txnv1.Branch{Gid: gid, Branch: "hold", Op: op})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ctx
+	}
+	hold := func(gid string, units int64) error {
+		_, err := s.Hold(step(gid, txnv1.Op_OP_ACTION), &paymentv1.HoldRequest{PaymentId: gid, CustomerId: "ada", Amount: gbp(units).message()})
+		return err
+	}
+	void := func(gid string) error {
+		_, err := s.Void(step(gid, txnv1.Op_OP_COMPENSATE), &paymentv1.VoidRequest{PaymentId: gid})
+		return err
+	}
+	for range 2 { // repeated
+		if err := hold("t1", 400); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.wallet("ada", 600, 400)
+	for range 2 {
+		if err := void("t1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.wallet("ada", 1000, 0)
+	if err := void("t2"); err != nil { // nothing was held
+		t.Errorf("empty compensation: %v", err)
+	}
+	if err := hold("t2", 400); err == nil { // and it comes too late
+		t.Error("held after it was compensated")
+	}
+	if err := hold("t3", 4000); !because(err, paymentv1.Reason_INSUFFICIENT_FUNDS) {
+		t.Errorf("too little money: %v", err)
+	}
+	if err := void("t3"); err != nil {
+		t.Errorf("compensation of what was refused: %v", err)
+	}
+	s.wallet("ada", 1000, 0)
 	s.verified()
 }
 
