@@ -1,0 +1,75 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gowarren/warren/store"
+)
+
+// chunks are how many rows one statement writes: few sizes, so that the texts,
+// and what databases keep of them, are few too.
+var chunks = [...]int{32, 8, 4, 2, 1}
+
+// table writes many rows of one table at once. A row whose key is there already
+// gets the new values of the columns that change.
+type table struct {
+	texts map[int]string
+}
+
+func newTable(name string, keys, fixed, changing []string) *table {
+	columns := append(append(append([]string{}, keys...), fixed...), changing...)
+	row := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
+	if len(changing) == 0 {
+		changing = keys[:1] // nothing; DO NOTHING is not for many rows everywhere
+	}
+	sets := make([]string, len(changing))
+	for i, c := range changing {
+		sets[i] = c + " = excluded." + c
+	}
+	t := &table{texts: map[int]string{}}
+	for _, n := range chunks {
+		t.texts[n] = fmt.Sprintf("INSERT INTO %s (%s) VALUES %s ON CONFLICT (%s) DO UPDATE SET %s",
+			name, strings.Join(columns, ", "), row+strings.Repeat(", "+row, n-1), strings.Join(keys, ", "), strings.Join(sets, ", "))
+	}
+	return t
+}
+
+// put writes the rows, of which no two have one key.
+func (t *table) put(ctx context.Context, tx *store.Tx, rows [][]any) error {
+	for _, n := range chunks {
+		for len(rows) >= n {
+			var args []any
+			for _, row := range rows[:n] {
+				args = append(args, row...)
+			}
+			if _, err := tx.Exec(ctx, t.texts[n], args...); err != nil {
+				return err
+			}
+			rows = rows[n:]
+		}
+	}
+	return nil
+}
+
+// in calls f with lists of at most 32 keys and the text "(?, ?, …)" for them,
+// padded with the last one: few texts again.
+func in(keys []string, f func(list string, args []any) error) error {
+	for len(keys) > 0 {
+		n := min(len(keys), chunks[0])
+		size := 1
+		for size < n {
+			size *= 2
+		}
+		args := make([]any, size)
+		for i := range args {
+			args[i] = keys[min(i, n-1)]
+		}
+		if err := f("(?"+strings.Repeat(", ?", size-1)+")", args); err != nil {
+			return err
+		}
+		keys = keys[n:]
+	}
+	return nil
+}
