@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gowarren/warren/rpc"
+	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
+	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
+)
+
+// asked is how many products are asked for at once.
+const asked = 8
+
+// priced returns what was ordered at the catalogue's prices, in one currency.
+func priced(ctx context.Context, catalog catalogv1.CatalogServiceClient, wanted []*orderv1.PlaceOrderLine) (lines []line, currency string, err error) {
+	if err := distinct(wanted); err != nil {
+		return nil, "", err
+	}
+	products := make([]*catalogv1.Product, len(wanted))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(asked)
+	for i, w := range wanted {
+		group.Go(func() error {
+			p, err := catalog.GetProduct(ctx, &catalogv1.GetProductRequest{Sku: w.GetSku()})
+			if errors.Is(err, rpc.Reason(catalogv1.Reason_PRODUCT_NOT_FOUND)) {
+				return refuse(orderv1.Reason_UNKNOWN_PRODUCT, fmt.Sprintf("lines[%d].sku", i), "there is no product %s", w.GetSku())
+			}
+			if err != nil {
+				return fmt.Errorf("ask the price of %s: %w", w.GetSku(), err)
+			}
+			products[i] = p
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, "", err
+	}
+	for i, p := range products {
+		price, shown := p.GetPrice(), wanted[i].GetExpectedPrice()
+		if currency == "" {
+			currency = price.GetCurrencyCode()
+		}
+		if price.GetCurrencyCode() != currency {
+			return nil, "", refuse(orderv1.Reason_BAD_TOTAL, fmt.Sprintf("lines[%d].sku", i), "%s is sold in %s, others in %s: order them apart",
+				p.GetSku(), price.GetCurrencyCode(), currency)
+		}
+		if shown != nil && (shown.GetMinorUnits() != price.GetMinorUnits() || shown.GetCurrencyCode() != price.GetCurrencyCode()) {
+			return nil, "", refuse(orderv1.Reason_PRICE_CHANGED, fmt.Sprintf("lines[%d].expected_price", i), "%s costs %d %s now",
+				p.GetSku(), price.GetMinorUnits(), price.GetCurrencyCode())
+		}
+		lines = append(lines, line{sku: p.GetSku(), name: p.GetName(), quantity: int64(wanted[i].GetQuantity()), price: price.GetMinorUnits()})
+	}
+	return lines, currency, nil
+}
+
+// distinct refuses a product that is ordered twice: which quantity was meant?
+func distinct(wanted []*orderv1.PlaceOrderLine) error {
+	seen := map[string]bool{}
+	for i, w := range wanted {
+		sku := strings.ToUpper(w.GetSku())
+		if seen[sku] {
+			return refuse(orderv1.Reason_REPEATED_LINE, fmt.Sprintf("lines[%d].sku", i), "%s is ordered twice: add up the quantities", w.GetSku())
+		}
+		seen[sku] = true
+	}
+	return nil
+}

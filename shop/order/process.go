@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gowarren/warren/events"
+	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
+	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/txn/barrier"
+)
+
+// process is the order's own part in the sagas. Its methods are ordinary ones:
+// that each takes effect once, in whatever order and how often the coordinator
+// calls, is the barrier's doing.
+type process struct {
+	orderv1.UnimplementedOrderProcessServiceServer
+	orders   *orders
+	watchers *watchers
+	now      func() time.Time
+}
+
+func (p *process) OpenCheckout(ctx context.Context, req *orderv1.OpenCheckoutRequest) (*orderv1.OpenCheckoutResponse, error) {
+	_, err := p.orders.get(ctx, req.GetOrderId()) // it was kept together with the saga
+	return &orderv1.OpenCheckoutResponse{}, known(err, req.GetOrderId())
+}
+
+func (p *process) RejectOrder(ctx context.Context, req *orderv1.RejectOrderRequest) (*orderv1.RejectOrderResponse, error) {
+	reason := because(ctx, "it can't be fulfilled")
+	return &orderv1.RejectOrderResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_REJECTED, reason, func(o *order) proto.Message {
+		return &orderv1.OrderRejected{OrderId: o.id, CustomerId: o.customer, Total: o.money(o.total), Reason: reason}
+	})
+}
+
+func (p *process) ConfirmOrder(ctx context.Context, req *orderv1.ConfirmOrderRequest) (*orderv1.ConfirmOrderResponse, error) {
+	return &orderv1.ConfirmOrderResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_CONFIRMED, "", func(o *order) proto.Message {
+		return &orderv1.OrderConfirmed{OrderId: o.id, CustomerId: o.customer, Total: o.money(o.total)}
+	})
+}
+
+func (p *process) CompleteCheckout(ctx context.Context, req *orderv1.CompleteCheckoutRequest) (*orderv1.CompleteCheckoutResponse, error) {
+	return &orderv1.CompleteCheckoutResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_PAID, "", nil)
+}
+
+func (p *process) BeginCancel(ctx context.Context, req *orderv1.BeginCancelRequest) (*orderv1.BeginCancelResponse, error) {
+	return &orderv1.BeginCancelResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_CANCELLING, "", nil)
+}
+
+func (p *process) AbortCancel(ctx context.Context, req *orderv1.AbortCancelRequest) (*orderv1.AbortCancelResponse, error) {
+	return &orderv1.AbortCancelResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_PAID, because(ctx, "it is on its way already"), nil)
+}
+
+func (p *process) FinishCancel(ctx context.Context, req *orderv1.FinishCancelRequest) (*orderv1.FinishCancelResponse, error) {
+	const reason = "as you wished"
+	return &orderv1.FinishCancelResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_CANCELLED, reason, func(o *order) proto.Message {
+		return &orderv1.OrderCancelled{OrderId: o.id, CustomerId: o.customer, Total: o.money(o.total), Reason: reason}
+	})
+}
+
+func (p *process) BeginReturn(ctx context.Context, req *orderv1.BeginReturnRequest) (*orderv1.BeginReturnResponse, error) {
+	return &orderv1.BeginReturnResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_RETURNING, "", nil)
+}
+
+func (p *process) FinishReturn(ctx context.Context, req *orderv1.FinishReturnRequest) (*orderv1.FinishReturnResponse, error) {
+	const reason = "given back"
+	return &orderv1.FinishReturnResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_RETURNED, reason, func(o *order) proto.Message {
+		return &orderv1.OrderRefunded{OrderId: o.id, CustomerId: o.customer, Total: o.money(o.total), Reason: reason}
+	})
+}
+
+// become moves an order on and tells the world, both or none.
+func (p *process) become(ctx context.Context, id string, next orderv1.State, reason string, event func(*order) proto.Message) error {
+	err := p.orders.inTx(ctx, id, func(ctx context.Context, tx *store.Tx) error {
+		was := next
+		o, err := p.orders.change(ctx, tx, id, func(o *order) error {
+			if was = o.state; was == next {
+				return nil // said before, to the database that had the order then
+			}
+			return o.become(next, reason, p.now())
+		})
+		if err != nil || was == next {
+			return err
+		}
+		tx.AfterCommit(func() { p.watchers.changed(id) })
+		if event == nil {
+			return nil
+		}
+		return events.Publish(ctx, tx, event(o))
+	})
+	return known(err, id)
+}
+
+func known(err error, id string) error {
+	if errors.Is(err, errNoOrder) {
+		return noOrder(id)
+	}
+	return err
+}
+
+// because is why the saga goes back, in the words of the step that failed.
+func because(ctx context.Context, otherwise string) string {
+	if b, ok := barrier.From(ctx); ok && b.Reason != "" {
+		return b.Reason
+	}
+	return otherwise
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+
+	"github.com/gowarren/warren"
+	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
+	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
+	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
+	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
+	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/txn"
+)
+
+// untilFree: a saga waits for the other of its order as long as that takes.
+const untilFree = -1
+
+// sagas are the transactions over several services that an order goes through.
+// All of an order's claim the order, so they run one after the other.
+type sagas struct {
+	app    *warren.App
+	orders *orders
+}
+
+// with does local work on an order and begins a saga: both or none.
+func (s *sagas) with(ctx context.Context, saga *txn.Saga, id string, local func(ctx context.Context, tx *store.Tx) error) error {
+	shard, err := s.orders.shard(id)
+	if err != nil {
+		return err
+	}
+	return shard.InTx(ctx, func(ctx context.Context, _ *store.Tx) error {
+		db, err := s.orders.all.Database(ctx, shard.Number())
+		if err != nil {
+			return err
+		}
+		return txn.Message(ctx, s.app, db, saga, local)
+	}, store.Joinable)
+}
+
+// claim keeps an order's other sagas waiting.
+func claim(o *order) txn.Option { return txn.Lock("order/"+o.id, untilFree) }
+
+// checkout arranges everything that can be refused (stock, money, shipment), then
+// confirms the order, and from there on only goes forward: the money is taken, the
+// stock is sold, the carrier may fetch it.
+func checkout(o *order) *txn.Saga {
+	s := txn.NewSaga("checkout", txn.ID(o.id), claim(o))
+	open := s.Step("open", orderv1.OrderProcessService_OpenCheckout_FullMethodName, &orderv1.OpenCheckoutRequest{OrderId: o.id})
+	reserve := s.Step("reserve", inventoryv1.InventoryService_Reserve_FullMethodName, &inventoryv1.ReserveRequest{
+		ReservationId: o.id, Lines: o.stockLines(),
+	}, txn.After(open))
+	hold := s.Step("hold", paymentv1.PaymentService_Hold_FullMethodName, &paymentv1.HoldRequest{
+		PaymentId: o.id, CustomerId: o.customer, Amount: o.money(o.total),
+	}, txn.After(open))
+	book := s.Step("book", shippingv1.ShippingService_CreateShipment_FullMethodName, &shippingv1.CreateShipmentRequest{
+		ShipmentId: o.id, OrderId: o.id, CustomerId: o.customer, Address: o.shippingAddress(), Lines: o.shippingLines(),
+	}, txn.After(reserve, hold)) // the carrier is asked for what is surely there
+	s.Step("confirm", orderv1.OrderProcessService_ConfirmOrder_FullMethodName, &orderv1.ConfirmOrderRequest{OrderId: o.id},
+		txn.After(book), txn.Pivot())
+	s.Step("capture", paymentv1.PaymentService_Capture_FullMethodName, &paymentv1.CaptureRequest{PaymentId: o.id})
+	s.Step("sell", inventoryv1.InventoryService_Confirm_FullMethodName, &inventoryv1.ConfirmRequest{ReservationId: o.id})
+	s.Step("complete", orderv1.OrderProcessService_CompleteCheckout_FullMethodName, &orderv1.CompleteCheckoutRequest{OrderId: o.id})
+	s.Step("dispatch", shippingv1.ShippingService_DispatchShipment_FullMethodName, &shippingv1.DispatchShipmentRequest{ShipmentId: o.id})
+	return s
+}
+
+// cancel stops an order that was not sent. That the shipment can be cancelled is
+// the question, and from its answer on there is no way back.
+func cancel(o *order) *txn.Saga {
+	s := txn.NewSaga("cancel", txn.ID(o.id), claim(o))
+	s.Step("begin", orderv1.OrderProcessService_BeginCancel_FullMethodName, &orderv1.BeginCancelRequest{OrderId: o.id})
+	s.Step("stop", shippingv1.ShippingService_CancelShipment_FullMethodName, &shippingv1.CancelShipmentRequest{ShipmentId: o.id}, txn.Pivot())
+	s.Step("refund", paymentv1.PaymentService_Refund_FullMethodName, &paymentv1.RefundRequest{RefundId: o.id + "-cancel", PaymentId: o.id})
+	s.Step("restock", inventoryv1.InventoryService_Restock_FullMethodName, &inventoryv1.RestockRequest{ReturnId: o.id + "-cancel", Lines: o.stockLines()})
+	s.Step("finish", orderv1.OrderProcessService_FinishCancel_FullMethodName, &orderv1.FinishCancelRequest{OrderId: o.id})
+	return s
+}
+
+// giveBack takes back what was delivered. That it may be is the question.
+func giveBack(o *order) *txn.Saga {
+	s := txn.NewSaga("return", txn.ID(o.id), claim(o))
+	s.Step("begin", orderv1.OrderProcessService_BeginReturn_FullMethodName, &orderv1.BeginReturnRequest{OrderId: o.id}, txn.Pivot())
+	s.Step("refund", paymentv1.PaymentService_Refund_FullMethodName, &paymentv1.RefundRequest{RefundId: o.id + "-return", PaymentId: o.id})
+	s.Step("restock", inventoryv1.InventoryService_Restock_FullMethodName, &inventoryv1.RestockRequest{ReturnId: o.id + "-return", Lines: o.stockLines()})
+	s.Step("finish", orderv1.OrderProcessService_FinishReturn_FullMethodName, &orderv1.FinishReturnRequest{OrderId: o.id})
+	return s
+}
+
+func (o *order) stockLines() (lines []*inventoryv1.Line) {
+	for _, l := range o.lines {
+		lines = append(lines, &inventoryv1.Line{Sku: l.sku, Quantity: int32(l.quantity)})
+	}
+	return lines
+}
+
+func (o *order) shippingLines() (lines []*shippingv1.Line) {
+	for _, l := range o.lines {
+		lines = append(lines, &shippingv1.Line{Sku: l.sku, Quantity: int32(l.quantity)})
+	}
+	return lines
+}
+
+func (o *order) shippingAddress() *shippingv1.Address {
+	return &shippingv1.Address{
+		Name: o.address.name, Street: o.address.street, City: o.address.city,
+		PostalCode: o.address.postalCode, CountryCode: o.address.country,
+	}
+}

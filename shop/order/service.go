@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/events"
+	"github.com/gowarren/warren/page"
+	"github.com/gowarren/warren/rpc"
+	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
+	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
+	"github.com/gowarren/warren/store"
+)
+
+// service is what customers call. Who may, and what is valid, the contract says
+// and Warren enforces before a method here is called.
+type service struct {
+	orderv1.UnimplementedOrderServiceServer
+	orders   *orders
+	catalog  catalogv1.CatalogServiceClient
+	sagas    *sagas
+	pages    *page.Tokens
+	watchers *watchers
+	log      *slog.Logger
+	now      func() time.Time
+}
+
+// PlaceOrder keeps the order, and with it the saga that arranges it: both or
+// none. That the same key places no second order is Warren's doing.
+func (s *service) PlaceOrder(ctx context.Context, req *orderv1.PlaceOrderRequest) (*orderv1.Order, error) {
+	lines, currency, err := priced(ctx, s.catalog, req.GetLines())
+	if err != nil {
+		return nil, err
+	}
+	total, err := sum(lines)
+	if err != nil {
+		return nil, refuse(orderv1.Reason_BAD_TOTAL, "lines", "the order is too large: %v", err)
+	}
+	now := s.now()
+	o := &order{
+		customer: auth.FromContext(ctx).Subject, state: orderv1.State_PLACED, version: 1,
+		lines: lines, total: total, currency: currency, address: addressOf(req.GetAddress()),
+		created: now, updated: now, history: []change{{state: orderv1.State_PLACED, at: now}},
+	}
+	o.id = s.orders.newID(o.customer, now)
+	err = s.sagas.with(ctx, checkout(o), o.id, func(ctx context.Context, tx *store.Tx) error {
+		if err := insert(ctx, tx, s.orders.all.Of(o.customer), o); err != nil {
+			return err
+		}
+		return events.Publish(ctx, tx, &orderv1.OrderPlaced{OrderId: o.id, CustomerId: o.customer, Total: o.money(o.total)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return o.message(), nil
+}
+
+// own returns an order of the caller.
+func (s *service) own(ctx context.Context, id string) (*order, error) {
+	o, err := s.orders.get(ctx, id)
+	if errors.Is(err, errNoOrder) || err == nil && o.customer != auth.FromContext(ctx).Subject {
+		return nil, noOrder(id)
+	}
+	return o, err
+}
+
+func (s *service) GetOrder(ctx context.Context, req *orderv1.GetOrderRequest) (*orderv1.Order, error) {
+	o, err := s.own(ctx, req.GetOrderId())
+	if err != nil {
+		return nil, err
+	}
+	return o.message(), nil
+}
+
+const listPage, maxListPage = 20, 100
+
+func (s *service) ListOrders(ctx context.Context, req *orderv1.ListOrdersRequest) (*orderv1.ListOrdersResponse, error) {
+	customer := auth.FromContext(ctx).Subject
+	query, before := "orders\n"+customer, ""
+	if err := s.pages.Read(ctx, req.GetPageToken(), query, &before); err != nil {
+		return nil, err
+	}
+	size := min(cmp.Or(int(req.GetPageSize()), listPage), maxListPage)
+	found, err := s.orders.list(ctx, customer, before, size+1) // one more tells whether there is a next page
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := page.Cut(ctx, s.pages, query, found, size, func(last *order) string { return last.id })
+	if err != nil {
+		return nil, err
+	}
+	resp := &orderv1.ListOrdersResponse{NextPageToken: next}
+	for _, o := range found {
+		resp.Orders = append(resp.Orders, o.message())
+	}
+	return resp, nil
+}
+
+// CancelOrder keeps the wish and the saga that tries to fulfil it. The saga waits
+// for the checkout's end: the two claim the same order.
+func (s *service) CancelOrder(ctx context.Context, req *orderv1.CancelOrderRequest) (*orderv1.Order, error) {
+	o, err := s.own(ctx, req.GetOrderId())
+	if err != nil {
+		return nil, err
+	}
+	if o.stopWanted { // said before: what follows is under way
+		return o.message(), nil
+	}
+	changed := o
+	err = s.sagas.with(ctx, cancel(o), o.id, func(ctx context.Context, tx *store.Tx) error {
+		changed, err = s.orders.change(ctx, tx, o.id, func(o *order) error {
+			_, err := o.wantStop(s.now())
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.watchers.changed(o.id)
+	return changed.message(), nil
+}
+
+// ReturnOrder keeps the saga that takes back what was delivered.
+func (s *service) ReturnOrder(ctx context.Context, req *orderv1.ReturnOrderRequest) (*orderv1.Order, error) {
+	o, err := s.own(ctx, req.GetOrderId())
+	if err != nil {
+		return nil, err
+	}
+	switch o.state {
+	case orderv1.State_RETURNING, orderv1.State_RETURNED:
+		return o.message(), nil
+	case orderv1.State_DELIVERED:
+	default:
+		return nil, rpc.Errorf(orderv1.Reason_WRONG_STATE, "order %s is %s: only what was delivered can be given back", o.id, word(o.state))
+	}
+	if err := giveBack(o).Submit(ctx, s.sagas.app); err != nil {
+		return nil, err
+	}
+	return o.message(), nil
+}
+
+// word is a state as people read it.
+func word(s orderv1.State) string { return strings.ToLower(s.String()) }
