@@ -73,7 +73,8 @@ func (a *App) openEvents() (*events.Bus, error) {
 	return bus, nil
 }
 
-// Locks lets one process of the system at a time do something.
+// Locks lets one process of the system at a time do something. Call it in setup:
+// then the service's databases have the table of [lock.Guard].
 func (a *App) Locks() *lock.Locks {
 	e := &a.engines
 	e.mu.Lock()
@@ -116,6 +117,14 @@ func (a *App) startEngines() error {
 	}
 	if err := a.startParticipation(e.databases); err != nil {
 		return err
+	}
+	for _, db := range e.databases {
+		if e.locks == nil {
+			break
+		}
+		if err := a.patiently(a.ctx, func(ctx context.Context) error { return lock.Migrate(ctx, db) }); err != nil {
+			return fmt.Errorf("make the table of locks: %w", err)
+		}
 	}
 	if e.bus != nil {
 		eventsv1.RegisterLetterServiceServer(a.server, letters.New(e.bus.Letters()))

@@ -9,8 +9,8 @@
 //   - [Held.Context] ends when the lock is lost or may be lost, by the holder's
 //     own clock, before anybody else can have it. Do everything under it.
 //   - [Held.Token] grows with every holder. Hand it to what the lock guards, and
-//     let that refuse a token smaller than one it has seen: then a holder that
-//     woke up too late can do no harm. It is a fencing token, after Kleppmann,
+//     let that refuse a token smaller than one it has seen, as [Guard] does for
+//     what is in a database: then a holder that woke up too late can do no harm. It is a fencing token, after Kleppmann,
 //     "How to do distributed locking" (2016).
 package lock
 
