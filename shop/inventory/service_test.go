@@ -12,15 +12,20 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/gowarren/warren"
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/rpc"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/txn/barrier"
 	"github.com/gowarren/warren/warrentest"
 )
 
@@ -104,6 +109,8 @@ func TestInventoryInASystem(t *testing.T) {
 	staff := s.As(ctx, "u1", "staff")
 	t.Run("the catalogue has its first stock", func(t *testing.T) { s.testFirstStock(staff, t) })
 	t.Run("a reservation's life", func(t *testing.T) { s.testReservation(ctx, staff, t) })
+	t.Run("steps of transactions", func(t *testing.T) { s.testBranches(ctx, t) })
+	t.Run("a key", func(t *testing.T) { s.testKey(staff, t) })
 	t.Run("it expires by itself", func(t *testing.T) { s.testExpiry(ctx, t) })
 	t.Run("others are told", func(t *testing.T) { s.testEvents(staff, t) })
 	t.Run("who may do what", func(t *testing.T) { s.testAccess(ctx, t) })
@@ -181,6 +188,87 @@ func (s *shop) testReservation(ctx, staff context.Context, t *testing.T) {
 	_, err = s.Reserve(ctx, reserve("r2", "P001", 10_000))
 	if e := rpc.FromError(err); !because(err, inventoryv1.Reason_OUT_OF_STOCK) || e.Metadata["sku"] != "P001" || e.Code != codes.FailedPrecondition {
 		t.Errorf("too much: %v", err)
+	}
+}
+
+// branch returns a context whose call is a step of a transaction.
+func branch(ctx context.Context, t *testing.T, gid string, op txnv1.Op) context.Context {
+	t.Helper()
+	ctx, err := barrier.Outgoing(ctx, &txnv1.Branch{Gid: gid, Branch: "stock", Op: op, Epoch: 1, CreateTime: timestamppb.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// As steps of transactions the methods may come twice, late and never.
+func (s *shop) testBranches(ctx context.Context, t *testing.T) {
+	before := firstStock("P005")
+	has := func(onHand, reserved int64) {
+		t.Helper()
+		got, err := s.GetStock(ctx, &inventoryv1.GetStockRequest{Sku: "P005"})
+		if err != nil || got.GetOnHand() != onHand || got.GetReserved() != reserved {
+			t.Errorf("stock %v, %v; want %d and %d", got, err, onHand, reserved)
+		}
+	}
+	do := func(gid string, op txnv1.Op, call func(context.Context) error) error {
+		return errors.Join(call(branch(ctx, t, gid, op)), call(branch(ctx, t, gid, op)))
+	}
+	take := func(id string, quantity int32) func(context.Context) error {
+		return func(ctx context.Context) error { _, err := s.Reserve(ctx, reserve(id, "P005", quantity)); return err }
+	}
+	give := func(id string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := s.Release(ctx, &inventoryv1.ReleaseRequest{ReservationId: id})
+			return err
+		}
+	}
+	sell := func(id string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := s.Confirm(ctx, &inventoryv1.ConfirmRequest{ReservationId: id})
+			return err
+		}
+	}
+	if err := do("g1", txnv1.Op_OP_ACTION, take("g1", 3)); err != nil {
+		t.Error(err)
+	}
+	has(before, 3)
+	if err := do("g1", txnv1.Op_OP_COMPENSATE, give("g1")); err != nil {
+		t.Error(err)
+	}
+	has(before, 0)
+	if err := do("g2", txnv1.Op_OP_COMPENSATE, give("g2")); err != nil {
+		t.Errorf("compensate nothing: %v", err)
+	}
+	if err := take("g2", 3)(branch(ctx, t, "g2", txnv1.Op_OP_ACTION)); err == nil {
+		t.Error("an action took effect after its compensation")
+	}
+	has(before, 0)
+	if err := errors.Join(do("g3", txnv1.Op_OP_TRY, take("g3", 3)), do("g3", txnv1.Op_OP_CONFIRM, sell("g3"))); err != nil {
+		t.Error(err)
+	}
+	has(before-3, 0)
+	var trailer metadata.MD
+	_, err := s.Reserve(branch(ctx, t, "g4", txnv1.Op_OP_ACTION), reserve("g4", "P005", 10_000), grpc.Trailer(&trailer))
+	var outcome txnv1.Outcome
+	if said := trailer.Get(barrier.MetadataOutcome); len(said) != 1 || proto.Unmarshal([]byte(said[0]), &outcome) != nil ||
+		outcome.GetKind() != txnv1.Outcome_KIND_FAILURE || !because(err, inventoryv1.Reason_OUT_OF_STOCK) {
+		t.Errorf("too much: %v, %v", &outcome, err)
+	}
+	has(before-3, 0)
+}
+
+func (s *shop) testKey(staff context.Context, t *testing.T) {
+	keyed := metadata.AppendToOutgoingContext(staff, rpc.MetadataIdempotencyKey, "delivery-7")
+	for range 2 {
+		got, err := s.AdjustStock(keyed, &inventoryv1.AdjustStockRequest{Sku: "P006", Delta: 5, Reason: "delivery"})
+		if err != nil || got.GetOnHand() != firstStock("P006")+5 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+	_, err := s.AdjustStock(keyed, &inventoryv1.AdjustStockRequest{Sku: "P006", Delta: 6, Reason: "delivery"})
+	if err == nil {
+		t.Error("a key means two things")
 	}
 }
 
