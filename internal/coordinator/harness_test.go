@@ -388,3 +388,9 @@ func each(t *testing.T, test func(w *world)) {
 func entry(name, value string) config.Entry { return config.Entry{Name: name, Value: value} }
 
 func reason(r txnv1.Reason) error { return rpc.Reason(r) }
+
+// blind are people who do nothing and remember nothing, for measuring.
+type blind struct{ *people }
+
+// Invoke says that all is well.
+func (blind) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { return nil }

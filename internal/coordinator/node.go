@@ -62,6 +62,9 @@ func (e *Engine) beat(ctx context.Context, others map[string]seen) error {
 	if e.draining.Load() {
 		return nil
 	}
+	if err := e.fail("beat"); err != nil {
+		return err
+	}
 	n, err := e.db.Exec(ctx, `UPDATE warren_txn_node SET beat = beat + 1 WHERE id = ?`, e.node)
 	if err == nil && n == 0 { // taken for dead meanwhile
 		err = e.join(ctx)
