@@ -152,6 +152,9 @@ func (a *App) OnStop(f func(context.Context) error) { a.node.OnClose(f) }
 // Service is the service's name in the system, such as "order".
 func (a *App) Service() string { return a.node.Env.Service }
 
+// ServiceOf returns the name of the service that serves a contract.
+func (a *App) ServiceOf(contract string) (string, error) { return a.node.Client.ServiceOf(contract) }
+
 // Settings are the live settings in force in this process.
 func (a *App) Settings() *config.Settings { return a.node.Settings }
 

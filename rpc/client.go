@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/gowarren/warren/auth"
@@ -118,6 +119,22 @@ func (c *Client) now() int64 { return int64(time.Since(c.born)) }
 func (c *Client) Ready(contract string) bool {
 	t, err := c.target(contract)
 	return err == nil && len(t.view.Load().usable) > 0
+}
+
+// ServiceOf returns the name of the service that serves a contract, of which
+// there must be one, and one only, that is known.
+func (c *Client) ServiceOf(contract string) (string, error) {
+	found := ""
+	for _, i := range c.opts.Registry.Contract(contract) {
+		if found != "" && i.Service != found {
+			return "", fmt.Errorf("%s is served by %s and by %s, so nobody knows which is meant", contract, found, i.Service)
+		}
+		found = i.Service
+	}
+	if found == "" {
+		return "", &Error{Code: codes.Unavailable, Message: "nobody serves " + contract}
+	}
+	return found, nil
 }
 
 // Close ends all connections, and the calls that still run on them.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/txn/barrier"
 )
@@ -30,6 +31,7 @@ type trying struct {
 	app         grpc.ClientConnInterface
 	coordinator txnv1.CoordinatorServiceClient
 	pattern     txnv1.Pattern
+	serviceOf   func(contract string) (string, error) // of a two-phase commit
 	id          string
 
 	mu     sync.Mutex
@@ -51,26 +53,28 @@ type trying struct {
 // tells. When the initiator dies before the decision the coordinator cancels
 // everything once the time of [Deadline] is over.
 func TCC(ctx context.Context, app grpc.ClientConnInterface, name string, try func(context.Context, *Attempt) error, opts ...Option) error {
-	return attempt(ctx, app, txnv1.Pattern_PATTERN_TCC, name, try, opts)
+	t := &trying{app: app, pattern: txnv1.Pattern_PATTERN_TCC}
+	return t.run(ctx, name, try, readOptions(opts))
 }
 
 // TwoPhase is as [TCC], with what the databases of the services prepare in place
 // of what methods confirm and cancel: any method can be called. Both the
 // services that are called and their databases have to allow it; rows stay
 // locked until all is decided.
-func TwoPhase(ctx context.Context, app grpc.ClientConnInterface, name string, try func(context.Context, *Attempt) error, opts ...Option) error {
-	return attempt(ctx, app, txnv1.Pattern_PATTERN_TWO_PHASE, name, try, opts)
+func TwoPhase(ctx context.Context, app interface {
+	grpc.ClientConnInterface
+	ServiceOf(contract string) (string, error)
+}, name string, try func(context.Context, *Attempt) error, opts ...Option) error {
+	t := &trying{app: app, pattern: txnv1.Pattern_PATTERN_TWO_PHASE, serviceOf: app.ServiceOf}
+	return t.run(ctx, name, try, readOptions(opts))
 }
 
-func attempt(ctx context.Context, app grpc.ClientConnInterface, pattern txnv1.Pattern, name string, try func(context.Context, *Attempt) error, opts []Option) error {
-	o := readOptions(opts)
+func (t *trying) run(ctx context.Context, name string, try func(context.Context, *Attempt) error, o options) error {
 	if err := checkTransaction(name, o); err != nil {
 		return fmt.Errorf("transaction %s: %w", name, err)
 	}
-	t := &trying{
-		app: app, coordinator: txnv1.NewCoordinatorServiceClient(app), pattern: pattern,
-		id: globalID(name, o.id), begun: map[string]bool{},
-	}
+	t.coordinator = txnv1.NewCoordinatorServiceClient(t.app)
+	t.id, t.begun = globalID(name, o.id), map[string]bool{}
 	done, err := t.open(ctx, name, o)
 	if done || err != nil {
 		return err
@@ -155,9 +159,9 @@ func (a *Attempt) Invoke(ctx context.Context, method string, args, reply any, op
 	if err != nil {
 		return a.note(step, err)
 	}
-	registration := &txnv1.RegisterRequest{Gid: a.id, Branch: step, Method: m.FullName, Request: raw}
-	if a.pattern == txnv1.Pattern_PATTERN_TCC {
-		registration.Confirm, registration.Cancel = nameOf(end.confirm), nameOf(end.cancel)
+	registration, err := a.registration(step, m, end, raw)
+	if err != nil {
+		return a.note(step, err)
 	}
 	registered, err := a.coordinator.Register(ctx, registration)
 	if err != nil {
@@ -168,6 +172,17 @@ func (a *Attempt) Invoke(ctx context.Context, method string, args, reply any, op
 		return a.note(step, err)
 	}
 	return a.note(step, a.app.Invoke(ctx, method, args, reply, opts...))
+}
+
+// registration says how a step is ended.
+func (a *Attempt) registration(step string, m *contract.Method, end partners, request []byte) (_ *txnv1.RegisterRequest, err error) {
+	r := &txnv1.RegisterRequest{Gid: a.id, Branch: step, Method: m.FullName, Request: request}
+	if a.pattern == txnv1.Pattern_PATTERN_TCC {
+		r.Confirm, r.Cancel = nameOf(end.confirm), nameOf(end.cancel)
+		return r, nil
+	}
+	r.Service, err = a.serviceOf(m.Service)
+	return r, err
 }
 
 // admit refuses a step that could not be ended, or told from another one.

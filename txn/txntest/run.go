@@ -4,9 +4,9 @@
 // delays calls; and kills the coordinator at every call and every write.
 //
 //	func TestCheckout(t *testing.T) {
-//		txntest.Run(t, func(w *txntest.World) txntest.Case {
-//			stock := newStock(w.Service("inventory"))
-//			purse := newPurse(w.Service("payment"))
+//		txntest.Run(t, func(t testing.TB, w *txntest.World) txntest.Case {
+//			stock := newStock(t, w.Service("inventory"))
+//			purse := newPurse(t, w.Service("payment"))
 //			return txntest.Case{
 //				Saga:  func() *txn.Saga { return checkout("4711", lines) },
 //				State: func(ctx context.Context) (string, error) { return stock.String() + purse.String(), nil },
@@ -45,13 +45,16 @@ type Case struct {
 	State func(ctx context.Context) (string, error)
 }
 
+// Setup fills a world with those who take part, and returns the case.
+type Setup func(testing.TB, *World) Case
+
 // Run tests the saga in all ways, each in a new world that setup fills, as a
 // subtest that says what went wrong. The first is that the saga succeeds.
-func Run(t *testing.T, setup func(*World) Case) {
+func Run(t *testing.T, setup Setup) {
 	t.Helper()
 	var all []trial
 	t.Run("succeeds", func(t *testing.T) {
-		found, err := explore(t.Context(), t.TempDir, setup)
+		found, err := explore(t, setup)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +62,7 @@ func Run(t *testing.T, setup func(*World) Case) {
 	})
 	for _, one := range all {
 		t.Run(one.name, func(t *testing.T) {
-			if _, err := one.run(t.Context(), t.TempDir(), setup); err != nil {
+			if _, err := one.run(t, setup); err != nil {
 				t.Error(err)
 			}
 		})
@@ -92,15 +95,15 @@ type seen struct {
 	state  string
 }
 
-func (tr trial) run(ctx context.Context, dir string, setup func(*World) Case) (*seen, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (tr trial) run(t testing.TB, setup Setup) (*seen, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	w, err := newWorld(dir)
+	w, err := newWorld(t.TempDir())
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	c := setup(w)
+	c := setup(t, w)
 	if err := w.start(ctx); err != nil {
 		return nil, err
 	}

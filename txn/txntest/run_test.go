@@ -49,7 +49,7 @@ func purchase(opts ...txn.StepOption) *txn.Saga {
 }
 
 func TestSoundSagaPasses(t *testing.T) {
-	Run(t, func(w *World) Case {
+	Run(t, func(t testing.TB, w *World) Case {
 		m, err := open(w)
 		if err != nil {
 			t.Fatal(err)
@@ -59,16 +59,16 @@ func TestSoundSagaPasses(t *testing.T) {
 }
 
 // verdicts runs all trials, and returns what is wrong by the trial's name.
-func verdicts(t *testing.T, setup func(*World) Case) map[string]string {
+func verdicts(t *testing.T, setup Setup) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	found, err := explore(t.Context(), t.TempDir, setup)
+	found, err := explore(t, setup)
 	if err != nil {
 		out["succeeds"] = err.Error()
 		return out
 	}
 	for _, one := range found.trials() {
-		if _, err := one.run(t.Context(), t.TempDir(), setup); err != nil {
+		if _, err := one.run(t, setup); err != nil {
 			out[one.name] = err.Error()
 		}
 	}
@@ -108,7 +108,7 @@ func (c *careless) Void(context.Context, *fairv1.VoidRequest) (*fairv1.VoidRespo
 }
 
 func TestParticipantThatCountsTwiceIsFound(t *testing.T) {
-	got := verdicts(t, func(w *World) Case {
+	got := verdicts(t, func(t testing.TB, w *World) Case {
 		c := &careless{}
 		c.left.Store(100)
 		fairv1.RegisterPurseServiceServer(w.Service("purses"), c)
@@ -132,7 +132,7 @@ func TestParticipantThatCountsTwiceIsFound(t *testing.T) {
 }
 
 func TestForgottenWayBackIsFound(t *testing.T) {
-	got := verdicts(t, func(w *World) Case {
+	got := verdicts(t, func(t testing.TB, w *World) Case {
 		m, err := open(w)
 		if err != nil {
 			t.Fatal(err)
@@ -148,7 +148,7 @@ func TestForgottenWayBackIsFound(t *testing.T) {
 }
 
 func TestEffectOutsideTheTransactionIsFound(t *testing.T) {
-	got := verdicts(t, func(w *World) Case {
+	got := verdicts(t, func(t testing.TB, w *World) Case {
 		purses, err := fair.NewPurses(context.Background(), w.Service("purses"), map[string]int64{"ada": 100})
 		if err != nil {
 			t.Fatal(err)
@@ -168,7 +168,7 @@ func TestEffectOutsideTheTransactionIsFound(t *testing.T) {
 }
 
 func TestSagaThatNeverSucceedsIsFound(t *testing.T) {
-	got := verdicts(t, func(w *World) Case {
+	got := verdicts(t, func(t testing.TB, w *World) Case {
 		m, err := open(w)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"testing"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 )
@@ -18,8 +19,8 @@ type explored struct {
 }
 
 // explore runs the saga undisturbed, and as far as it can still fail.
-func explore(ctx context.Context, dir func() string, setup func(*World) Case) (*explored, error) {
-	good, err := trial{}.run(ctx, dir(), setup)
+func explore(t testing.TB, setup Setup) (*explored, error) {
+	good, err := trial{}.run(t, setup)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +29,7 @@ func explore(ctx context.Context, dir func() string, setup func(*World) Case) (*
 		e.at = step.GetName() // the last one: as much as possible is undone
 	}
 	if e.at != "" {
-		bad, err := refuse(e.at).run(ctx, dir(), setup)
+		bad, err := refuse(e.at).run(t, setup)
 		if err != nil {
 			return nil, fmt.Errorf("fails at %s: %w", e.at, err)
 		}

@@ -184,6 +184,9 @@ func (w *World) NewStream(ctx context.Context, desc *grpc.StreamDesc, method str
 	return w.client.NewStream(ctx, desc, method, opts...)
 }
 
+// ServiceOf returns the name of the service that serves a contract.
+func (w *World) ServiceOf(contract string) (string, error) { return w.client.ServiceOf(contract) }
+
 // Service adds a service to the world. Register its contracts with it before
 // the function that sets the world up returns.
 func (w *World) Service(name string) *Service {
@@ -259,6 +262,9 @@ func (s *Service) NewStream(ctx context.Context, desc *grpc.StreamDesc, method s
 // Service is the service's name.
 func (s *Service) Service() string { return s.name }
 
+// ServiceOf returns the name of the service that serves a contract.
+func (s *Service) ServiceOf(contract string) (string, error) { return s.client.ServiceOf(contract) }
+
 // Database opens the service's database, a file of the test, with the schema of
 // the migrations. The barrier notes there what was done.
 func (s *Service) Database(ctx context.Context, migrations fs.FS) (*store.DB, error) {
@@ -266,7 +272,7 @@ func (s *Service) Database(ctx context.Context, migrations fs.FS) (*store.DB, er
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Migrate(ctx, migrations); err != nil {
+	if err := errors.Join(db.Migrate(ctx, migrations), barrier.Migrate(ctx, db)); err != nil {
 		return nil, fmt.Errorf("bring the database of %s up to date: %w", s.name, err)
 	}
 	s.db = db

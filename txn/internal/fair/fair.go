@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"testing/fstest"
 
 	"google.golang.org/grpc"
@@ -133,6 +134,7 @@ type Purses struct {
 	fairv1.UnimplementedPurseServiceServer
 	*Ledger
 
+	last atomic.Pointer[fairv1.HoldRequest]
 	// OnHold is called by every run of Hold, outside its transaction; it may be nil.
 	OnHold func()
 }
@@ -145,8 +147,12 @@ func NewPurses(ctx context.Context, host Host, money map[string]int64) (*Purses,
 	return s, err
 }
 
+// LastHold returns what was asked for last.
+func (s *Purses) LastHold() *fairv1.HoldRequest { return s.last.Load() }
+
 // Hold implements the contract.
 func (s *Purses) Hold(ctx context.Context, r *fairv1.HoldRequest) (*fairv1.HoldResponse, error) {
+	s.last.Store(r)
 	if s.OnHold != nil {
 		s.OnHold()
 	}
