@@ -54,9 +54,9 @@ type twoPhase struct {
 	able func(ctx context.Context, db *DB) error
 	// fault tells what the server says about names.
 	fault func(error) preparedFault
-	// attached: a prepared transaction is bound to its connection while that is
-	// open.
-	attached bool
+	// find, when set, returns what a name is called in full, and whether it may
+	// be finished from another connection yet.
+	find func(ctx context.Context, db *DB, name string) (quoted string, fault preparedFault, err error)
 }
 
 type preparedFault int
@@ -117,13 +117,13 @@ func (db *DB) CanPrepare(ctx context.Context) error {
 // CommitPrepared commits the transaction prepared under the name. Where it is
 // gone the error is [ErrNotPrepared].
 func (db *DB) CommitPrepared(ctx context.Context, name string) error {
-	return db.finish(ctx, name, "commit", func(p *twoPhase) string { return p.commitPrepared(p.quoted(name)) })
+	return db.finish(ctx, name, "commit", func(p *twoPhase, quoted string) string { return p.commitPrepared(quoted) })
 }
 
 // RollbackPrepared rolls the transaction prepared under the name back. Where it
 // is gone the error is [ErrNotPrepared].
 func (db *DB) RollbackPrepared(ctx context.Context, name string) error {
-	return db.finish(ctx, name, "roll back", func(p *twoPhase) string { return p.rollbackPrepared(p.quoted(name)) })
+	return db.finish(ctx, name, "roll back", func(p *twoPhase, quoted string) string { return p.rollbackPrepared(quoted) })
 }
 
 // Prepared lists the transactions that were prepared here and wait.
@@ -138,44 +138,44 @@ func (db *DB) Prepared(ctx context.Context) ([]PreparedTx, error) {
 	return list, nil
 }
 
-func (db *DB) finish(ctx context.Context, name, what string, statement func(*twoPhase) string) error {
+func (db *DB) finish(ctx context.Context, name, what string, statement func(p *twoPhase, quoted string) string) error {
 	if err := db.CanPrepare(ctx); err != nil {
 		return err
 	}
+	if err := db.end(ctx, name, statement); err != nil {
+		return fmt.Errorf("%s prepared transaction: %w", what, err)
+	}
+	return nil
+}
+
+func (db *DB) end(ctx context.Context, name string, statement func(p *twoPhase, quoted string) string) error {
 	p := db.engine.twoPhase
-	until := time.Now().Add(detachTime)
-	for {
-		_, err := db.write.ExecContext(unprepared(ctx), statement(p))
-		if err == nil {
-			return nil
+	if own := db.held.take(name); own != nil {
+		return own.finish(ctx, statement(p, own.name))
+	}
+	for until := time.Now().Add(detachTime); ; {
+		quoted, fault, err := p.quoted(name), preparedOther, error(nil)
+		if p.find != nil {
+			quoted, fault, err = p.find(ctx, db, name)
 		}
-		fault := p.fault(err)
-		if fault == preparedMissing && p.attached {
-			fault = db.missing(ctx, name)
+		if err == nil && fault == preparedOther {
+			if _, err = db.write.ExecContext(unprepared(ctx), statement(p, quoted)); err == nil {
+				return nil
+			}
+			fault = p.fault(err)
 		}
 		switch {
 		case fault == preparedMissing:
-			return fmt.Errorf("%s prepared transaction: %w", what, ErrNotPrepared)
+			return ErrNotPrepared
 		case fault != preparedBusy:
-			return fmt.Errorf("%s prepared transaction: %w", what, db.explain(ctx, err))
+			return db.explain(ctx, err)
 		case time.Now().After(until) || !pause(ctx, detachPoll):
-			return fmt.Errorf("%s prepared transaction: %w", what, errors.Join(ctx.Err(), &failure{fault: faultBusy, cause: err}))
+			return errors.Join(ctx.Err(), &failure{fault: faultBusy, cause: errBusyPrepared})
 		}
 	}
 }
 
-// missing tells a transaction that is gone from one that its connection, which
-// has just been closed, still holds.
-func (db *DB) missing(ctx context.Context, name string) preparedFault {
-	list, err := db.engine.twoPhase.list(ctx, db)
-	if err != nil {
-		return preparedOther
-	}
-	if slices.ContainsFunc(list, func(p PreparedTx) bool { return p.Name == name }) {
-		return preparedBusy
-	}
-	return preparedMissing
-}
+var errBusyPrepared = errors.New("somebody else holds the prepared transaction right now")
 
 // unprepared has a statement sent as it is: the protocol of prepared statements,
 // which has nothing to do with prepared transactions, doesn't know these.
@@ -195,15 +195,22 @@ func realm(database string) string {
 type preparable struct {
 	*sql.Conn
 	db   *DB
+	own  string
 	name string // quoted
 }
 
 func (db *DB) beginPreparable(ctx context.Context, name string, serializable bool) (transaction, error) {
-	conn, err := db.write.Conn(ctx)
+	conn, err := db.preparing.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &preparable{Conn: conn, db: db, name: db.engine.twoPhase.quoted(name)}
+	p := &preparable{Conn: conn, db: db, own: name, name: db.engine.twoPhase.quoted(name)}
+	if db.holds.Load() {
+		if p.name, err = p.named(ctx); err != nil {
+			p.drop()
+			return nil, err
+		}
+	}
 	for _, statement := range db.engine.twoPhase.begin(p.name, serializable) {
 		if _, err := conn.ExecContext(unprepared(ctx), statement); err != nil {
 			p.drop()
@@ -223,8 +230,8 @@ func (p *preparable) Commit() error {
 			return p.explain(err)
 		}
 	}
-	if p.db.engine.twoPhase.attached {
-		p.drop()
+	if p.db.holds.Load() {
+		p.db.held.keep(p)
 		return nil
 	}
 	return p.Close()

@@ -37,10 +37,13 @@ func mysqlTwoPhase(database string) *twoPhase {
 			if err := db.QueryRow(ctx, "SELECT VERSION()").Scan(&version); err != nil {
 				return err
 			}
+			db.holds.Store(strings.Contains(version, "MariaDB"))
 			return mysqlAble(version)
 		},
-		fault:    mysqlPreparedFault,
-		attached: true,
+		fault: mysqlPreparedFault,
+		find: func(ctx context.Context, db *DB, name string) (string, preparedFault, error) {
+			return db.findXA(ctx, name, of)
+		},
 	}
 }
 
@@ -69,20 +72,36 @@ func mysqlAble(version string) error {
 	return nil
 }
 
-func mysqlPreparedList(ctx context.Context, db *DB, of string) (out []PreparedTx, err error) {
+func mysqlPreparedList(ctx context.Context, db *DB, of string) ([]PreparedTx, error) {
+	list, err := recoverXA(ctx, db, of)
+	var out []PreparedTx
+	for _, x := range list {
+		out = append(out, PreparedTx{Name: x.name})
+	}
+	return out, err
+}
+
+// xa is a prepared transaction as the server lists it.
+type xa struct {
+	name   string
+	format int64 // the connection that prepared it, on MariaDB
+}
+
+func recoverXA(ctx context.Context, db *DB, of string) (out []xa, err error) {
 	rows, err := db.write.QueryContext(unprepared(ctx), "XA RECOVER")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var format, first, second int
+		var format int64
+		var first, second int
 		var data []byte
 		if err := rows.Scan(&format, &first, &second, &data); err != nil {
 			return nil, err
 		}
 		if first+second == len(data) && string(data[first:]) == of {
-			out = append(out, PreparedTx{Name: string(data[:first])})
+			out = append(out, xa{name: string(data[:first]), format: format})
 		}
 	}
 	return out, rows.Err()

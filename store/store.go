@@ -83,6 +83,11 @@ type DB struct {
 	attached sync.Map
 	// canPrepare: the server was asked and can.
 	canPrepare atomic.Bool
+	// preparing is where transactions are prepared: the same as write, or a pool
+	// of its own where they keep their connections.
+	preparing *sql.DB
+	holds     atomic.Bool // they do
+	held      heldTransactions
 }
 
 // Querier is what DB and Tx share, for code that runs in either.
@@ -143,7 +148,13 @@ func (db *DB) openPools() {
 		size = db.engine.maxOpen
 	}
 	db.write = sql.OpenDB(db.engine.write)
-	db.read = db.write
+	db.read, db.preparing = db.write, db.write
+	if db.Dialect() == MySQL {
+		db.preparing = sql.OpenDB(db.engine.write)
+		db.preparing.SetMaxOpenConns(size)
+		db.preparing.SetConnMaxIdleTime(idleTime)
+		db.preparing.SetConnMaxLifetime(lifetime)
+	}
 	if db.engine.read == nil {
 		db.write.SetMaxOpenConns(size)
 		db.write.SetMaxIdleConns(size)
@@ -194,6 +205,10 @@ func (db *DB) Close() error {
 }
 
 func (db *DB) closePools() error {
+	if db.preparing != db.write {
+		db.held.close()
+		return errors.Join(db.preparing.Close(), db.write.Close())
+	}
 	if db.read == db.write {
 		return db.write.Close()
 	}

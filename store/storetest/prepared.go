@@ -51,6 +51,19 @@ var prepared = map[string]func(*bench){
 			b.Errorf("balance is %d; want 7", got)
 		}
 	}),
+	"FinishedByAnotherInstance": twoPhase(func(b *bench) {
+		b.accounts(8)
+		other := b.open(store.Options{Name: "other"})
+		for id := range 8 {
+			b.prepare(fmt.Sprint("handed-", id), id, 1)
+		}
+		b.must(errors.Join(together(8, func(id int) error { return other.CommitPrepared(b.ctx, fmt.Sprint("handed-", id)) })...))
+		var sum int64
+		b.must(b.db.QueryRow(b.ctx, `SELECT SUM(balance) FROM accounts`).Scan(&sum))
+		if sum != 8 {
+			b.Errorf("sum is %d; want 8", sum)
+		}
+	}),
 	"NothingIsPreparedAfterAnError": twoPhase(func(b *bench) {
 		b.accounts(1)
 		for what, fn := range map[string]func(context.Context, *store.Tx) error{

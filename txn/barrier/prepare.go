@@ -124,7 +124,6 @@ func (b *Barrier) finish(ctx context.Context, branch Branch, commit bool) error 
 		return err
 	}
 	name, able := preparedName(branch.GID, branch.Name), false
-	var found *store.DB
 	for _, db := range list {
 		end := db.RollbackPrepared
 		if commit {
@@ -136,8 +135,6 @@ func (b *Barrier) finish(ctx context.Context, branch Branch, commit bool) error 
 			continue
 		case err != nil && !errors.Is(err, store.ErrNotPrepared):
 			return err
-		case err == nil:
-			found = db
 		}
 		able = true
 	}
@@ -146,7 +143,8 @@ func (b *Barrier) finish(ctx context.Context, branch Branch, commit bool) error 
 		return rpc.Errorf(txnv1.Reason_TWO_PHASE_UNSUPPORTED, "no database of the service prepares transactions")
 	case !commit:
 		err = bar(ctx, list, branch)
-	case found == nil:
+	default:
+		// Asked also when the database says yes: its word is not all we have.
 		err = b.finished(ctx, list, branch)
 	}
 	if err == nil {
