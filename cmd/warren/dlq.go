@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
@@ -37,10 +38,11 @@ func (o *options) withLetters(ctx context.Context, f func(ctx context.Context, s
 		return err
 	}
 	defer client.Close()
-	if err := f(ctx, slices.Compact(services), eventsv1.NewLetterServiceClient(client)); err != nil {
+	err = f(ctx, slices.Compact(services), eventsv1.NewLetterServiceClient(client))
+	if _, ok := status.FromError(err); ok && err != nil {
 		return describe(err)
 	}
-	return nil
+	return err
 }
 
 // ofService calls f for the letters of one service.

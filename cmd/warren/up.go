@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gowarren/warren/internal/coordinator"
 	"github.com/gowarren/warren/internal/fleet"
 	"github.com/gowarren/warren/internal/gateway"
 	"github.com/gowarren/warren/internal/node"
@@ -36,7 +38,7 @@ func newUp(o *options) *cobra.Command {
 				File: o.file, Environment: o.environment, Data: o.data, Fresh: fresh,
 				Gateway: address, Program: program, Version: version(),
 				Events:      func(e fleet.Event) { printEvent(cmd.ErrOrStderr(), e) },
-				Definitions: append(node.Definitions(), gateway.Definitions()...),
+				Definitions: slices.Concat(node.Definitions(), gateway.Definitions(), coordinator.Definitions()),
 			}, o, logs, timeout)
 		},
 	}

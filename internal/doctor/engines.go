@@ -17,14 +17,36 @@ const dialTimeout = 2 * time.Second
 // roles are what a system's engines are for.
 func roles(sys *system.System) [][2]string {
 	e := sys.Engines
-	return [][2]string{{"registry", e.Registry}, {"config", e.Config}, {"database", e.Database}}
+	locks, transactions := e.Locks, e.Transactions
+	if locks == "" {
+		locks = none
+		if e.Registry == system.Embedded || strings.HasPrefix(e.Registry, "etcd:") {
+			locks = e.Registry
+		}
+	}
+	switch transactions {
+	case system.Embedded:
+		transactions = e.Database
+	case "":
+		transactions = none
+	}
+	return [][2]string{
+		{"registry", e.Registry}, {"config", e.Config}, {"database", e.Database},
+		{"events", e.Events}, {"locks", locks}, {"transactions", transactions},
+	}
 }
+
+// none is the engine of what a system does without.
+const none = "none:"
 
 // reachable looks whether the engines outside this process answer.
 func reachable(ctx context.Context, sys *system.System) Findings {
 	var out Findings
 	for _, r := range roles(sys) {
 		role, url := r[0], r[1]
+		if url == none {
+			continue
+		}
 		if url == system.Embedded || strings.HasPrefix(url, "sqlite:") || strings.HasPrefix(url, "file:") || strings.HasPrefix(url, "static:") {
 			out = append(out, Finding{Fine, "engine", role, "nothing to install: " + promiseOf(role, url).name, ""})
 			continue
@@ -42,7 +64,7 @@ func dial(ctx context.Context, role, raw string) Findings {
 	var out Findings
 	for host := range strings.SplitSeq(u.Host, ",") {
 		if _, _, err := net.SplitHostPort(host); err != nil {
-			host = net.JoinHostPort(host, map[string]string{"postgres": "5432", "mysql": "3306", "etcd": "2379"}[u.Scheme])
+			host = net.JoinHostPort(host, usualPorts()[u.Scheme])
 		}
 		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", host)
 		if err != nil {
@@ -53,6 +75,14 @@ func dial(ctx context.Context, role, raw string) Findings {
 		out = append(out, Finding{Fine, "engine", role, u.Scheme + " at " + host + " answers", ""})
 	}
 	return out
+}
+
+// usualPorts are where engines listen when nobody says otherwise.
+func usualPorts() map[string]string {
+	return map[string]string{
+		"postgres": "5432", "mysql": "3306", "etcd": "2379", "redis": "6379", "rediss": "6379",
+		"nats": "4222", "tls": "4222", "amqp": "5672", "amqps": "5671", "kafka": "9092", "kafkas": "9092",
+	}
 }
 
 // promise is what an engine guarantees, in one sentence per question.
@@ -66,8 +96,16 @@ type promise struct {
 // promiseOf tells what an engine promises in a role.
 func promiseOf(role, url string) promise {
 	scheme, _, _ := strings.Cut(url, ":")
-	single := role != "database" && !strings.Contains(url, ",")
+	single := !strings.Contains(url, ",")
+	if p, ok := brokerPromise(url, scheme, single); ok && role == "events" {
+		return p
+	}
 	switch {
+	case url == none:
+		return promise{"nobody", "nothing", "nothing", "services that need it end with a sentence when they start"}
+	case scheme == "redis" || scheme == "rediss":
+		return promise{"Redis", "what its replication survives", "locks, when a replica takes over: tokens protect what they guard",
+			"a failover may give a lock to two holders"}
 	case url == system.Embedded:
 		return promise{"etcd inside the supervisor", "the end of any service; not that of the machine", "nothing that was acknowledged",
 			"one member: while the supervisor is down nobody registers and nothing is set; callers keep what they know"}
@@ -92,6 +130,28 @@ func promiseOf(role, url string) promise {
 			"a migration that fails may be half applied: its DDL is not transactional"}
 	}
 	return promise{scheme, "unknown", "unknown", "unknown"}
+}
+
+// brokerPromise is promiseOf for what carries events. What a broker loses is still
+// in the outbox of who published it, and published again.
+func brokerPromise(url, scheme string, single bool) (promise, bool) {
+	const again = "what it accepted in its last second; the outbox publishes it again"
+	switch {
+	case url == system.Embedded:
+		return promise{"NATS JetStream inside the supervisor", "the end of any service; while the supervisor is down events wait in their databases",
+			again, "one server; a message of at most 1 MiB"}, true
+	case (scheme == "nats" || scheme == "tls") && single:
+		return promise{"one NATS server", "the end of any service; while it is down events wait in their databases", again, "one server"}, true
+	case scheme == "nats" || scheme == "tls":
+		return promise{"a NATS cluster", "the loss of a minority of its servers, with replicas=3 in the URL", again, "a stream needs a majority of its replicas"}, true
+	case scheme == "amqp" || scheme == "amqps":
+		return promise{"RabbitMQ", "the loss of a minority of its nodes", "nothing that was accepted",
+			"a new group gets nothing from before it; a handler has consumer_timeout"}, true
+	case scheme == "kafka" || scheme == "kafkas":
+		return promise{"Kafka", "the loss of what its replicas allow", "nothing that was accepted, with replicas=3 in the URL",
+			"the number of partitions of a type is fixed"}, true
+	}
+	return promise{}, false
 }
 
 // compare tells which guarantees change from one environment to another.
