@@ -134,7 +134,8 @@ func (s *System) start(service string, run func(ctx context.Context, flags []str
 	ctx, stop := context.WithCancel(context.Background())
 	i := &Instance{ID: id, stop: stop, done: make(chan struct{})}
 	flags := append([]string{
-		"--service", service, "--instance", id, "--system", "test", "--system-file", filepath.Join(s.data, "warren.yaml"), "--registry", s.url, "--config", s.url,
+		"--service", service, "--instance", id, "--system", "test",
+		"--system-file", filepath.Join(s.data, "warren.yaml"), "--registry", s.url, "--config", s.url,
 		"--events", s.EventsURL(), "--data", s.data, "--key-file", s.keyFile, "--log-format", "json", "--log-level", "error",
 	}, s.flags...)
 	go func() {

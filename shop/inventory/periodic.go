@@ -19,10 +19,7 @@ func every(ctx context.Context, period *config.Value[time.Duration], f func(cont
 			return err
 		}
 		if more {
-			if ctx.Err() != nil {
-				return nil
-			}
-			continue
+			continue // the end of the context shows in the next query
 		}
 		timer := time.NewTimer(period.Get())
 		select {

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -82,10 +83,7 @@ func move(ctx context.Context, tx *store.Tx, movements []movement, now time.Time
 	if err != nil {
 		return err
 	}
-	after := make(map[string]stock, len(before))
-	for sku, s := range before {
-		after[sku] = s
-	}
+	after := maps.Clone(before)
 	for i := range movements {
 		m := &movements[i]
 		s, ok := after[m.sku]

@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"time"
 
 	"github.com/gowarren/warren/rpc"
@@ -35,7 +36,7 @@ func (c carrier) book(id string) (trackingNumber string, err error) {
 // fails reports whether a try of the shipment's next step goes wrong.
 func (c carrier) fails(s shipment) func(attempt int) bool {
 	return func(attempt int) bool {
-		return hit(c.settings.failures.Get(), "fail", s.id, s.state.String(), fmt.Sprint(attempt))
+		return hit(c.settings.failures.Get(), "fail", s.id, s.state.String(), strconv.Itoa(attempt))
 	}
 }
 
