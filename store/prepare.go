@@ -199,7 +199,7 @@ type preparable struct {
 	name string // quoted
 }
 
-func (db *DB) beginPreparable(ctx context.Context, name string, serializable bool) (transaction, error) {
+func (db *DB) beginPreparable(ctx context.Context, name string, serializable bool) (*preparable, error) {
 	conn, err := db.preparing.Conn(ctx)
 	if err != nil {
 		return nil, err

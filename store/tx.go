@@ -185,7 +185,7 @@ func (db *DB) attempt(ctx context.Context, fn func(context.Context, *Tx) error, 
 	return tx, nil
 }
 
-func (db *DB) begin(ctx context.Context, opts []TxOption) (transaction, error) {
+func (db *DB) begin(ctx context.Context, opts []TxOption) (transaction, error) { //nolint:ireturn // a beginner, one of two
 	pool, how := db.isolation(opts)
 	return pool.BeginTx(ctx, how)
 }

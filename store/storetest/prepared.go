@@ -67,18 +67,22 @@ var prepared = map[string]func(*bench){
 	"NothingIsPreparedAfterAnError": twoPhase(func(b *bench) {
 		b.accounts(1)
 		for what, fn := range map[string]func(context.Context, *store.Tx) error{
-			"refused": func(ctx context.Context, tx *store.Tx) error {
+			"refused": func(_ context.Context, tx *store.Tx) error {
 				b.exec(tx, `UPDATE accounts SET balance = 5`)
 				return errRefused
 			},
 			"forgotten error": func(ctx context.Context, tx *store.Tx) error {
 				b.exec(tx, `UPDATE accounts SET balance = 5`)
-				_, _ = tx.Exec(ctx, `INSERT INTO accounts (id, balance) VALUES (0, 0)`)
+				if _, err := tx.Exec(ctx, `INSERT INTO accounts (id, balance) VALUES (0, 0)`); err == nil {
+					return errors.New("a key was given twice")
+				}
 				return nil
 			},
 			"joined error": func(ctx context.Context, tx *store.Tx) error {
-				b.exec(b.db, `UPDATE accounts SET balance = 5 WHERE id = 7`)
-				_, _ = b.db.Exec(ctx, `INSERT INTO accounts (id, balance) VALUES (0, 0)`)
+				b.exec(tx, `UPDATE accounts SET balance = 5`)
+				if _, err := b.db.Exec(ctx, `INSERT INTO accounts (id, balance) VALUES (0, 0)`); err == nil {
+					return errors.New("a key was given twice")
+				}
 				return nil
 			},
 		} {

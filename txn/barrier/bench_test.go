@@ -3,6 +3,7 @@ package barrier_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -50,7 +51,7 @@ func (f *fair) bench(b *testing.B, how string, callers int) {
 				return err
 			}
 		}
-		_, err := f.stall.Reserve(ctx, &fairv1.ReserveRequest{Id: fmt.Sprint(i), Goods: fmt.Sprint("goods-", i%64), Quantity: 1})
+		_, err := f.stall.Reserve(ctx, &fairv1.ReserveRequest{Id: strconv.FormatInt(i, 10), Goods: fmt.Sprint("goods-", i%64), Quantity: 1})
 		return err
 	}
 	f.must(call(false))

@@ -3,6 +3,7 @@ package barrier_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -165,7 +166,7 @@ func (f *fair) line(ctx context.Context, req any, info *grpc.UnaryServerInfo, ha
 	defer f.mu.Unlock()
 	if f.lose > 0 {
 		f.lose--
-		return nil, fmt.Errorf("the connection broke")
+		return nil, errors.New("the connection broke")
 	}
 	return reply, err
 }

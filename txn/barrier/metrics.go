@@ -22,7 +22,8 @@ func newMetrics(to prometheus.Registerer) *metrics {
 	}
 	return &metrics{
 		calls: register(to, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "warren_txn_barrier_calls_total",
-			Help: "Calls that were branches of transactions, by operation, what the barrier made of them, and outcome."}, []string{"op", "barrier", "outcome"})),
+			Help: "Calls that were branches of transactions, by operation, what the barrier made of them, and outcome."},
+			[]string{"op", "barrier", "outcome"})),
 		prepared: register(to, prometheus.NewGauge(prometheus.GaugeOpts{Name: "warren_txn_prepared",
 			Help: "Transactions prepared in the service's databases and not decided."})),
 		oldest: register(to, prometheus.NewGauge(prometheus.GaugeOpts{Name: "warren_txn_prepared_oldest_seconds",

@@ -70,7 +70,8 @@ func pass(ctx context.Context, tx *store.Tx, b Branch, step string, keep time.Du
 
 // tooOld is no failure: the branch may have been done. An operator must know.
 func tooOld(b Branch, keep time.Duration) error {
-	e := rpc.Errorf(txnv1.Reason_TRANSACTION_ENDED, "%s of branch %q belongs to a transaction of %s, and what was done is remembered for %v only (setting txn.barrier.keep)",
+	e := rpc.Errorf(txnv1.Reason_TRANSACTION_ENDED,
+		"%s of branch %q belongs to a transaction of %s, and what was done is remembered for %v only (setting txn.barrier.keep)",
 		op(b.Op), b.Name, b.Created.UTC().Format(time.RFC3339), keep)
 	return &typed{status: e, kind: txnv1.Outcome_KIND_RETRY}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // B18: the answer is lost, the effect is not: whoever asks again gets the answer,
-// whoever undoes undoes it.
+// and it can be undone.
 func TestB18AnswerLost(t *testing.T) {
 	each(t, func(f *fair) {
 		f.lose = 2
