@@ -1,0 +1,165 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/store/storetest"
+)
+
+func TestOnlyOperatorsAct(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	n := w.start(Options{})
+	n.submit(chain("g", "a"))
+	n.wants("g", txnv1.State_STATE_SUCCEEDED)
+	as := func(c auth.Caller) context.Context { return auth.NewContext(t.Context(), c) }
+	for name, caller := range map[string]auth.Caller{
+		"nobody":                    {},
+		"a service":                 {Service: "order"},
+		"a customer":                {Subject: "bob", Roles: []string{"customer"}, Service: "gateway"},
+		"a customer by the command": {Subject: "bob", Service: localOperator},
+	} {
+		if _, err := n.ops.List(as(caller), &txnv1.ListRequest{}); !errors.Is(err, reason(txnv1.Reason_NOT_AN_OPERATOR)) {
+			t.Errorf("%s lists: %v", name, err)
+		}
+		if _, err := n.ops.Park(as(caller), &txnv1.ParkRequest{Gid: "g", By: by}); !errors.Is(err, reason(txnv1.Reason_NOT_AN_OPERATOR)) {
+			t.Errorf("%s parks: %v", name, err)
+		}
+	}
+	user := as(auth.Caller{Subject: "eve", Roles: []string{"operator"}})
+	if _, err := n.ops.Show(user, &txnv1.ShowRequest{Gid: "g"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := n.ops.Park(cli(t.Context()), &txnv1.ParkRequest{Gid: "g", By: &txnv1.By{Reason: "r"}}); !errors.Is(err, reason(txnv1.Reason_AUTHOR_REQUIRED)) {
+		t.Errorf("nobody in particular: %v", err)
+	}
+	if _, err := n.ops.Park(user, &txnv1.ParkRequest{Gid: "g", By: by}); !errors.Is(err, reason(txnv1.Reason_TRANSACTION_ENDED)) {
+		t.Errorf("what has ended: %v", err)
+	}
+}
+
+func TestOperatorsActions(t *testing.T) {
+	each(t, func(w *world) {
+		n := w.start(Options{}, entry("txn.failures", "1"))
+		user := auth.NewContext(t.Context(), auth.Caller{Subject: "eve", Roles: []string{"admin"}})
+		want := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "right")
+		w.people.on("b", func(_ context.Context, _ *txnv1.Branch, req []byte) ([]byte, error) {
+			if !slices.Equal(req, want) {
+				return nil, failure("a wrong address")
+			}
+			return nil, nil
+		})
+		forward := func(gid string) *txnv1.Saga {
+			s := chain(gid, "a", "b", "c")
+			s.Steps[0].Pivot = true
+			return s
+		}
+		for _, gid := range []string{"edit", "skip", "compensate"} {
+			n.submit(forward(gid))
+			n.parked(gid)
+		}
+		if _, err := n.ops.Edit(user, &txnv1.EditRequest{Gid: "edit", Branch: "b", Request: &txnv1.EditRequest_Json{Json: `{}`}, By: by}); !errors.Is(err, reason(txnv1.Reason_BAD_JSON)) {
+			t.Errorf("JSON for an unknown contract: %v", err)
+		}
+		if _, err := n.ops.Edit(user, &txnv1.EditRequest{Gid: "edit", Branch: "a", Request: &txnv1.EditRequest_Data{Data: want}, By: by}); !errors.Is(err, reason(txnv1.Reason_BRANCH_DONE)) {
+			t.Errorf("what is done: %v", err)
+		}
+		if _, err := n.ops.Edit(user, &txnv1.EditRequest{Gid: "edit", Branch: "b", Request: &txnv1.EditRequest_Data{Data: want}, By: by}); err != nil {
+			t.Fatal(err)
+		}
+		n.wants("edit", txnv1.State_STATE_SUCCEEDED)
+		if _, err := n.ops.Skip(user, &txnv1.SkipRequest{Gid: "skip", Branch: "b", By: by}); err != nil {
+			t.Fatal(err)
+		}
+		n.wants("skip", txnv1.State_STATE_SUCCEEDED)
+		w.nets("skip", 0, "b")
+		w.nets("skip", 1, "a", "c")
+		if _, err := n.ops.Compensate(user, &txnv1.CompensateRequest{Gid: "compensate", By: by}); err != nil {
+			t.Fatal(err)
+		}
+		n.wants("compensate", txnv1.State_STATE_FAILED)
+		w.nets("compensate", 0, "a", "b", "c")
+		show, err := n.ops.Show(user, &txnv1.ShowRequest{Gid: "edit"})
+		if err != nil || len(show.GetActions()) != 1 {
+			t.Fatalf("%v, %v", show, err)
+		}
+		if a := show.GetActions()[0]; a.GetWhat() != "edit" || a.GetBranch() != "b" || a.GetAuthor() != "eve" || a.GetReason() != "because" {
+			t.Errorf("kept %v", a)
+		}
+		if got := show.GetTransaction().GetBranches()[1].GetRequest(); !slices.Equal(got, want) {
+			t.Errorf("shows the request %x", got)
+		}
+	})
+}
+
+func TestParkedStaysParked(t *testing.T) {
+	each(t, func(w *world) {
+		h, reached, goOn := holding()
+		w.people.on("a", h)
+		first := w.start(Options{Node: "first"})
+		first.submit(chain("g", "a", "b"))
+		<-reached
+		if _, err := first.ops.Park(cli(t.Context()), &txnv1.ParkRequest{Gid: "g", By: by}); err != nil {
+			t.Fatal(err)
+		}
+		close(goOn)
+		first.drain()
+		second := w.start(Options{Node: "second"})
+		if err := second.engine.scan(t.Context(), map[string]seen{}); err != nil {
+			t.Fatal(err)
+		}
+		if v := second.parked("g"); v.GetReason() != "parked by an operator: because" {
+			t.Errorf("got %v", v)
+		}
+		if _, err := second.ops.Unpark(cli(t.Context()), &txnv1.UnparkRequest{Gid: "g", By: by}); err != nil {
+			t.Fatal(err)
+		}
+		second.wants("g", txnv1.State_STATE_SUCCEEDED)
+		w.nets("g", 1, "a", "b")
+		if _, err := second.ops.Unpark(cli(t.Context()), &txnv1.UnparkRequest{Gid: "g", By: by}); !errors.Is(err, reason(txnv1.Reason_TRANSACTION_ENDED)) {
+			t.Errorf("unpark again: %v", err)
+		}
+	})
+}
+
+func TestListIsPaged(t *testing.T) {
+	each(t, func(w *world) {
+		n := w.start(Options{})
+		for i := range 7 {
+			n.submit(chain(fmt.Sprintf("g%d", i), "a"))
+			n.wants(fmt.Sprintf("g%d", i), txnv1.State_STATE_SUCCEEDED)
+		}
+		var got []string
+		req := &txnv1.ListRequest{PageSize: 3, States: []txnv1.State{txnv1.State_STATE_SUCCEEDED}, Name: "test"}
+		for {
+			resp, err := n.ops.List(cli(t.Context()), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range resp.GetTransactions() {
+				got = append(got, v.GetGid())
+			}
+			if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, []string{"g6", "g5", "g4", "g3", "g2", "g1", "g0"}) {
+			t.Errorf("listed %v", got)
+		}
+		req.PageToken = "nonsense"
+		if _, err := n.ops.List(cli(t.Context()), req); !errors.Is(err, reason(txnv1.Reason_BAD_PAGE_TOKEN)) {
+			t.Errorf("a wrong token: %v", err)
+		}
+		resp, err := n.ops.List(cli(t.Context()), &txnv1.ListRequest{Parked: true})
+		if err != nil || len(resp.GetTransactions()) != 0 {
+			t.Errorf("parked: %v, %v", resp, err)
+		}
+	})
+}
