@@ -78,7 +78,7 @@ func shorten(text string, most int) string {
 
 func (e email) message() *notificationv1.Email {
 	return &notificationv1.Email{
-		EmailId: e.id, UserId: e.user, Kind: e.kind, State: stateMessage[e.state], Attempts: int32(min(e.attempts, 1<<30)), //nolint:gosec // bounded
+		EmailId: e.id, UserId: e.user, Kind: e.kind, State: stateMessage[e.state], Attempts: int32(min(e.attempts, 1<<30)),
 		LastError: e.problem, CreateTime: timestamppb.New(e.created), UpdateTime: timestamppb.New(e.updated),
 	}
 }

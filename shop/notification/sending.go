@@ -41,41 +41,37 @@ func (m *mailer) wake() {
 
 // work sends what is due until ctx ends.
 func (m *mailer) work(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		n, err := m.round(ctx)
-		if ctx.Err() != nil {
-			return nil
+		if err == nil && n < claimed {
+			err = m.rest(ctx)
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if n == claimed {
-			continue
-		}
-		wait, err := m.wait(ctx)
-		if err != nil {
-			return err
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-m.woken:
-		case <-ctx.Done():
-		}
-		timer.Stop()
 	}
+	return nil
 }
 
-func (m *mailer) wait(ctx context.Context) (time.Duration, error) {
+// rest waits until there may be something to do.
+func (m *mailer) rest(ctx context.Context) error {
 	at, there, err := m.feeds.due(ctx)
-	if err != nil && ctx.Err() == nil {
-		return 0, err
+	if err != nil {
+		return err
 	}
-	if !there {
-		return look, nil
+	wait := look
+	if there {
+		// Other instances may be at it: not more often than a few times per second.
+		wait = min(max(at.Sub(m.now()), 20*time.Millisecond), look)
 	}
-	// Other instances may be at it: not more often than a few times per second.
-	return min(max(at.Sub(m.now()), 20*time.Millisecond), look), nil
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.woken:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // round sends the e-mails that are due now and returns how many they were.
@@ -126,13 +122,13 @@ func (m *mailer) send(ctx context.Context, e email) outcome {
 	if err != nil {
 		return outcome{err: err, final: true}
 	}
-	sender, err := m.sender(e.user)
+	send, err := m.sender(e.user)
 	if err != nil {
 		return outcome{err: err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.settings.patience.Get())
 	defer cancel()
-	err = sender.Send(ctx, mail.Message{
+	err = send(ctx, mail.Message{
 		ID: e.id, From: m.settings.from.Get(), To: address, Name: name, Subject: subject, Text: text, HTML: html, Date: e.created,
 	})
 	return outcome{err: without(err, address), final: errors.Is(err, mail.ErrRefused)}
@@ -143,7 +139,7 @@ func (m *mailer) sender(user string) (mail.Sender, error) {
 	if url := string(m.settings.url.Get()); url != "" {
 		return mail.Open(url)
 	}
-	return inbox{db: m.feeds.db, user: user}, nil
+	return inbox{db: m.feeds.db, user: user}.send, nil
 }
 
 // without takes an address out of what a mail server said, before it is logged

@@ -38,10 +38,8 @@ type shop struct {
 
 func started(t testing.TB, settings ...string) *shop {
 	t.Helper()
-	text := "system: test\nauth: {issuer: warrentest, audience: warrentest}\nsettings:\n  notification.mail.pause: 30ms\n"
-	for _, s := range settings {
-		text += "  " + s + "\n"
-	}
+	text := "system: test\nauth: {issuer: warrentest, audience: warrentest}\nsettings:\n  " +
+		strings.Join(append(settings, "notification.mail.pause: 30ms"), "\n  ") + "\n"
 	file := filepath.Join(t.TempDir(), "warren.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -14,8 +14,9 @@ var (
 	settingPause    = config.Duration("notification.mail.pause", 5*time.Second, time.Millisecond, time.Hour,
 		"after which time an e-mail is tried again; it doubles with each time")
 	settingLongest  = config.Duration("notification.mail.pause_max", time.Hour, time.Millisecond, 24*time.Hour, "the most time between two attempts")
-	settingPatience = config.Duration("notification.mail.patience", 30*time.Second, 100*time.Millisecond, 10*time.Minute, "how long the mail server may take for one e-mail")
-	settingKeep     = config.Duration("notification.keep", 365*24*time.Hour, time.Hour, 10*366*24*time.Hour, "how long notifications and e-mails are kept")
+	settingPatience = config.Duration("notification.mail.patience", 30*time.Second, 100*time.Millisecond, 10*time.Minute,
+		"how long the mail server may take for one e-mail")
+	settingKeep = config.Duration("notification.keep", 365*24*time.Hour, time.Hour, 10*366*24*time.Hour, "how long notifications and e-mails are kept")
 )
 
 // settings are the values in force.

@@ -155,8 +155,8 @@ type inbox struct {
 	user string
 }
 
-// Send keeps an e-mail, once.
-func (i inbox) Send(ctx context.Context, m mail.Message) error {
+// send keeps an e-mail, once.
+func (i inbox) send(ctx context.Context, m mail.Message) error {
 	_, err := i.db.Exec(ctx, `INSERT INTO inbox (id, user_id, subject, body, html, create_time) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		m.ID, i.user, shorten(m.Subject, 300), m.Text, m.HTML, m.Date)
 	if err != nil {

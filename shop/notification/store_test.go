@@ -244,7 +244,7 @@ func TestInboxAndCleaning(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *feeds) {
 		n := s.tell(t, "ada", notificationv1.Kind_ORDER_CONFIRMED, "o1", 0)
 		for range 2 {
-			err := inbox{db: s.db, user: "ada"}.Send(t.Context(), mail.Message{ID: n.id, Subject: n.title, Text: n.text, HTML: "<p>", Date: at})
+			err := inbox{db: s.db, user: "ada"}.send(t.Context(), mail.Message{ID: n.id, Subject: n.title, Text: n.text, HTML: "<p>", Date: at})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -47,41 +47,37 @@ func (c *charger) wake() {
 
 // work charges what is due until ctx ends.
 func (c *charger) work(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		n, err := c.round(ctx)
-		if ctx.Err() != nil {
-			return nil
+		if err == nil && n < claimed {
+			err = c.rest(ctx)
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if n == claimed {
-			continue
-		}
-		wait, err := c.wait(ctx)
-		if err != nil {
-			return err
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-c.woken:
-		case <-ctx.Done():
-		}
-		timer.Stop()
 	}
+	return nil
 }
 
-func (c *charger) wait(ctx context.Context) (time.Duration, error) {
+// rest waits until there may be something to do.
+func (c *charger) rest(ctx context.Context) error {
 	at, there, err := c.ledger.due(ctx)
-	if err != nil && ctx.Err() == nil {
-		return 0, err
+	if err != nil {
+		return err
 	}
-	if !there {
-		return look, nil
+	wait := look
+	if there {
+		// Other instances may be at it: not more often than a few times per second.
+		wait = min(max(at.Sub(c.now()), 20*time.Millisecond), look)
 	}
-	// Other instances may be at it: not more often than a few times per second.
-	return min(max(at.Sub(c.now()), 20*time.Millisecond), look), nil
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.woken:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // round charges the top-ups that are due now and returns how many they were.

@@ -98,11 +98,12 @@ var errUnbalanced = errors.New("credits and debits differ")
 
 // check refuses a posting that would make money or let it disappear.
 func (p posting) check() error {
-	total, fits := int64(0), true
+	var total int64
 	for _, l := range p.legs {
 		if l.amount == 0 || l.amount > maxAmount || l.amount < -maxAmount {
 			return fmt.Errorf("post %s: an entry of %d", p.id(), l.amount)
 		}
+		var fits bool
 		if total, fits = sum(total, l.amount); !fits {
 			return fmt.Errorf("post %s: %w", p.id(), errUnbalanced)
 		}

@@ -23,14 +23,14 @@ type money struct {
 	currency string
 }
 
-// moneyOf reads an amount out of a request: more than nothing, and bounded.
-func moneyOf(m *moneyv1.Money, field string) (money, error) {
+// moneyOf reads the amount out of a request: more than nothing, and bounded.
+func moneyOf(m *moneyv1.Money) (money, error) {
 	out := money{units: m.GetMinorUnits(), currency: m.GetCurrencyCode()}
 	if !isCurrency(out.currency) {
-		return money{}, refuse(paymentv1.Reason_UNKNOWN_CURRENCY, field+".currency_code", "a currency has a code of three letters")
+		return money{}, refuse(paymentv1.Reason_UNKNOWN_CURRENCY, "amount.currency_code", "a currency has a code of three letters")
 	}
 	if out.units <= 0 || out.units > maxAmount {
-		return money{}, refuse(paymentv1.Reason_BAD_AMOUNT, field+".minor_units", "an amount is more than nothing and at most %d minor units", int64(maxAmount))
+		return money{}, refuse(paymentv1.Reason_BAD_AMOUNT, "amount.minor_units", "an amount is more than nothing and at most %d minor units", int64(maxAmount))
 	}
 	return out, nil
 }

@@ -186,7 +186,7 @@ func TestAmounts(t *testing.T) {
 		"missing":   {nil, paymentv1.Reason_UNKNOWN_CURRENCY},
 		"lowercase": {&moneyv1.Money{CurrencyCode: "gbp", MinorUnits: 1}, paymentv1.Reason_UNKNOWN_CURRENCY},
 	} {
-		_, err := moneyOf(test.message, "amount")
+		_, err := moneyOf(test.message)
 		if test.reason == 0 && err != nil || test.reason != 0 && !because(err, test.reason) {
 			t.Errorf("%s: %v", name, err)
 		}

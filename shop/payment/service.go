@@ -36,7 +36,7 @@ func (s *service) GetWallet(ctx context.Context, _ *paymentv1.GetWalletRequest) 
 }
 
 func (s *service) TopUp(ctx context.Context, req *paymentv1.TopUpRequest) (*paymentv1.TopUpAnswer, error) {
-	amount, err := moneyOf(req.GetAmount(), "amount")
+	amount, err := moneyOf(req.GetAmount())
 	if err != nil {
 		return nil, err
 	}

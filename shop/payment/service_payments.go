@@ -10,7 +10,7 @@ import (
 // The methods here are for other services, and steps of their transactions.
 
 func (s *service) Hold(ctx context.Context, req *paymentv1.HoldRequest) (*paymentv1.HoldResponse, error) {
-	amount, err := moneyOf(req.GetAmount(), "amount")
+	amount, err := moneyOf(req.GetAmount())
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func optional(m *moneyv1.Money) (*money, error) {
 	if m == nil {
 		return nil, nil
 	}
-	amount, err := moneyOf(m, "amount")
+	amount, err := moneyOf(m)
 	return &amount, err
 }
 

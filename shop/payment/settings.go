@@ -7,9 +7,10 @@ import (
 )
 
 var (
-	settingCurrencies = config.String("payment.currencies", "GBP EUR USD", "the currencies in which cards are charged, with spaces between; the first is that of an empty wallet")
-	settingMost       = config.Int("payment.top_up.most", 10_000_000, 1, maxAmount, "the most that one top-up takes from a card, in minor units")
-	settingPatience   = config.Duration("payment.top_up.patience", 10*time.Second, 100*time.Millisecond, time.Minute,
+	settingCurrencies = config.String("payment.currencies", "GBP EUR USD",
+		"the currencies in which cards are charged, with spaces between; the first is that of an empty wallet")
+	settingMost     = config.Int("payment.top_up.most", 10_000_000, 1, maxAmount, "the most that one top-up takes from a card, in minor units")
+	settingPatience = config.Duration("payment.top_up.patience", 10*time.Second, 100*time.Millisecond, time.Minute,
 		"how long the card provider may take to answer before the outcome counts as unknown")
 	settingFirstPause = config.Duration("payment.top_up.pause", 500*time.Millisecond, time.Millisecond, time.Minute,
 		"after which time the card provider is asked for an unknown outcome; it doubles with each time")

@@ -21,7 +21,7 @@ type finding struct {
 	next                   *position
 }
 
-func (f *finding) wrong(format string, args ...any) {
+func (f *finding) wrongf(format string, args ...any) {
 	f.problems = append(f.problems, fmt.Sprintf(format, args...))
 }
 
@@ -56,7 +56,7 @@ func verifyTotals(ctx context.Context, tx *store.Tx, f *finding) error {
 		if err := scan(&currency, &total); err != nil {
 			return err
 		}
-		f.wrong("over all accounts in %s the balances sum up to %d instead of nothing", currency, total)
+		f.wrongf("over all accounts in %s the balances sum up to %d instead of nothing", currency, total)
 		return nil
 	}, `SELECT currency, SUM(balance) FROM accounts GROUP BY currency HAVING SUM(balance) <> 0`)
 }
@@ -75,16 +75,16 @@ func verifyAccounts(ctx context.Context, tx *store.Tx, f *finding, after string,
 		f.accounts++
 		last = a.id
 		if entries != a.entries || highest != a.entries {
-			f.wrong("account %s has %d entries, the last of number %d, instead of %d", a.id, entries, highest, a.entries)
+			f.wrongf("account %s has %d entries, the last of number %d, instead of %d", a.id, entries, highest, a.entries)
 		}
 		if total != a.balance {
-			f.wrong("account %s holds %d; its entries sum up to %d", a.id, a.balance, total)
+			f.wrongf("account %s holds %d; its entries sum up to %d", a.id, a.balance, total)
 		}
 		if a.balance < 0 && accountKind(kind) != cardsAccount {
-			f.wrong("account %s is below zero: %d", a.id, a.balance)
+			f.wrongf("account %s is below zero: %d", a.id, a.balance)
 		}
 		if accountKind(kind) == heldAccount && held != a.balance {
-			f.wrong("account %s holds %d; the payments under way are of %d", a.id, a.balance, held)
+			f.wrongf("account %s holds %d; the payments under way are of %d", a.id, a.balance, held)
 		}
 		return nil
 	}, `SELECT a.id, a.kind, a.currency, a.balance, a.entries,
@@ -111,7 +111,7 @@ func verifyTransactions(ctx context.Context, tx *store.Tx, f *finding, after str
 		}
 		f.transactions++
 		if total != 0 || entries < 2 {
-			f.wrong("transaction %s has %d entries that sum up to %d", last, entries, total)
+			f.wrongf("transaction %s has %d entries that sum up to %d", last, entries, total)
 		}
 		return nil
 	}, `SELECT t.id, (SELECT COUNT(*) FROM entries e WHERE e.transaction_id = t.id),

@@ -31,11 +31,9 @@ import (
 // ErrRefused says that the server refuses an e-mail for good.
 var ErrRefused = errors.New("e-mail is refused")
 
-// Sender sends e-mails. An error that is not ErrRefused leaves open whether the
-// e-mail was sent.
-type Sender interface {
-	Send(ctx context.Context, m Message) error
-}
+// Sender sends an e-mail. An error that is not ErrRefused leaves open whether it
+// was sent.
+type Sender func(ctx context.Context, m Message) error
 
 // Message is an e-mail.
 type Message struct {
@@ -131,11 +129,11 @@ func openFolder(u *url.URL) (Sender, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("mail folder: %w", err)
 	}
-	return folder{dir}, nil
+	return folder{dir}.send, nil
 }
 
-// Send writes the e-mail as a file of its id: sent twice it is one.
-func (f folder) Send(_ context.Context, m Message) error {
+// send writes the e-mail as a file of its id: sent twice it is one.
+func (f folder) send(_ context.Context, m Message) error {
 	_, _, text, err := m.encode()
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func send(t *testing.T, address string, m Message) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Send(t.Context(), m)
+	return s(t.Context(), m)
 }
 
 func TestSending(t *testing.T) {
@@ -163,7 +163,7 @@ func TestAServerThatSaysNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := s.Send(ctx, hello()); err == nil {
+	if err := s(ctx, hello()); err == nil {
 		t.Error("sent to nobody")
 	}
 }

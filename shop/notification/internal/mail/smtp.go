@@ -58,7 +58,7 @@ func openSMTP(u *url.URL) (Sender, error) {
 	if s.user != "" && s.encrypt == off && !s.implicit {
 		return nil, errors.New("mail server: tls=off would send the password in the clear")
 	}
-	return s, nil
+	return s.send, nil
 }
 
 func (s *server) set(name, value string) error {
@@ -82,8 +82,8 @@ func (s *server) set(name, value string) error {
 	return nil
 }
 
-// Send hands the e-mail to the server.
-func (s *server) Send(ctx context.Context, m Message) error {
+// send hands the e-mail to the server.
+func (s *server) send(ctx context.Context, m Message) error {
 	from, to, text, err := m.encode()
 	if err != nil {
 		return err

@@ -159,7 +159,7 @@ func (s *Simulator) Charge(ctx context.Context, charge, token string, units int6
 
 // mishap adds what the settings say to what a card does by itself.
 func (s *Simulator) mishap(b behaviour) behaviour {
-	happens := func(rate *config.Value[float64]) bool { return mathrand.Float64() < rate.Get() } //nolint:gosec // nothing secret
+	happens := func(rate *config.Value[float64]) bool { return mathrand.Float64() < rate.Get() }
 	if b.declined == "" && happens(s.settings.declines) {
 		b.declined = "card declined"
 	}
