@@ -41,7 +41,7 @@ func (m *mover) copy(ctx context.Context) error {
 		}
 	}
 	m.say("catch up")
-	if _, err := m.catchUp(ctx, fewChanges); err != nil {
+	if err := m.catchUp(ctx, fewChanges); err != nil {
 		return err
 	}
 	if m.progress.Copied <= m.opts.FullCheck {
@@ -111,21 +111,38 @@ func (m *mover) copyChunk(ctx context.Context, l layout, rows []row, last []any,
 		})
 	}
 	err := put(l.insert, rows)
-	if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrReference) {
-		return err
-	}
-	if _, err := m.catchUp(ctx, 0); err != nil {
-		return err
-	}
 	var keys [][]any
 	for _, r := range rows {
 		keys = append(keys, l.keyOf(r))
 	}
-	// As they are by now: those that are gone were captured.
-	if rows, err = l.withKeys(ctx, m.from.db, m.shard, keys); err != nil {
-		return err
+	for try := 0; refused(err) && try < maxRefusals; try++ {
+		if err := m.catchUpToNow(ctx); err != nil {
+			return err
+		}
+		// As they are by now: those that are gone were noted.
+		if rows, err = l.withKeys(ctx, m.from.db, m.shard, keys); err != nil {
+			return err
+		}
+		err = put(l.upsert, rows)
 	}
-	return put(l.upsert, rows)
+	return err
+}
+
+// refused tells that rows were in the way of others, or that others are missing.
+func refused(err error) bool {
+	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrReference)
+}
+
+// catchUpToNow copies all changes that could be seen when it was called.
+func (m *mover) catchUpToNow(ctx context.Context) error {
+	var last, left int64
+	err := m.from.db.QueryRow(ctx, `SELECT COALESCE(MAX(seq), 0) FROM warren_shard_changes WHERE shard = ?`, m.shard).Scan(&last)
+	for left = 1; err == nil && left > 0; {
+		if _, err = m.catchSome(ctx); err == nil {
+			err = m.from.db.QueryRow(ctx, `SELECT COUNT(*) FROM warren_shard_changes WHERE shard = ? AND seq <= ?`, m.shard, last).Scan(&left)
+		}
+	}
+	return err
 }
 
 // change is a row that was written since it may have been copied.
@@ -152,54 +169,72 @@ func (m *mover) changes(ctx context.Context, limit int) ([]change, error) {
 	return out, rows.Err()
 }
 
-// catchUp copies the changes until no more than few were left, and returns how many
-// there were. They are forgotten by their numbers, not up to one: a lower number may
-// be committed later.
-func (m *mover) catchUp(ctx context.Context, few int) (total int, err error) {
-	limit := chunkSize
-	for {
+// catchUp copies the changes until no more than few were left. Where they come faster
+// than they are copied it ends too: the rest is for when the shard is fenced.
+func (m *mover) catchUp(ctx context.Context, few int) error {
+	for before, stalled := 0, 0; stalled < maxStalls; {
+		n, err := m.catchSome(ctx)
+		if err != nil {
+			return fmt.Errorf("catch up: %w", err)
+		}
+		m.say(m.progress.Phase)
+		if n <= few {
+			return nil
+		}
+		if few == 0 {
+			continue // nothing is added
+		}
+		var left int
+		if err := m.from.db.QueryRow(ctx, `SELECT COUNT(*) FROM warren_shard_changes WHERE shard = ?`, m.shard).Scan(&left); err != nil {
+			return err
+		}
+		if left > before*9/10 {
+			stalled++
+		}
+		before = left
+	}
+	return nil
+}
+
+// catchSome copies one batch of changes. They are forgotten by their numbers, not up
+// to one: a lower number may be committed later.
+func (m *mover) catchSome(ctx context.Context) (int, error) {
+	for limit := changesSize; ; limit *= 4 {
 		list, err := m.changes(ctx, limit)
 		if err != nil || len(list) == 0 {
-			return total, err
+			return 0, err
 		}
-		whole := len(list) < limit
 		err = m.apply(ctx, keysOf(list), false)
-		if refused := errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrReference); refused && !whole {
-			// What they need comes with later changes.
-			limit *= 4
-			continue
-		} else if refused {
-			// Rows that swapped what is unique.
-			err = m.apply(ctx, keysOf(list), true)
+		if refused(err) {
+			if len(list) == limit {
+				continue // what they need comes with later changes
+			}
+			err = m.apply(ctx, keysOf(list), true) // rows that swapped what is unique
 		}
-		if err != nil {
-			return total, fmt.Errorf("catch up: %w", err)
+		if err == nil {
+			err = m.forget(ctx, list)
 		}
-		limit = chunkSize
-		if err := m.forget(ctx, list); err != nil {
-			return total, err
-		}
-		total += len(list)
 		m.progress.Changed += len(list)
-		m.say(m.progress.Phase)
-		if len(list) <= few {
-			return total, nil
-		}
+		return len(list), err
 	}
 }
 
+// forget deletes them in one transaction: each waits for its turn among those who
+// write more.
 func (m *mover) forget(ctx context.Context, list []change) error {
-	for part := range slices.Chunk(list, maxList) {
-		args := []any{}
-		for i := range maxList {
-			args = append(args, part[min(i, len(part)-1)].seq)
+	query := `DELETE FROM warren_shard_changes WHERE seq IN (` + strings.TrimSuffix(strings.Repeat("?,", chunkSize), ",") + `)`
+	return m.from.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		for part := range slices.Chunk(list, chunkSize) {
+			args := make([]any, chunkSize) // always as many, so that the statement stays prepared
+			for i := range args {
+				args[i] = part[min(i, len(part)-1)].seq
+			}
+			if _, err := tx.Exec(ctx, query, args...); err != nil {
+				return err
+			}
 		}
-		_, err := m.from.db.Exec(ctx, `DELETE FROM warren_shard_changes WHERE seq IN (`+strings.TrimSuffix(strings.Repeat("?,", maxList), ",")+`)`, args...)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // keysOf lists each changed row once, by table.

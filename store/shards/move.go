@@ -27,6 +27,9 @@ type Progress struct {
 
 const (
 	chunkSize    = 500 // rows copied in one transaction
+	changesSize  = 1000
+	maxStalls    = 3
+	maxRefusals  = 10
 	fewChanges   = 200 // so that the rest can be copied while the shard is fenced
 	fenceTries   = 8
 	settleTime   = 5 * time.Second
@@ -301,7 +304,7 @@ func (m *mover) handOver(ctx context.Context) error {
 
 // complete copies the rest and compares both sides, in which nothing changes now.
 func (m *mover) complete(ctx context.Context) error {
-	if _, err := m.catchUp(ctx, 0); err != nil {
+	if err := m.catchUp(ctx, 0); err != nil {
 		return err
 	}
 	if err := m.compare(ctx); err != nil {

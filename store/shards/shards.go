@@ -196,11 +196,50 @@ func (s *Shards) assemble(ctx context.Context, urls []string) error {
 		return err
 	}
 	for _, id := range s.owners() {
-		if _, err := s.member(ctx, id); err != nil {
+		m, err := s.member(ctx, id)
+		if err == nil {
+			err = s.tellOwner(ctx, m)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tellOwner has a database know what the map says of it, so that the first
+// transaction finds its shard there.
+func (s *Shards) tellOwner(ctx context.Context, m *member) error {
+	known, err := epochs(ctx, m.db)
+	if err != nil {
+		return fmt.Errorf("look which shards database %s has: %w", m.id, err)
+	}
+	for shard := range s.count {
+		if p, err := s.place(shard); err == nil && p.member == m.id && known[shard] < p.epoch {
+			if err := s.promote(ctx, m, shard, p.epoch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func epochs(ctx context.Context, db *store.DB) (map[int]int64, error) {
+	rows, err := db.Query(ctx, `SELECT shard, epoch FROM warren_shard_owners`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[int]int64{}
+	for rows.Next() {
+		var shard int
+		var epoch int64
+		if err := rows.Scan(&shard, &epoch); err != nil {
+			return nil, err
+		}
+		out[shard] = epoch
+	}
+	return out, rows.Err()
 }
 
 // Count returns how many shards there are.

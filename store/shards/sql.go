@@ -22,6 +22,12 @@ func quoted(names []string) string {
 	return strings.Join(out, ", ")
 }
 
+// querier is a database or a transaction, which say what they speak.
+type querier interface {
+	store.Querier
+	Dialect() store.Dialect
+}
+
 // after returns the rows of a shard that come after the key, in the order of keys of
 // that database.
 func (l layout) after(ctx context.Context, q store.Querier, shard int, key []any, limit int) ([]row, error) {
@@ -44,12 +50,14 @@ func (l layout) after(ctx context.Context, q store.Querier, shard int, key []any
 	return l.query(ctx, q, fmt.Sprintf(`WHERE %s ORDER BY %s LIMIT %d`, where, quoted(l.Key), limit), args)
 }
 
-// withKeys returns the rows of a shard that have the keys.
-func (l layout) withKeys(ctx context.Context, q store.Querier, shard int, keys [][]any) ([]row, error) {
+// withKeys returns the rows of a shard that have the keys. The plus keeps databases
+// from going through all rows of the shard: the keys have an index.
+func (l layout) withKeys(ctx context.Context, q querier, shard int, keys [][]any) ([]row, error) {
+	d := q.Dialect()
 	var out []row
 	for part := range slices.Chunk(keys, maxList) {
-		condition, args := l.keyed(part)
-		rows, err := l.query(ctx, q, fmt.Sprintf(`WHERE "%s" = ? AND (%s)`, l.Shard, condition), append([]any{shard}, args...))
+		condition, args := l.keyed(d, part)
+		rows, err := l.query(ctx, q, fmt.Sprintf(`WHERE +"%s" = ? AND %s`, l.Shard, condition), append([]any{shard}, args...))
 		if err != nil {
 			return nil, err
 		}
@@ -58,8 +66,9 @@ func (l layout) withKeys(ctx context.Context, q store.Querier, shard int, keys [
 	return out, nil
 }
 
-// keyed is true for the keys.
-func (l layout) keyed(keys [][]any) (condition string, args []any) {
+// keyed is true for the keys. Each database has another way to look for keys of
+// several columns by their index.
+func (l layout) keyed(d store.Dialect, keys [][]any) (condition string, args []any) {
 	size := maxList
 	for _, n := range listSizes {
 		if len(keys) <= n {
@@ -67,16 +76,28 @@ func (l layout) keyed(keys [][]any) (condition string, args []any) {
 			break
 		}
 	}
-	var one []string
-	for _, k := range l.Key {
-		one = append(one, fmt.Sprintf(`"%s" = ?`, k))
-	}
-	var ways []string
-	for i := range size {
-		ways = append(ways, "("+strings.Join(one, " AND ")+")")
+	for i := range size { // padded by the last, so that statements have few lengths
 		args = append(args, keys[min(i, len(keys)-1)]...)
 	}
-	return strings.Join(ways, " OR "), args
+	marks := make([]string, len(l.key))
+	for i, at := range l.key {
+		marks[i] = "?"
+		if d == store.PostgreSQL && len(l.key) > 1 {
+			marks[i] = "CAST(? AS VARCHAR)"
+			if l.kinds[at] == kindInt {
+				marks[i] = "CAST(? AS BIGINT)"
+			}
+		}
+	}
+	one := strings.Join(marks, ", ")
+	if len(l.key) > 1 {
+		one = "(" + one + ")"
+	}
+	list := strings.TrimSuffix(strings.Repeat(one+", ", size), ", ")
+	if len(l.key) > 1 && d != store.MySQL {
+		list = "VALUES " + list
+	}
+	return fmt.Sprintf("(%s) IN (%s)", quoted(l.Key), list), args
 }
 
 func (l layout) query(ctx context.Context, q store.Querier, rest string, args []any) ([]row, error) {
@@ -98,24 +119,10 @@ func (l layout) query(ctx context.Context, q store.Querier, rest string, args []
 
 // insert adds rows that aren't there.
 func (l layout) insert(ctx context.Context, tx *store.Tx, rows []row) error {
-	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(l.columns)), ", ") + ")"
-	// PostgreSQL takes 65,535 arguments, SQLite half of that.
-	most := max(1, min(maxList, 30000/len(l.columns)))
-	for part := range slices.Chunk(rows, most) {
-		var args []any
-		for _, r := range part {
-			args = append(args, r...)
-		}
-		values := strings.TrimSuffix(strings.Repeat(one+", ", len(part)), ", ")
-		_, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO "%s" (%s) VALUES %s`, l.Name, quoted(l.columns), values), args...)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.write(ctx, tx, rows, "")
 }
 
-// upsert makes rows what they should be, one by one.
+// upsert makes rows what they should be.
 func (l layout) upsert(ctx context.Context, tx *store.Tx, rows []row) error {
 	var set []string
 	for i, c := range l.columns {
@@ -127,10 +134,29 @@ func (l layout) upsert(ctx context.Context, tx *store.Tx, rows []row) error {
 	if len(set) > 0 {
 		do = "DO UPDATE SET " + strings.Join(set, ", ")
 	}
-	query := fmt.Sprintf(`INSERT INTO "%s" (%s) VALUES (%s) ON CONFLICT (%s) %s`, l.Name, quoted(l.columns),
-		strings.TrimSuffix(strings.Repeat("?, ", len(l.columns)), ", "), quoted(l.Key), do)
-	for _, r := range rows {
-		if _, err := tx.Exec(ctx, query, r...); err != nil {
+	return l.write(ctx, tx, rows, fmt.Sprintf(" ON CONFLICT (%s) %s", quoted(l.Key), do))
+}
+
+// write sends many rows in few statements, of few lengths.
+func (l layout) write(ctx context.Context, tx *store.Tx, rows []row, conflict string) error {
+	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(l.columns)), ", ") + ")"
+	// PostgreSQL takes 65,535 arguments, SQLite half of that.
+	most := max(1, 30000/len(l.columns))
+	for len(rows) > 0 {
+		size := 1
+		for _, n := range listSizes {
+			if n <= len(rows) && n <= most {
+				size = n
+			}
+		}
+		var args []any
+		for _, r := range rows[:size] {
+			args = append(args, r...)
+		}
+		rows = rows[size:]
+		values := strings.TrimSuffix(strings.Repeat(one+", ", size), ", ")
+		_, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO "%s" (%s) VALUES %s%s`, l.Name, quoted(l.columns), values, conflict), args...)
+		if err != nil {
 			return err
 		}
 	}
@@ -140,8 +166,8 @@ func (l layout) upsert(ctx context.Context, tx *store.Tx, rows []row) error {
 // remove deletes the rows of a shard that have the keys.
 func (l layout) remove(ctx context.Context, tx *store.Tx, shard int, keys [][]any) error {
 	for part := range slices.Chunk(keys, maxList) {
-		condition, args := l.keyed(part)
-		_, err := tx.Exec(ctx, fmt.Sprintf(`DELETE FROM "%s" WHERE "%s" = ? AND (%s)`, l.Name, l.Shard, condition), append([]any{shard}, args...)...)
+		condition, args := l.keyed(tx.Dialect(), part)
+		_, err := tx.Exec(ctx, fmt.Sprintf(`DELETE FROM "%s" WHERE +"%s" = ? AND %s`, l.Name, l.Shard, condition), append([]any{shard}, args...)...)
 		if err != nil {
 			return err
 		}
