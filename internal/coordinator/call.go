@@ -29,7 +29,7 @@ type call struct {
 	gid, branch, transaction string
 	op                       txnv1.Op
 	epoch                    int64
-	deadline                 int64
+	deadline, created        int64
 	reason                   string // why it is undone
 	trace                    string
 	method                   string
@@ -97,7 +97,8 @@ func (e *Engine) call(c call) outcome {
 
 // invoke calls a method of a contract that the coordinator does not know.
 func (e *Engine) invoke(ctx context.Context, c call) outcome {
-	about := &txnv1.Branch{Gid: c.gid, Branch: c.branch, Op: c.op, Epoch: c.epoch, Reason: c.reason}
+	about := &txnv1.Branch{Gid: c.gid, Branch: c.branch, Op: c.op, Epoch: c.epoch, Reason: c.reason,
+		CreateTime: timestamppb.New(time.UnixMicro(c.created))}
 	if c.deadline != 0 {
 		about.Deadline = timestamppb.New(time.UnixMicro(c.deadline))
 	}

@@ -199,7 +199,7 @@ func (s *service) Register(ctx context.Context, req *txnv1.RegisterRequest) (*tx
 	if v.GetPattern() == txnv1.Pattern_PATTERN_TWO_PHASE {
 		op = txnv1.Op_OP_PREPARE
 	}
-	about := &txnv1.Branch{Gid: req.GetGid(), Branch: req.GetBranch(), Op: op, Epoch: v.GetEpoch(), Deadline: v.GetDeadline()}
+	about := &txnv1.Branch{Gid: req.GetGid(), Branch: req.GetBranch(), Op: op, Epoch: v.GetEpoch(), Deadline: v.GetDeadline(), CreateTime: v.GetCreateTime()}
 	return &txnv1.RegisterResponse{Branch: about}, nil
 }
 

@@ -47,7 +47,7 @@ func (t *transaction) ask(b *branch, op txnv1.Op, policy *callPolicy) (call, boo
 		timeout = own
 	}
 	c := call{
-		gid: t.row.gid, branch: b.row.name, op: op, epoch: t.row.epoch, deadline: t.row.deadline, trace: t.row.trace,
+		gid: t.row.gid, branch: b.row.name, op: op, epoch: t.row.epoch, deadline: t.row.deadline, created: t.row.created, trace: t.row.trace,
 		method: b.method(op), timeout: timeout, number: b.row.attempts + 1, transaction: t.row.name,
 	}
 	if op == txnv1.Op_OP_COMPENSATE || op == txnv1.Op_OP_CANCEL {
