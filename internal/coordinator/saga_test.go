@@ -13,7 +13,6 @@ import (
 	"github.com/gowarren/warren/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
 
 func TestSagaSucceeds(t *testing.T) {
 	each(t, func(w *world) {
