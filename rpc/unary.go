@@ -24,7 +24,7 @@ func (c *Client) Invoke(ctx context.Context, fullMethod string, args, reply any,
 	}
 	start := c.now()
 	p := m.policy.Load()
-	ctx, cancel := withTimeout(ctx, p.timeout)
+	ctx, cancel := withTimeout(ctx, m.timeout(ctx, p))
 	defer cancel()
 	ctx, span := c.opts.Tracer.Start(ctx, m.spanName, trace.SpanKindClient)
 	k := clientCalls.Get().(*clientCall)
@@ -39,6 +39,15 @@ func (c *Client) Invoke(ctx context.Context, fullMethod string, args, reply any,
 		return nil
 	}
 	return FromError(err)
+}
+
+// timeout is how long a call may take. Of a method that no contract describes
+// the default is a guess, and a caller who says more knows better.
+func (m *method) timeout(ctx context.Context, p *policy) time.Duration {
+	if _, ok := ctx.Deadline(); ok && m.contract.Load() == nil {
+		return 0
+	}
+	return p.timeout
 }
 
 // withTimeout is context.WithTimeout, except that it makes no context where
