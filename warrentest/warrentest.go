@@ -187,6 +187,9 @@ func (s *System) Client() grpc.ClientConnInterface { return s.client }
 // Registry is what the test itself knows of who serves what.
 func (s *System) Registry() *registry.Registry { return s.registry }
 
+// KeyFile holds the system's key, for commands that are run on it.
+func (s *System) KeyFile() string { return s.keyFile }
+
 // EventsURL is the address of the broker.
 func (s *System) EventsURL() string { return "nats://" + s.nats.Endpoint() + "/test" }
 

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/status"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/rpc"
@@ -21,6 +21,10 @@ const operator = "cli"
 
 // withCoordinator calls f with a client of the running system's coordinator.
 func (o *options) withCoordinator(ctx context.Context, f func(context.Context, txnv1.OperatorServiceClient) error) error {
+	return o.visitCoordinator(ctx, func(ctx context.Context, _ *guest, c txnv1.OperatorServiceClient) error { return f(ctx, c) })
+}
+
+func (o *options) visitCoordinator(ctx context.Context, f func(context.Context, *guest, txnv1.OperatorServiceClient) error) error {
 	g, err := o.visit(ctx)
 	if err != nil {
 		return err
@@ -37,10 +41,11 @@ func (o *options) withCoordinator(ctx context.Context, f func(context.Context, t
 		return err
 	}
 	defer client.Close()
-	if err := f(ctx, txnv1.NewOperatorServiceClient(client)); err != nil {
+	err = f(ctx, g, txnv1.NewOperatorServiceClient(client))
+	if _, received := status.FromError(err); err != nil && received {
 		return describe(err)
 	}
-	return nil
+	return err
 }
 
 func newTx(o *options) *cobra.Command {
@@ -97,7 +102,7 @@ func newTxChange(o *options, change txChange) *cobra.Command {
 		Short: change.short,
 		Args:  takes(1+change.steps, 1+change.steps, what),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.changeTx(cmd, reason, func(ctx context.Context, c txnv1.OperatorServiceClient, by *txnv1.By) (*txnv1.Transaction, error) {
+			return o.changeTx(cmd, reason, func(ctx context.Context, _ *guest, c txnv1.OperatorServiceClient, by *txnv1.By) (*txnv1.Transaction, error) {
 				return change.do(ctx, c, args, by)
 			})
 		},
@@ -107,12 +112,12 @@ func newTxChange(o *options, change txChange) *cobra.Command {
 }
 
 // changeTx changes a transaction in the user's name, and prints what it is then.
-func (o *options) changeTx(cmd *cobra.Command, reason string, do func(context.Context, txnv1.OperatorServiceClient, *txnv1.By) (*txnv1.Transaction, error)) error {
+func (o *options) changeTx(cmd *cobra.Command, reason string, do func(context.Context, *guest, txnv1.OperatorServiceClient, *txnv1.By) (*txnv1.Transaction, error)) error {
 	if strings.TrimSpace(reason) == "" {
 		return errNoReason
 	}
-	return o.withCoordinator(cmd.Context(), func(ctx context.Context, c txnv1.OperatorServiceClient) error {
-		t, err := do(ctx, c, &txnv1.By{Author: author(), Reason: reason})
+	return o.visitCoordinator(cmd.Context(), func(ctx context.Context, g *guest, c txnv1.OperatorServiceClient) error {
+		t, err := do(ctx, g, c, &txnv1.By{Author: author(), Reason: reason})
 		if err != nil {
 			return err
 		}
@@ -121,49 +126,6 @@ func (o *options) changeTx(cmd *cobra.Command, reason string, do func(context.Co
 		}
 		return printTransactions(cmd.OutOrStdout(), []*txnv1.Transaction{t})
 	})
-}
-
-func newTxEdit(o *options) *cobra.Command {
-	var reason, data string
-	c := &cobra.Command{
-		Use:   "edit transaction step ['<json>' | -]",
-		Short: "Replace the request of a step that is not done, and go on",
-		Long: "Replace the request of a step that is not done, and go on.\n\nThe request is given as JSON, or, with --data-file, as a file of its bytes.\n" +
-			"Those who have answered the old request already are not asked again.",
-		Example: "  warren tx edit checkout/4711 ship '{\"shipment_id\": \"4711\", \"zip\": \"10115\"}' --reason 'the customer mistyped'",
-		Args:    takes(2, 3, "a transaction, one of its steps, and the request in JSON"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			request := &txnv1.EditRequest{Gid: args[0], Branch: args[1]}
-			if err := editTo(cmd, request, args[2:], data); err != nil {
-				return err
-			}
-			return o.changeTx(cmd, reason, func(ctx context.Context, c txnv1.OperatorServiceClient, by *txnv1.By) (*txnv1.Transaction, error) {
-				request.By = by
-				return c.Edit(ctx, request)
-			})
-		},
-	}
-	c.Flags().StringVar(&reason, "reason", "", "why, for the history (required)")
-	c.Flags().StringVar(&data, "data-file", "", "file with the request as it travels, instead of JSON")
-	return c
-}
-
-// editTo says what the new request is: JSON, or the bytes of a file.
-func editTo(cmd *cobra.Command, request *txnv1.EditRequest, args []string, file string) error {
-	switch {
-	case (len(args) == 0) == (file == ""):
-		return errors.New("edit: give the request either as JSON or with --data-file")
-	case file != "":
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("read the request: %w", err)
-		}
-		request.Request = &txnv1.EditRequest_Data{Data: raw}
-		return nil
-	}
-	text, err := requestBody(cmd, args)
-	request.Request = &txnv1.EditRequest_Json{Json: text}
-	return err
 }
 
 func newTxList(o *options) *cobra.Command {

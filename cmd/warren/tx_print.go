@@ -146,6 +146,9 @@ func ended(a *txnv1.Attempt) string {
 
 // clock is a moment as a person reads it on this machine.
 func clock(t *timestamppb.Timestamp) string {
+	if t == nil || t.AsTime().Unix() == 0 {
+		return "-"
+	}
 	return t.AsTime().Local().Format("2006-01-02 15:04:05.000")
 }
 
