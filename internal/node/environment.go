@@ -140,11 +140,21 @@ func (e *Environment) overlaySystemFile() error {
 	places := system.Places{Service: e.Service, Data: e.Data}
 	e.Registry = orElse(e.Registry, sys.Expand(external(sys.Engines.Registry), places))
 	e.Config = orElse(e.Config, sys.Expand(external(sys.Engines.Config), places))
-	e.Database = orElse(e.Database, sys.Engines.Database)
+	e.Database = orElse(e.Database, orElse(databaseOf(sys, e.Service), sys.Engines.Database))
 	e.Traces = orElse(e.Traces, sys.Engines.Traces)
 	e.Events = orElse(e.Events, sys.Expand(external(sys.Engines.Events), places))
 	e.Locks = orElse(e.Locks, sys.Expand(external(sys.Engines.Locks), places))
 	return nil
+}
+
+// databaseOf is the database that the file gives to one service, if it does.
+func databaseOf(sys *system.System, service string) string {
+	for _, s := range sys.Services {
+		if s.Name == service {
+			return s.Database
+		}
+	}
+	return ""
 }
 
 // external is the URL of an engine that does not run inside the supervisor.

@@ -154,6 +154,9 @@ func (s *Supervisor) plan() fleet.Plan {
 			Name: svc.Name, Package: svc.Path, Program: svc.Program, Args: svc.Args,
 			Dir: s.system.Dir, Replicas: svc.Replicas, Listen: svc.Address,
 		}
+		if svc.Database != "" {
+			sp.Env = append(sp.Env, "WARREN_DATABASE="+svc.Database)
+		}
 		for name, value := range svc.Env {
 			sp.Env = append(sp.Env, name+"="+value)
 		}

@@ -115,6 +115,20 @@ func tracesAddress(s string) error {
 	return templateURL(s, "a URL such as otlp://host:4317")
 }
 
+// databaseAddresses are those of a service that may have several databases.
+func databaseAddresses(s string) error {
+	all := strings.Fields(s)
+	if len(all) == 0 {
+		return databaseAddress(s)
+	}
+	for _, address := range all {
+		if err := databaseAddress(address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func templateURL(s, form string) error {
 	for _, place := range placeForm.FindAllString(s, -1) {
 		if name := strings.Trim(place, "{}"); !slices.Contains(places[:], name) {

@@ -34,6 +34,7 @@ func (d *draft) readService(s *Service, v value) {
 		"path":     d.into(&s.Path, servicePath),
 		"program":  d.into(&s.Program, notEmpty),
 		"args":     d.list(&s.Args),
+		"database": d.into(&s.Database, databaseAddresses),
 		"replicas": d.count(&s.Replicas),
 		"address":  d.address(&s.Address),
 		"env":      func(v value) { d.readEnv(s, v) },

@@ -51,6 +51,9 @@ type Service struct {
 	// Address is where the service listens by itself, for what isn't found by
 	// contract. Usually empty.
 	Address string
+	// Database is the service's own, instead of the engine's: a URL, or several,
+	// divided by spaces, for a service that is spread over databases.
+	Database string
 	// Env is added to the environment of the service's processes.
 	Env map[string]string
 	// Position is where the file says it, for errors found later.
