@@ -199,6 +199,21 @@ func (m *mover) catchUp(ctx context.Context, few int) error {
 // catchSome copies one batch of changes. They are forgotten by their numbers, not up
 // to one: a lower number may be committed later.
 func (m *mover) catchSome(ctx context.Context) (int, error) {
+	if m.behind < maxStalls {
+		return m.catchBatch(ctx)
+	}
+	// They come faster than they are copied. Their writers wait for a while, and then
+	// go on for long enough that none takes this for the fence of a mover that died.
+	if err := m.intend(ctx); err != nil {
+		return 0, err
+	}
+	n, err := m.catchBatch(ctx)
+	err = errors.Join(err, m.lift(context.WithoutCancel(ctx), m.from.db))
+	sleep(ctx, 2*maxWait)
+	return n, err
+}
+
+func (m *mover) catchBatch(ctx context.Context) (int, error) {
 	for limit := changesSize; ; limit *= 4 {
 		list, err := m.changes(ctx, limit)
 		if err != nil || len(list) == 0 {
@@ -215,6 +230,9 @@ func (m *mover) catchSome(ctx context.Context) (int, error) {
 			err = m.forget(ctx, list)
 		}
 		m.progress.Changed += len(list)
+		if m.behind++; len(list) < limit {
+			m.behind = 0
+		}
 		return len(list), err
 	}
 }

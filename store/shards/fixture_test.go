@@ -125,7 +125,8 @@ func other(t testing.TB, s *shards.Shards, shard int, urls []string) string {
 	t.Helper()
 	at := placement(t, s, shard).Database
 	for _, u := range urls {
-		if !strings.Contains(at, u[strings.LastIndex(u, "/")+1:]) || strings.HasPrefix(u, "sqlite:") && !strings.Contains(at, strings.TrimPrefix(u, "sqlite:")) {
+		bare, _, _ := strings.Cut(u, "?")
+		if !strings.HasSuffix(at, bare[strings.LastIndex(bare, "/"):]) || strings.HasPrefix(u, "sqlite:") && at != bare {
 			return u
 		}
 	}

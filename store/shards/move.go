@@ -46,6 +46,7 @@ type mover struct {
 	layouts  []layout
 	progress Progress
 	tell     func(Progress)
+	behind   int // how often in a row there were more changes than in one batch
 }
 
 // Move moves a shard to the database at the URL, while it is used. It goes on with a
@@ -160,14 +161,19 @@ func (m *mover) begin(ctx context.Context) error {
 		}
 		m.layouts = append(m.layouts, l)
 	}
-	if err := m.promote(ctx, m.from, m.shard, m.epoch); err != nil {
+	// The row is wanted alone, as when it is fenced.
+	err := m.intend(ctx)
+	if err == nil {
+		err = errors.Join(m.promote(ctx, m.from, m.shard, m.epoch), m.lift(context.WithoutCancel(ctx), m.from.db))
+	}
+	if err != nil {
 		return err
 	}
 	if err := m.receive(ctx); err != nil {
 		return err
 	}
 	var captured bool
-	err := m.from.db.QueryRow(ctx, `SELECT capture FROM warren_shard_owners WHERE shard = ?`, m.shard).Scan(&captured)
+	err = m.from.db.QueryRow(ctx, `SELECT capture FROM warren_shard_owners WHERE shard = ?`, m.shard).Scan(&captured)
 	if err != nil {
 		return err
 	}
@@ -245,13 +251,7 @@ func (m *mover) persist(ctx context.Context, do func(context.Context) error) err
 // alone changes the row of the shard at its owner, once all transactions that hold it
 // have ended. New ones wait meanwhile, or there might be no end of them.
 func (m *mover) alone(ctx context.Context, set, state string) (err error) {
-	_, err = m.from.db.Exec(ctx, `INSERT INTO warren_shard_fences (shard, epoch) VALUES (?, ?) ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch`,
-		m.shard, m.epoch)
-	if err != nil {
-		return err
-	}
-	lift := func(ctx context.Context, q store.Querier) error {
-		_, err := q.Exec(ctx, `DELETE FROM warren_shard_fences WHERE shard = ? AND epoch = ?`, m.shard, m.epoch)
+	if err := m.intend(ctx); err != nil {
 		return err
 	}
 	err = m.from.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -262,14 +262,26 @@ func (m *mover) alone(ctx context.Context, set, state string) (err error) {
 		if err != nil {
 			return err
 		}
-		return lift(ctx, tx)
+		return m.lift(ctx, tx)
 	})
 	if err == nil {
 		return nil
 	}
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	return errors.Join(err, lift(settle, m.from.db))
+	return errors.Join(err, m.lift(settle, m.from.db))
+}
+
+// intend has new transactions of the shard wait until lift.
+func (m *mover) intend(ctx context.Context) error {
+	_, err := m.from.db.Exec(ctx, `INSERT INTO warren_shard_fences (shard, epoch) VALUES (?, ?) ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch`,
+		m.shard, m.epoch)
+	return err
+}
+
+func (m *mover) lift(ctx context.Context, q store.Querier) error {
+	_, err := q.Exec(ctx, `DELETE FROM warren_shard_fences WHERE shard = ? AND epoch = ?`, m.shard, m.epoch)
+	return err
 }
 
 // handOver fences the shard, brings the rest over, and changes the map.
@@ -304,6 +316,7 @@ func (m *mover) handOver(ctx context.Context) error {
 
 // complete copies the rest and compares both sides, in which nothing changes now.
 func (m *mover) complete(ctx context.Context) error {
+	m.behind = 0 // everybody waits already
 	if err := m.catchUp(ctx, 0); err != nil {
 		return err
 	}

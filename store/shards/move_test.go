@@ -126,6 +126,7 @@ func (tr *traffic) customer(s *shards.Shards, shard, c int) {
 			return
 		}
 		tr.done.Add(1)
+		pause(tr.t) // or they would saturate two cores
 	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
