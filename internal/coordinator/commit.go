@@ -63,7 +63,7 @@ func judge(ctx context.Context, tx *store.Tx, batch []*write) error {
 		if err != nil {
 			return err
 		}
-		defer rows.Close() //nolint:errcheck // Err tells
+		defer rows.Close()
 		for rows.Next() {
 			var gid string
 			var s stored

@@ -112,7 +112,7 @@ func killed(t *testing.T, address, point string, nth int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer book.db.Close() //nolint:errcheck // a test's
+	defer book.db.Close()
 	db := w.open("next")
 	e, err := New(Options{DB: db, Conn: book, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -80,7 +80,7 @@ func (e *Engine) list(ctx context.Context, query string, args ...any) ([]row, er
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	var list []row
 	for rows.Next() {
 		r, err := scanRow(rows)
@@ -118,7 +118,7 @@ func (e *Engine) attempts(ctx context.Context, gid string) ([]*txnv1.Attempt, er
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	var list []*txnv1.Attempt
 	for rows.Next() {
 		a := &txnv1.Attempt{Outcome: &txnv1.Outcome{}}
@@ -142,7 +142,7 @@ func (e *Engine) actions(ctx context.Context, gid string) ([]*txnv1.Action, erro
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	var list []*txnv1.Action
 	for rows.Next() {
 		a := &txnv1.Action{}

@@ -124,7 +124,7 @@ func (e *Engine) load(ctx context.Context, q store.Querier, gids []string) ([]*t
 		if err != nil {
 			return err
 		}
-		defer rows.Close() //nolint:errcheck // Err tells
+		defer rows.Close()
 		for rows.Next() {
 			r, err := scanRow(rows)
 			if err != nil {
@@ -149,7 +149,7 @@ func readHeld(ctx context.Context, q store.Querier, gids []string) (map[string][
 		if err != nil {
 			return err
 		}
-		defer rows.Close() //nolint:errcheck // Err tells
+		defer rows.Close()
 		for rows.Next() {
 			var holder, key string
 			if err := rows.Scan(&holder, &key); err != nil {

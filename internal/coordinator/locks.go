@@ -168,7 +168,7 @@ func waits(ctx context.Context, tx *store.Tx) (map[string][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	edges := map[string][]string{}
 	for rows.Next() {
 		var from, to string

@@ -102,7 +102,7 @@ func (e *Engine) readBeats(ctx context.Context) (map[string]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	beats := map[string]int64{}
 	for rows.Next() {
 		var id string
@@ -215,7 +215,7 @@ func readGids(ctx context.Context, q store.Querier, query string, args ...any) (
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	var list []string
 	for rows.Next() {
 		var s string

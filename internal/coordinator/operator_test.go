@@ -146,7 +146,7 @@ func TestListIsPaged(t *testing.T) {
 			for _, v := range resp.GetTransactions() {
 				got = append(got, v.GetGid())
 			}
-			if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+			if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
 				break
 			}
 		}

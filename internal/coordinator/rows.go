@@ -113,18 +113,13 @@ func (a *actionRow) values() []any {
 const rowColumns = `gid, name, pattern, token, digest, definition, created_at, trace, epoch,
 	state, parked, owner, reason, reason_branch, reason_code, reason_status, updated_at, ended_at, deadline_at`
 
-func scanRow(rows interface{ Scan(...any) error }) (row, error) {
+func scanRow(rows *store.Rows) (row, error) {
 	var r row
 	var pattern, state, parked, code int64
 	err := rows.Scan(&r.gid, &r.name, &pattern, &r.token, &r.digest, &r.definition, &r.created, &r.trace, &r.epoch,
 		&state, &parked, &r.owner, &r.reason, &r.reasonBranch, &code, &r.reasonStatus, &r.updated, &r.ended, &r.deadline)
 	r.pattern, r.state, r.parked, r.reasonCode = txnv1.Pattern(pattern), txnv1.State(state), parked != 0, int32(code)
 	return r, err
-}
-
-// readRow reads one transaction; the error is store.ErrNoRows if there is none.
-func readRow(ctx context.Context, q store.Querier, gid string) (row, error) {
-	return scanRow(q.QueryRow(ctx, `SELECT `+rowColumns+` FROM warren_txn WHERE gid = ?`, gid))
 }
 
 // readBranches reads the branches of transactions, in their order.
@@ -136,7 +131,7 @@ func readBranches(ctx context.Context, q store.Querier, gids []string) (map[stri
 		if err != nil {
 			return err
 		}
-		defer rows.Close() //nolint:errcheck // Err tells
+		defer rows.Close()
 		for rows.Next() {
 			var b branchRow
 			var state, stuck int64

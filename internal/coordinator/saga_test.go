@@ -13,7 +13,6 @@ import (
 	"github.com/gowarren/warren/store/storetest"
 )
 
-
 func TestSagaSucceeds(t *testing.T) {
 	each(t, func(w *world) {
 		n := w.start(Options{})
@@ -106,7 +105,7 @@ func TestAnswersFlowIntoRequests(t *testing.T) {
 	n.submit(saga)
 	n.wants("g", txnv1.State_STATE_FAILED)
 	nested := protowire.AppendString(protowire.AppendTag(nil, 4, protowire.BytesType), "pay-7")
-	want := append([]byte{}, saga.Steps[1].Request...)
+	want := append([]byte{}, saga.GetSteps()[1].GetRequest()...)
 	want = protowire.AppendBytes(protowire.AppendTag(want, 3, protowire.BytesType), nested)
 	want = protowire.AppendVarint(protowire.AppendTag(want, 7, protowire.VarintType), 42)
 	for _, c := range w.people.seen {

@@ -15,7 +15,7 @@ var (
 	settingAttempts = config.Int("txn.attempts", 40, 1, 100000,
 		"How often a branch is called without success, before a saga is turned back or, where it cannot be, the transaction is parked.")
 	settingFailures = config.Int("txn.failures", 5, 1, 100000,
-		"How often a branch that must succeed (compensate, confirm, cancel, what comes after the pivot) may say that it failed, before the transaction is parked.")
+		"How often a branch that must succeed (to compensate, confirm, cancel, or after the pivot) may say that it failed, before the transaction is parked.")
 	settingBackoff = config.Duration("txn.backoff.base", 200*time.Millisecond, time.Millisecond, time.Hour,
 		"The longest pause before the second call; it doubles with each further one. Any part of it is waited, by chance.")
 	settingBackoffMax = config.Duration("txn.backoff.max", time.Minute, time.Millisecond, 24*time.Hour,

@@ -101,10 +101,10 @@ func (t *transaction) late(b *branch, o outcome) {
 		return
 	}
 	b.changed = true
-	switch {
-	case o.kind == txnv1.Outcome_KIND_OK:
+	switch o.kind {
+	case txnv1.Outcome_KIND_OK:
 		b.row.state, b.row.response = txnv1.BranchState_BRANCH_STATE_DONE, o.response
-	case o.kind == txnv1.Outcome_KIND_FAILURE:
+	case txnv1.Outcome_KIND_FAILURE:
 		b.row.state, b.row.error = txnv1.BranchState_BRANCH_STATE_FAILED, o.reason
 	default:
 		b.row.state = txnv1.BranchState_BRANCH_STATE_DOING

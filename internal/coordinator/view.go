@@ -48,7 +48,7 @@ func (b *branch) view(much detail) *txnv1.BranchView {
 		Name: b.row.name, State: b.row.state, Attempts: int32(min(b.row.attempts, 1<<30)), NextAttempt: stamp(b.row.due),
 		Response: b.row.response, Error: b.row.error,
 	}
-	if b.busy && v.State == txnv1.BranchState_BRANCH_STATE_PENDING {
+	if b.busy && v.GetState() == txnv1.BranchState_BRANCH_STATE_PENDING {
 		v.State = txnv1.BranchState_BRANCH_STATE_DOING
 	}
 	if b.t.row.state == txnv1.State_STATE_UNDOING && !b.undone() {

@@ -75,8 +75,7 @@ func (t *transaction) wait(next *time.Time) {
 		return
 	}
 	if t.wantExpired(next) {
-		t.because("", "a lock was not free in time", codes.Aborted, statusOf(refused(txnv1.Reason_LOCK_TIMEOUT, "a lock was not free in time")))
-		t.end(txnv1.State_STATE_FAILED)
+		t.withoutLock(nil, txnv1.Reason_LOCK_TIMEOUT, "a lock was not free in time")
 	}
 }
 
@@ -108,7 +107,7 @@ func (t *transaction) locked(b *branch, next *time.Time) bool {
 		t.want = w
 	}
 	if t.want.branch == b && t.wantExpired(next) {
-		t.turnBack(b.row.name, "a lock was not free in time", codes.Aborted, statusOf(refused(txnv1.Reason_LOCK_TIMEOUT, "a lock was not free in time")))
+		t.withoutLock(b, txnv1.Reason_LOCK_TIMEOUT, "a lock was not free in time")
 	}
 	return false
 }
@@ -127,19 +126,27 @@ func (t *transaction) answered(v verdict) {
 		if t.row.state == txnv1.State_STATE_WAITING {
 			t.began()
 		}
-	case w.failFast && w.branch != nil:
-		t.turnBack(w.branch.row.name, "the lock is held by "+v.holder, codes.Aborted, statusOf(refused(txnv1.Reason_LOCK_HELD, "the lock is held by another transaction")))
 	case w.failFast:
-		t.because("", "the lock is held by "+v.holder, codes.Aborted, statusOf(refused(txnv1.Reason_LOCK_HELD, "the lock is held by another transaction")))
-		t.end(txnv1.State_STATE_FAILED)
+		t.withoutLock(w.branch, txnv1.Reason_LOCK_HELD, "the lock is held by "+v.holder)
 	case v.doomed && w.branch != nil:
-		reason := "waiting for the lock would be for ever: its holder, " + v.holder + ", waits for this transaction"
-		t.turnBack(w.branch.row.name, reason, codes.Aborted, statusOf(refused(txnv1.Reason_LOCK_TIMEOUT, "%s", reason)))
+		t.withoutLock(w.branch, txnv1.Reason_LOCK_TIMEOUT, "waiting for the lock would be for ever: its holder, "+v.holder+", waits for this transaction")
 	default:
 		poll := t.e.limits.lockPoll.Get()
 		w.next = time.Now().Add(poll/2 + rand.N(poll))
 		t.e.startWaiting(t, w.keys)
 	}
+}
+
+// withoutLock turns the saga back at a step that does not get its locks; a
+// transaction that does not get its own has failed before it did anything.
+func (t *transaction) withoutLock(b *branch, reason txnv1.Reason, why string) {
+	status := statusOf(refused(reason, "%s", why))
+	if b != nil {
+		t.turnBack(b.row.name, why, codes.Aborted, status)
+		return
+	}
+	t.because("", why, codes.Aborted, status)
+	t.end(txnv1.State_STATE_FAILED)
 }
 
 // began lets a transaction begin that has all its locks.
