@@ -93,7 +93,7 @@ var drivers = map[string]string{
 }
 
 // portable packages hold the logic that all engines share.
-var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "telemetry", "events", "lock", "page", "txn/barrier"}
+var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "telemetry", "events", "lock", "page", "txn", "txn/barrier"}
 
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{

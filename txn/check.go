@@ -16,12 +16,15 @@ const (
 	maxDeadline = 7 * 24 * time.Hour // participants remember at least so long
 )
 
+// alphabet is what names are made of, for errors.
+const alphabet = "lower-case letters, digits, dots, underscores and dashes, a letter first"
+
 // globalID is unique, as a name has no slash in it.
 func globalID(name, id string) string { return name + "/" + id }
 
 func checkTransaction(name string, o options) error {
 	if !goodName(name) {
-		return fmt.Errorf("%q is no name for transactions; use 1 to %d lower-case letters, digits, dots, underscores and dashes, a letter first", shortened(name), maxName)
+		return fmt.Errorf("%q is no name for transactions; use 1 to %d "+alphabet, shortened(name), maxName)
 	}
 	if id := globalID(name, o.id); len(id) > maxID || !utf8.ValidString(id) {
 		return fmt.Errorf("id %q: with its name it has %d bytes; use valid UTF-8, %d bytes at most", shortened(o.id), len(id), maxID)
@@ -83,7 +86,7 @@ func (s *Saga) checkSteps() (wrong []error) {
 	for _, step := range s.steps {
 		switch {
 		case !goodName(step.name):
-			wrong = append(wrong, fmt.Errorf("step %q: the name is made of 1 to %d lower-case letters, digits, dots, underscores and dashes, a letter first", shortened(step.name), maxName))
+			wrong = append(wrong, fmt.Errorf("step %q: the name is made of 1 to %d "+alphabet, shortened(step.name), maxName))
 		case seen[step.name]:
 			wrong = append(wrong, step.wrongf("there are two of that name; participants tell steps apart by it, so give each its own"))
 		}
@@ -121,11 +124,13 @@ func (s *Saga) checkOrder() (wrong []error) {
 		}
 		behind := pivot != nil && before[step][pivot]
 		if pivot != nil && !behind && !before[pivot][step] {
-			wrong = append(wrong, step.wrongf("it is neither before the pivot %s nor after it, so nobody can say what its failure means; put it on one side with After", pivot.name))
+			wrong = append(wrong, step.wrongf("it is neither before the pivot %s nor after it, so nobody can say what its failure means; "+
+				"put it on one side with After", pivot.name))
 			continue
 		}
 		if !behind && !step.returns() {
-			wrong = append(wrong, step.wrongf("%s has no way back; name its compensate method in its contract, mark the step as the Pivot, put it after the pivot, or say NothingToUndo", step.method.FullName))
+			wrong = append(wrong, step.wrongf("%s has no way back; name its compensate method in its contract, mark the step as the Pivot, "+
+				"put it after the pivot, or say NothingToUndo", step.method.FullName))
 		}
 	}
 	return wrong

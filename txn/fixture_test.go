@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -77,8 +78,8 @@ func (e *example) Cleanup(f func())         { e.done = append(e.done, f) }
 func (e *example) Fatal(args ...any)        { panic(fmt.Sprint(args...)) }
 
 func (e *example) end() {
-	for i := len(e.done) - 1; i >= 0; i-- {
-		e.done[i]()
+	for _, f := range slices.Backward(e.done) {
+		f()
 	}
 	_ = os.RemoveAll(e.dir)
 }

@@ -22,7 +22,8 @@ func findMethod(fullMethod string) (*contract.Method, partners, error) {
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
 	sd, ok := d.(protoreflect.ServiceDescriptor)
 	if err != nil || !ok {
-		return nil, partners{}, fmt.Errorf("the contract %s is not known; import the package that is generated from it, and use its constant …_FullMethodName", service)
+		return nil, partners{}, fmt.Errorf("the contract %s is not known; import the package that is generated from it, "+
+			"and use its constant …_FullMethodName", service)
 	}
 	read, err := contract.Read(sd)
 	if err != nil {

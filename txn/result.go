@@ -143,7 +143,7 @@ func failureOf(t *txnv1.Transaction) *Failure {
 		f.Cause = rpc.FromError(grpcstatus.ErrorProto(said))
 		return f
 	}
-	code := codes.Code(t.GetReasonCode()) //nolint:gosec // a status code
+	code := codes.Code(t.GetReasonCode())
 	if code == codes.OK {
 		code = codes.Aborted // nobody failed: it was given up
 	}

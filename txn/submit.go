@@ -81,7 +81,7 @@ func (s *Step) message() *txnv1.Step {
 }
 
 func (s *Step) policy() *txnv1.CallPolicy {
-	p := &txnv1.CallPolicy{Attempts: int32(s.attempts)} //nolint:gosec // checked to be a count that people write
+	p := &txnv1.CallPolicy{Attempts: int32(s.attempts)}
 	if s.timeout > 0 {
 		p.Timeout = durationpb.New(s.timeout)
 	} else if s.method.Timeout > 0 {

@@ -139,7 +139,7 @@ func printTimeline(w io.Writer, shown *txnv1.ShowResponse) error {
 func ended(a *txnv1.Attempt) string {
 	kind := strings.ToLower(strings.TrimPrefix(a.GetOutcome().GetKind().String(), "KIND_"))
 	if a.GetCode() != 0 {
-		return cmp.Or(kind, "-") + " " + codes.Code(a.GetCode()).String() //nolint:gosec // a status code
+		return cmp.Or(kind, "-") + " " + codes.Code(a.GetCode()).String()
 	}
 	return kind
 }

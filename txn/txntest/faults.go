@@ -75,6 +75,28 @@ func (f *faults) happened() {
 	f.mu.Unlock()
 }
 
+// arrange changes the plan, while the coordinator works.
+func (f *faults) arrange(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+// planned is what is to go wrong.
+func (f *faults) planned() plan {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.plan
+}
+
+// outcome returns how often something went wrong as planned, and whether the
+// test kit itself works.
+func (f *faults) outcome() (met int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.met, f.problem
+}
+
 // broken notes that the test kit itself does not work.
 func (f *faults) broken(err error) {
 	f.mu.Lock()
@@ -95,17 +117,17 @@ func (f *faults) strike(hit func(call) error, c call) error {
 
 // deliver makes a call as planned. Invoke is the call itself.
 func (f *faults) deliver(ctx context.Context, b *txnv1.Branch, opts []grpc.CallOption, invoke func(context.Context) error) error {
-	c := f.seen(b)
-	err := f.strike(f.plan.before, c)
+	c, p := f.seen(b), f.planned()
+	err := f.strike(p.before, c)
 	if err != nil {
 		f.keep(ctx, invoke)
 	} else {
 		err = invoke(ctx)
-		if f.plan.twice != nil && f.plan.twice(c) {
+		if p.twice != nil && p.twice(c) {
 			f.happened()
 			err = invoke(ctx)
 		}
-		if lost := f.strike(f.plan.after, c); lost != nil {
+		if lost := f.strike(p.after, c); lost != nil {
 			clearTrailer(opts) // with the answer goes what came behind it
 			err = lost
 		}
@@ -154,7 +176,8 @@ func (f *faults) note(ctx context.Context, req any, _ *grpc.UnaryServerInfo, han
 func (f *faults) rollback(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	reply, err := handler(ctx, req)
 	b, ok := barrier.From(ctx)
-	if !ok || err != nil || f.plan.rollback == nil {
+	p := f.planned()
+	if !ok || err != nil || p.rollback == nil {
 		return reply, err
 	}
 	f.mu.Lock()
@@ -162,7 +185,7 @@ func (f *faults) rollback(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 	f.handled[key]++
 	c := call{step: b.Name, op: b.Op, nth: f.handled[key]}
 	f.mu.Unlock()
-	if f.plan.rollback(c) {
+	if p.rollback(c) {
 		f.happened()
 		return nil, errLost
 	}
@@ -174,9 +197,9 @@ func (f *faults) rollback(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 func (f *faults) pass(point string) bool {
 	f.mu.Lock()
 	f.points[point]++
-	nth := f.points[point]
+	nth, p := f.points[point], f.plan
 	f.mu.Unlock()
-	if f.plan.point == nil || !f.plan.point(point, nth) {
+	if p.point == nil || !p.point(point, nth) {
 		return false
 	}
 	f.happened()

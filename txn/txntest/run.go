@@ -23,6 +23,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -112,7 +114,7 @@ func (tr trial) run(t testing.TB, setup Setup) (*seen, error) {
 		return nil, fmt.Errorf("state before the saga: %w", err)
 	}
 	if tr.arrange != nil {
-		tr.arrange(w)
+		w.faults.arrange(func() { tr.arrange(w) })
 	}
 	if err := tr.judge(insist(ctx, w, c.Saga)); err != nil {
 		return nil, err
@@ -131,10 +133,11 @@ func (tr trial) run(t testing.TB, setup Setup) (*seen, error) {
 	if tr.fails != "" {
 		want = before
 	}
+	met, err := w.faults.outcome()
 	switch {
-	case w.faults.problem != nil:
-		return nil, w.faults.problem
-	case tr.arrange != nil && w.faults.met == 0 && !tr.free:
+	case err != nil:
+		return nil, err
+	case tr.arrange != nil && met == 0 && !tr.free:
 		return nil, errors.New("the saga ended before what was to go wrong did; nothing is proven")
 	case want != "" && after != want && tr.fails != "":
 		return nil, fmt.Errorf("the saga was undone, and left something behind:\nbefore: %s\nafter:  %s", before, after)
@@ -183,9 +186,5 @@ func insist(ctx context.Context, w *World, build func() *txn.Saga) error {
 func (w *World) seen(state string) *seen {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
-	points := map[string]int{}
-	for name, n := range w.faults.points {
-		points[name] = n
-	}
-	return &seen{saga: w.faults.saga, calls: append([]call(nil), w.faults.calls...), points: points, state: state}
+	return &seen{saga: w.faults.saga, calls: slices.Clone(w.faults.calls), points: maps.Clone(w.faults.points), state: state}
 }

@@ -2,7 +2,7 @@ package txntest
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -119,7 +119,7 @@ func TestParticipantThatCountsTwiceIsFound(t *testing.T) {
 				s.Step("second", fairv1.PurseService_Hold_FullMethodName, &fairv1.HoldRequest{Id: "2", Amount: 12})
 				return s
 			},
-			State: func(context.Context) (string, error) { return fmt.Sprint(c.left.Load()), nil },
+			State: func(context.Context) (string, error) { return strconv.FormatInt(c.left.Load(), 10), nil },
 		}
 	})
 	wants(t, got, map[string]string{
@@ -161,7 +161,7 @@ func TestEffectOutsideTheTransactionIsFound(t *testing.T) {
 				s.Step("hold", fairv1.PurseService_Hold_FullMethodName, &fairv1.HoldRequest{Id: "1", Purse: "ada", Amount: 12})
 				return s
 			},
-			State: func(context.Context) (string, error) { return fmt.Sprint(held.Load()), nil },
+			State: func(context.Context) (string, error) { return strconv.FormatInt(held.Load(), 10), nil },
 		}
 	})
 	wants(t, got, map[string]string{"rolled back at first/hold": "undisturbed: 1\nnow:         2"})

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -161,8 +162,8 @@ func (w *World) close() {
 	if p := w.process(); p != nil {
 		p.kill()
 	}
-	for i := len(w.closers) - 1; i >= 0; i-- {
-		w.closers[i]()
+	for _, end := range slices.Backward(w.closers) {
+		end()
 	}
 	w.closers = nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync/atomic"
 	"testing/fstest"
 
@@ -45,21 +46,22 @@ func NewLedger(ctx context.Context, host Host, things map[string]int64) (*Ledger
 
 // State describes all there is.
 func (l *Ledger) State(ctx context.Context) (string, error) {
-	rows, err := l.DB.Query(ctx, `SELECT name, free, gone, (SELECT COALESCE(SUM(quantity), 0) FROM reserved r WHERE r.name = t.name) FROM things t ORDER BY name`)
+	rows, err := l.DB.Query(ctx, `SELECT name, free, gone,
+		(SELECT COALESCE(SUM(quantity), 0) FROM reserved r WHERE r.name = t.name) FROM things t ORDER BY name`)
 	if err != nil {
 		return "", err
 	}
 	defer rows.Close()
-	out := ""
+	var out strings.Builder
 	for rows.Next() {
 		var name string
 		var free, gone, reserved int64
 		if err := rows.Scan(&name, &free, &gone, &reserved); err != nil {
 			return "", err
 		}
-		out += fmt.Sprintf("%s: %d free, %d reserved, %d gone; ", name, free, reserved, gone)
+		fmt.Fprintf(&out, "%s: %d free, %d reserved, %d gone; ", name, free, reserved, gone)
 	}
-	return out, rows.Err()
+	return out.String(), rows.Err()
 }
 
 // reserve moves things aside; ok tells whether there are as many.
