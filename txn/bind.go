@@ -44,7 +44,8 @@ func (s *Step) bindUndo() error {
 	for i := range s.undoFields {
 		b := &s.undoFields[i]
 		if s.partner.compensate == nil {
-			return s.wrongf("the field %s of what undoes it is bound, and nothing undoes it: %s names no compensate method; leave BindUndo out", b.field, s.method.FullName)
+			return s.wrongf("the field %s of what undoes it is bound, and nothing undoes it: %s names no compensate method; "+
+				"leave BindUndo out", b.field, s.method.FullName)
 		}
 		if _, err := b.resolve(s.partner.compensate, s.method); err != nil {
 			return s.wrongf("bind %s of %s to its answer's %s: %w", b.field, s.partner.compensate.Name, b.answer, err)

@@ -138,7 +138,7 @@ func (f *faults) deliver(ctx context.Context, b *txnv1.Branch, opts []grpc.CallO
 	return err
 }
 
-// keep has a call that did not arrive arrive at the end of the trial.
+// keep has a lost call come at the end of the trial after all.
 func (f *faults) keep(ctx context.Context, invoke func(context.Context) error) {
 	md, _ := metadata.FromOutgoingContext(ctx)
 	f.mu.Lock()
