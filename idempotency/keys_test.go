@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -326,7 +327,7 @@ func TestLateCallCommitsNothing(t *testing.T) {
 func TestPurge(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB, _ *till, client tillv1.TillServiceClient) {
 		for n := range 3 {
-			if _, err := client.Pay(keyed(t, fmt.Sprint(n)), &tillv1.PayRequest{Customer: "ann"}); err != nil {
+			if _, err := client.Pay(keyed(t, strconv.Itoa(n)), &tillv1.PayRequest{Customer: "ann"}); err != nil {
 				t.Fatal(err)
 			}
 		}

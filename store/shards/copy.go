@@ -71,7 +71,7 @@ func (m *mover) copyTable(ctx context.Context, l layout) error {
 	for !complete {
 		m.say("copy")
 		m.opts.failpoint("copy")
-		rows, err := l.after(ctx, m.from.db, m.shard, last, chunkSize)
+		rows, err := l.after(ctx, m.from.db, m.shard, last)
 		if err != nil {
 			return err
 		}
@@ -371,7 +371,7 @@ func (m *mover) reconcile(ctx context.Context) error {
 
 func (m *mover) reconcileTable(ctx context.Context, l layout, walk, look *store.DB) error {
 	for last, n := []any(nil), chunkSize; n == chunkSize; {
-		rows, err := l.after(ctx, walk, m.shard, last, chunkSize)
+		rows, err := l.after(ctx, walk, m.shard, last)
 		if err != nil {
 			return err
 		}
@@ -458,7 +458,7 @@ func (l layout) digest(ctx context.Context, db *store.DB, shard int, full bool) 
 	}
 	var last []any
 	for n := chunkSize; n == chunkSize; {
-		rows, err := l.after(ctx, db, shard, last, chunkSize)
+		rows, err := l.after(ctx, db, shard, last)
 		if err != nil {
 			return d, err
 		}

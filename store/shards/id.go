@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,7 +40,7 @@ func NewID(shard int, at time.Time) string {
 
 // write fills the text with the lowest bits of n.
 func write(text []byte, n uint64) {
-	for i := len(text) - 1; i >= 0; i-- {
+	for i := range slices.Backward(text) {
 		text[i] = alphabet[n&31]
 		n >>= 5
 	}

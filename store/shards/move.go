@@ -33,7 +33,7 @@ const (
 	fewChanges   = 200 // so that the rest can be copied while the shard is fenced
 	fenceTries   = 8
 	settleTime   = 5 * time.Second
-	tripleOfRows = 3 // triggers of a table
+	triggerCount = 3 // of a table
 )
 
 // mover moves one shard, as of one epoch: whoever takes over has a later one, and
@@ -151,8 +151,9 @@ func lockPlace(ctx context.Context, tx *store.Tx, shard int) (p place, err error
 func (m *mover) begin(ctx context.Context) error {
 	for _, t := range m.opts.Tables {
 		for _, db := range []*store.DB{m.from.db, m.to.db} {
-			if n, err := t.triggers(ctx, db); err != nil || n != tripleOfRows {
-				return errors.Join(err, fmt.Errorf("table %s of database %s has %d of its %d triggers: a migration made the table anew", t.Name, db.Name(), n, tripleOfRows))
+			if n, err := t.triggers(ctx, db); err != nil || n != triggerCount {
+				return errors.Join(err, fmt.Errorf("table %s of database %s has %d of its %d triggers: a migration made it anew",
+					t.Name, db.Name(), n, triggerCount))
 			}
 		}
 		l, err := layoutOf(ctx, t, m.from.db, m.to.db)
@@ -493,7 +494,7 @@ func (s *Shards) erase(ctx context.Context, db *store.DB, shard int, may func(co
 				if err := may(ctx, tx); err != nil {
 					return err
 				}
-				rows, err := l.after(ctx, tx, shard, nil, chunkSize)
+				rows, err := l.after(ctx, tx, shard, nil)
 				if left = len(rows); err != nil || left == 0 {
 					return err
 				}

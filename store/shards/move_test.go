@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -130,9 +131,7 @@ func (tr *traffic) customer(s *shards.Shards, shard, c int) {
 	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	for id, e := range own {
-		tr.orders[id] = e
-	}
+	maps.Copy(tr.orders, own)
 }
 
 // until waits for so many more operations.
@@ -227,13 +226,13 @@ func TestMoverIsKilled(t *testing.T) {
 				}
 				tr.until(50)
 				tr.end(one, shard, to, from)
-				clear(t, one, tr)
+				deleteAll(t, one, tr)
 			})
 		}
 	})
 }
 
-func clear(t *testing.T, s *shards.Shards, tr *traffic) {
+func deleteAll(t *testing.T, s *shards.Shards, tr *traffic) {
 	t.Helper()
 	for id, e := range tr.orders {
 		err := s.InTx(t.Context(), e.shard, func(ctx context.Context, tx *store.Tx) error {

@@ -51,32 +51,36 @@ func layoutOf(ctx context.Context, t Table, from, to *store.DB) (layout, error) 
 		return l, fmt.Errorf("table %s has %d columns here and %d there", t.Name, len(names), len(other))
 	}
 	for _, name := range names {
-		k, there := other[name]
-		switch {
-		case there && k == kinds[name]:
-		case there && k == kindBool && kinds[name] == kindInt, there && k == kindInt && kinds[name] == kindBool:
-			kinds[name] = kindBool // MySQL has no other
+		k := kinds[name]
+		switch o := other[name]; {
+		case o == k:
+		case o == kindBool && k == kindInt, o == kindInt && k == kindBool:
+			k = kindBool // MySQL has no other
 		default:
-			return l, fmt.Errorf("column %s.%s is %s here and %q there", t.Name, name, kinds[name], k)
+			return l, fmt.Errorf("column %s.%s is %s here and %q there", t.Name, name, k, o)
 		}
-		l.columns, l.kinds = append(l.columns, name), append(l.kinds, kinds[name])
+		l.columns, l.kinds = append(l.columns, name), append(l.kinds, k)
 	}
-	for _, name := range append([]string{t.Shard}, t.Key...) {
+	if !slices.Contains(l.columns, t.Shard) {
+		return l, fmt.Errorf("table %s has no column %s", t.Name, t.Shard)
+	}
+	l.key, err = l.keyColumns()
+	return l, err
+}
+
+// keyColumns finds the columns of the key.
+func (l layout) keyColumns() (out []int, err error) {
+	for _, name := range l.Key {
 		at := slices.Index(l.columns, name)
 		if at < 0 {
-			return l, fmt.Errorf("table %s has no column %s", t.Name, name)
+			return nil, fmt.Errorf("table %s has no column %s", l.Name, name)
 		}
 		if k := l.kinds[at]; k != kindInt && k != kindText {
-			return l, fmt.Errorf("column %s.%s is %s: a key is a BIGINT or a VARCHAR", t.Name, name, k)
+			return nil, fmt.Errorf("column %s.%s is %s: a key is a BIGINT or a VARCHAR", l.Name, name, k)
 		}
-		if name != t.Shard || slices.Contains(t.Key, name) {
-			l.key = append(l.key, at)
-		}
+		out = append(out, at)
 	}
-	if slices.Contains(t.Key, t.Shard) {
-		l.key = l.key[1:] // it was taken twice
-	}
-	return l, nil
+	return out, nil
 }
 
 func columnsOf(ctx context.Context, db *store.DB, table string) ([]string, map[string]kind, error) {

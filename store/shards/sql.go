@@ -28,9 +28,9 @@ type querier interface {
 	Dialect() store.Dialect
 }
 
-// after returns the rows of a shard that come after the key, in the order of keys of
-// that database.
-func (l layout) after(ctx context.Context, q store.Querier, shard int, key []any, limit int) ([]row, error) {
+// after returns the next rows of a shard that come after the key, in the order of
+// keys of that database.
+func (l layout) after(ctx context.Context, q store.Querier, shard int, key []any) ([]row, error) {
 	where, args := fmt.Sprintf(`"%s" = ?`, l.Shard), []any{shard}
 	if key != nil {
 		// (a > ?) OR (a = ? AND b > ?): every database finds its index for that.
@@ -47,7 +47,7 @@ func (l layout) after(ctx context.Context, q store.Querier, shard int, key []any
 		}
 		where += " AND ((" + strings.Join(ways, ") OR (") + "))"
 	}
-	return l.query(ctx, q, fmt.Sprintf(`WHERE %s ORDER BY %s LIMIT %d`, where, quoted(l.Key), limit), args)
+	return l.query(ctx, q, fmt.Sprintf(`WHERE %s ORDER BY %s LIMIT %d`, where, quoted(l.Key), chunkSize), args)
 }
 
 // withKeys returns the rows of a shard that have the keys. The plus keeps databases
