@@ -92,7 +92,7 @@ func (p *place) attempt(ctx context.Context, do func(context.Context, *store.Tx)
 			return err
 		}
 		return failure
-	})
+	}, store.Joinable)
 	if err == nil {
 		failure = nil
 	}

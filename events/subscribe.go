@@ -47,8 +47,9 @@ type subscription struct {
 }
 
 // Subscribe has fn called for each event of type T, once per event and group, in a
-// transaction of the service's database. The context that fn gets is for tx and
-// for other services. A second subscription of the same type and group is refused:
+// transaction of the service's database. Transactions of that database that fn
+// begins with its context are part of it. A second subscription of the same type
+// and group is refused:
 // they would take events from each other.
 func Subscribe[T any, P interface {
 	*T

@@ -24,12 +24,14 @@ func setup(ctx context.Context, app *warren.App) error {
 	kept := &orders{all: all}
 	app.Participate(kept.participation())
 	seen := newWatchers()
+	// As databases keep it, so that an order reads the same ever after.
+	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	s := &service{
 		orders: kept, catalog: catalogv1.NewCatalogServiceClient(app), sagas: &sagas{app: app, orders: kept},
 		pages:    page.New(all.Databases()[0], orderv1.Reason_BAD_PAGE_TOKEN),
-		watchers: seen, log: app.Logger(), now: time.Now,
+		watchers: seen, log: app.Logger(), now: now,
 	}
-	p := &process{orders: kept, watchers: seen, now: time.Now}
+	p := &process{orders: kept, watchers: seen, now: now}
 	orderv1.RegisterOrderServiceServer(app, s)
 	orderv1.RegisterOrderProcessServiceServer(app, p)
 	if err := events.Subscribe(app, p.onShipped, events.WithDatabase(p.ofShipped)); err != nil {
