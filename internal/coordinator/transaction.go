@@ -215,7 +215,13 @@ func earliest(next *time.Time, at time.Time) {
 // advance begins what can be begun, and sets the timer for the rest. It is called
 // after every write and whenever the time has come.
 func (t *transaction) advance() {
-	if t.gone || t.writing || !t.row.active() || t.e.draining.Load() {
+	if t.gone || t.writing {
+		return
+	}
+	if !t.row.active() && !t.dirty() { // parked, and only looked at
+		t.leave()
+	}
+	if !t.row.active() || t.e.draining.Load() {
 		return
 	}
 	var next time.Time

@@ -1523,8 +1523,7 @@ type RegisterRequest struct {
 	// Of a TCC; called with the same request.
 	Confirm string `protobuf:"bytes,5,opt,name=confirm,proto3" json:"confirm,omitempty"`
 	Cancel  string `protobuf:"bytes,6,opt,name=cancel,proto3" json:"cancel,omitempty"`
-	// Of a two-phase commit: the service that prepares; empty: the one that
-	// serves the method.
+	// Of a two-phase commit: the name of the service that prepares.
 	Service       string      `protobuf:"bytes,7,opt,name=service,proto3" json:"service,omitempty"`
 	Policy        *CallPolicy `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
