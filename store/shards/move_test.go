@@ -418,3 +418,69 @@ func TestReadingAllWhileOneMoves(t *testing.T) {
 		t.Log(reads.Load(), "reads")
 	})
 }
+
+// Two move the same shard: the later one takes over, the other is told so.
+func TestMoveIsTakenOver(t *testing.T) {
+	each(t, func(t *testing.T, urls []string) {
+		opts := options()
+		reached, goOn := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		shards.Failpoint(&opts, func(at string) {
+			if at == "copy" {
+				once.Do(func() {
+					close(reached)
+					<-goOn
+				})
+			}
+		})
+		one, two := open(t, opts, urls...), open(t, options(), urls...)
+		tr := startTraffic(t, []*shards.Shards{one, two}, 0, 2)
+		tr.until(50)
+		first := make(chan error, 1)
+		go func() { first <- one.Move(t.Context(), 0, urls[1], nil) }()
+		<-reached
+		if err := two.Move(t.Context(), 0, urls[1], nil); err != nil {
+			t.Error(err)
+		}
+		close(goOn)
+		if err := <-first; !errors.Is(err, shards.ErrSuperseded) {
+			t.Errorf("the first mover: %v", err)
+		}
+		tr.until(50)
+		tr.end(one, 0, urls[1], urls[0])
+	})
+}
+
+// A mover sleeps while the shard is fenced, until it is believed dead; then it wakes up
+// and goes on. It must not decide any more.
+func TestMoverWakesUpTooLate(t *testing.T) {
+	each(t, func(t *testing.T, urls []string) {
+		opts := options()
+		opts.FenceTime = 500 * time.Millisecond
+		one, two := (*shards.Shards)(nil), open(t, opts, urls...)
+		slow := opts
+		var slept atomic.Int64
+		shards.Failpoint(&slow, func(at string) {
+			if at == "complete" && slept.Add(1) == 1 {
+				for before := placement(t, two, 0).Epoch; placement(t, two, 0).Epoch == before && !t.Failed(); {
+					pause(t)
+				}
+			}
+		})
+		one = open(t, slow, urls...)
+		tr := startTraffic(t, []*shards.Shards{one, two}, 0, 2)
+		tr.until(50)
+		if err := one.Move(t.Context(), 0, urls[1], nil); err == nil {
+			t.Error("a mover whose fence was taken away went on")
+		}
+		tr.until(50)
+		if p := placement(t, two, 0); p.MovingTo == "" {
+			t.Errorf("%+v", p)
+		}
+		if err := two.Move(t.Context(), 0, urls[1], nil); err != nil {
+			t.Error(err)
+		}
+		tr.until(50)
+		tr.end(one, 0, urls[1], urls[0])
+	})
+}
