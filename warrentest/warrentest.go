@@ -24,6 +24,7 @@ import (
 
 	"github.com/gowarren/warren"
 	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/internal/coordinator"
 	"github.com/gowarren/warren/internal/edge"
 	"github.com/gowarren/warren/internal/engines"
 	"github.com/gowarren/warren/internal/node"
@@ -124,6 +125,14 @@ func (s *System) Gateway(args ...string) string {
 	s.Ready(i)
 	found, _ := s.find(i.ID)
 	return "http://" + found.Address
+}
+
+// Coordinator starts the coordinator of transactions, and returns when it is
+// ready. One that is started in the place of another that was stopped goes on
+// where that one was.
+func (s *System) Coordinator(args ...string) *Instance {
+	s.t.Helper()
+	return s.Run("coordinator", coordinator.Setup, args...)
 }
 
 func (s *System) start(service string, run func(ctx context.Context, flags []string) error) *Instance {
