@@ -31,6 +31,7 @@ type call struct {
 	epoch                    int64
 	deadline, created        int64
 	reason                   string // why it is undone
+	reasonStatus             []byte // the error of it, as it travels
 	trace                    string
 	method                   string
 	request                  []byte
@@ -97,7 +98,7 @@ func (e *Engine) call(c call) outcome {
 
 // invoke calls a method of a contract that the coordinator does not know.
 func (e *Engine) invoke(ctx context.Context, c call) outcome {
-	about := &txnv1.Branch{Gid: c.gid, Branch: c.branch, Op: c.op, Epoch: c.epoch, Reason: c.reason,
+	about := &txnv1.Branch{Gid: c.gid, Branch: c.branch, Op: c.op, Epoch: c.epoch, Reason: c.reason, ReasonStatus: c.reasonStatus,
 		CreateTime: timestamppb.New(time.UnixMicro(c.created))}
 	if c.deadline != 0 {
 		about.Deadline = timestamppb.New(time.UnixMicro(c.deadline))

@@ -51,7 +51,7 @@ func (t *transaction) ask(b *branch, op txnv1.Op, policy *callPolicy) (call, boo
 		method: b.method(op), timeout: timeout, number: b.row.attempts + 1, transaction: t.row.name,
 	}
 	if op == txnv1.Op_OP_COMPENSATE || op == txnv1.Op_OP_CANCEL {
-		c.reason = t.row.reason
+		c.reason, c.reasonStatus = t.row.reason, t.row.reasonStatus
 	}
 	if t.row.pattern == txnv1.Pattern_PATTERN_TWO_PHASE {
 		c.finish = &finish{service: b.reg.GetService(), method: b.reg.GetMethod(), commit: op == txnv1.Op_OP_CONFIRM}

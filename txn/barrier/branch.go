@@ -7,11 +7,14 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/metadata"
+	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/rpc"
 )
 
 // What travels with the call of a branch, as binary metadata and trailer.
@@ -28,6 +31,9 @@ type Branch struct {
 	Op txnv1.Op
 	// Reason is why the branch is undone, where it is.
 	Reason string
+	// Cause is the error of the step for which the branch is undone; nil where none
+	// failed, or what it said is not known.
+	Cause *rpc.Error
 	// Epoch goes up when another coordinator takes over.
 	Epoch int64
 	// Deadline is when the transaction is aborted if it is not done; zero: never.
@@ -44,6 +50,14 @@ type branchKey struct{}
 func From(ctx context.Context) (Branch, bool) {
 	b, ok := ctx.Value(branchKey{}).(Branch)
 	return b, ok
+}
+
+func causeOf(sent *txnv1.Branch) *rpc.Error {
+	said := &status.Status{}
+	if len(sent.GetReasonStatus()) == 0 || proto.Unmarshal(sent.GetReasonStatus(), said) != nil {
+		return nil
+	}
+	return rpc.FromError(grpcstatus.ErrorProto(said)) // nil for a status that is OK
 }
 
 // Outgoing returns a context whose next call is the branch.
@@ -69,7 +83,7 @@ func incoming(ctx context.Context) (b Branch, is bool, err error) {
 	if err := proto.Unmarshal([]byte(values[0]), sent); err != nil {
 		return b, true, fmt.Errorf("read branch of transaction: %w", err)
 	}
-	b = Branch{GID: sent.GetGid(), Name: sent.GetBranch(), Op: sent.GetOp(), Reason: sent.GetReason(), Epoch: sent.GetEpoch()}
+	b = Branch{GID: sent.GetGid(), Name: sent.GetBranch(), Op: sent.GetOp(), Reason: sent.GetReason(), Cause: causeOf(sent), Epoch: sent.GetEpoch()}
 	if at := sent.GetDeadline(); at.IsValid() {
 		b.Deadline = at.AsTime()
 	}

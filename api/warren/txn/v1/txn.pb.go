@@ -656,7 +656,10 @@ type Branch struct {
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// When the transaction was taken. A participant remembers what it did for so
 	// long, and refuses what comes later and might have been forgotten.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// With reason: the error that the step that failed returned, as
+	// Transaction.reason_status has it.
+	ReasonStatus  []byte `protobuf:"bytes,8,opt,name=reason_status,json=reasonStatus,proto3" json:"reason_status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -736,6 +739,13 @@ func (x *Branch) GetReason() string {
 func (x *Branch) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Branch) GetReasonStatus() []byte {
+	if x != nil {
+		return x.ReasonStatus
 	}
 	return nil
 }
@@ -3398,7 +3408,7 @@ var File_warren_txn_v1_txn_proto protoreflect.FileDescriptor
 
 const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\n" +
-	"\x17warren/txn/v1/txn.proto\x12\rwarren.txn.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\xf8\x01\n" +
+	"\x17warren/txn/v1/txn.proto\x12\rwarren.txn.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\x9d\x02\n" +
 	"\x06Branch\x12\x10\n" +
 	"\x03gid\x18\x01 \x01(\tR\x03gid\x12\x16\n" +
 	"\x06branch\x18\x02 \x01(\tR\x06branch\x12!\n" +
@@ -3407,7 +3417,8 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xe2\x01\n" +
+	"createTime\x12#\n" +
+	"\rreason_status\x18\b \x01(\fR\freasonStatus\"\xe2\x01\n" +
 	"\aOutcome\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.warren.txn.v1.Outcome.KindR\x04kind\x12/\n" +
 	"\x05after\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05after\x12\x16\n" +
