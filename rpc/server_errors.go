@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -36,6 +37,8 @@ func (c *call) explain(err error) *Error {
 		return timeout(ended)
 	case e == nil && errors.Is(err, context.DeadlineExceeded):
 		return timeout(context.DeadlineExceeded)
+	case e == nil && passes(err):
+		return c.away(err)
 	case e == nil, e.Code == codes.OK:
 		return c.internal(err)
 	case e.Code == codes.Unavailable && e.Domain == domain && c.running:
@@ -69,6 +72,28 @@ func dependency(e *Error) *Error {
 	failed.RetryAfter = e.RetryAfter
 	failed.Metadata = map[string]string{"reason": e.Reason}
 	return failed
+}
+
+// passes reports whether an error says of itself that it goes away, as that of a
+// database does that is away.
+func passes(err error) bool {
+	var says interface{ Unavailable() bool }
+	return errors.As(err, &says) && says.Unavailable()
+}
+
+// comeBack is after how long an engine of ours that is away is tried again.
+const comeBack = time.Second
+
+// away tells that something the handler needs isn't there. What it is, the log
+// says. The call was begun, and may have had effects.
+func (c *call) away(err error) *Error {
+	e := Errorf(rpcv1.Reason_REASON_DEPENDENCY_UNAVAILABLE, "something that this service needs is not available")
+	e.RetryAfter = comeBack
+	reference := c.reference()
+	e.Metadata = map[string]string{metadataReference: reference}
+	c.method.server.logger.WarnContext(c.ctx, "call found something away",
+		"method", c.method.name, "error", err, metadataReference, reference)
+	return e
 }
 
 // internal hides an error that nobody explained behind a reference to the log.

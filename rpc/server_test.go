@@ -29,6 +29,7 @@ import (
 
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/rpc"
+	"github.com/gowarren/warren/store"
 )
 
 // wantReason checks code and reason of an error that came over the wire.
@@ -80,6 +81,24 @@ func TestUnexplainedErrorsStayInside(t *testing.T) {
 	}
 	if !strings.Contains(s.logs.String(), "hunter2") {
 		t.Error("the log does not tell the cause")
+	}
+}
+
+// A database that is away is no fault of the service: callers are told to come
+// back, and nothing of what it said.
+func TestWhatIsAwayIsToldAsSuch(t *testing.T) {
+	for _, away := range []error{store.ErrUnavailable, store.ErrBusy} {
+		s := serve(t, rpc.ServerOptions{}, &echo{handle: func(context.Context, *echov1.EchoRequest) (*echov1.EchoResponse, error) {
+			return nil, fmt.Errorf("dial db as hunter2: %w", away)
+		}})
+		_, err := s.client.Public(within(t), &echov1.EchoRequest{})
+		e := wantReason(t, err, codes.Unavailable, rpcv1.Reason_REASON_DEPENDENCY_UNAVAILABLE)
+		if e.RetryAfter <= 0 || strings.Contains(e.Error(), "hunter2") {
+			t.Errorf("the caller sees %v, to come back after %s", e, e.RetryAfter)
+		}
+		if reference := e.Metadata["reference"]; reference == "" || !strings.Contains(s.logs.String(), reference) || !strings.Contains(s.logs.String(), "hunter2") {
+			t.Error("the log does not tell the cause")
+		}
 	}
 }
 

@@ -22,10 +22,10 @@ var (
 	ErrReference = errors.New("foreign key is violated")
 	// ErrBusy says that others held the data for too long: waiting for a lock, or
 	// repeating the transaction, was given up. Nothing was changed.
-	ErrBusy = errors.New("database is contended")
+	ErrBusy error = passing("database is contended")
 	// ErrUnavailable says that the database can't be reached, or was lost while
 	// it worked: whether it still did what was asked is then unknown.
-	ErrUnavailable = errors.New("database is unavailable")
+	ErrUnavailable error = passing("database is unavailable")
 	// ErrNested says that a transaction, or a query outside of it, was begun with
 	// the context of a transaction of the same database.
 	ErrNested = errors.New("already in a transaction of this database: use its Tx")
@@ -36,6 +36,16 @@ var (
 	// or that a migration is wrong: trying again doesn't help.
 	ErrMigration = errors.New("migration is refused")
 )
+
+// passing is an error that goes away by itself: rpc tells the caller when to come
+// back, instead of hiding it behind a reference to the log.
+type passing string
+
+func (p passing) Error() string { return string(p) }
+
+// Unavailable tells package rpc, which knows no databases, what kind of error it
+// is.
+func (p passing) Unavailable() bool { return true }
 
 // fault is what an error means for whoever gets it.
 type fault int
