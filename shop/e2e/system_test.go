@@ -52,6 +52,7 @@ type system struct {
 	cmd  *exec.Cmd
 	file string
 	data string
+	args []string
 	url  string // of the gateway
 	info *fleetv1.ListResponse
 	log  *output
@@ -84,42 +85,63 @@ func up(t *testing.T, args ...string) *system {
 
 func upWith(t *testing.T, data, file string, args ...string) *system {
 	t.Helper()
-	s := &system{t: t, data: data, file: file, log: &output{}}
-	args = append([]string{"up", "--json", "--file", file, "--data", data, "--gateway", "127.0.0.1:0"}, args...)
-	s.cmd = exec.Command(warren, args...)
-	s.cmd.Stderr = s.log
-	stdout, err := s.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s := &system{t: t, data: data, file: file, args: args, log: &output{}}
 	t.Cleanup(func() {
 		s.down()
 		if t.Failed() {
 			t.Logf("the supervisor said:\n%s", s.log)
-			for _, name := range []string{"gateway-1", "catalog-1", "catalog-2", "identity-1"} {
-				t.Logf("%s said:\n%s", name, lastLines(filepath.Join(data, "log", name+".log"), 15))
+			logs, _ := filepath.Glob(filepath.Join(data, "log", "*.log"))
+			for _, name := range logs {
+				t.Logf("%s said:\n%s", filepath.Base(name), lastLines(name, 15))
 			}
 		}
 	})
+	s.start()
+	return s
+}
+
+// start starts the shop, for the first time or once more.
+func (s *system) start() {
+	s.t.Helper()
+	args := append([]string{"up", "--json", "--file", s.file, "--data", s.data, "--gateway", "127.0.0.1:0"}, s.args...)
+	s.cmd = exec.Command(warren, args...)
+	s.cmd.Stderr = s.log
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
 	var raw json.RawMessage
 	if err := json.NewDecoder(stdout).Decode(&raw); err != nil {
-		t.Fatalf("the shop did not come up: %v\n%s", err, s.log)
+		s.t.Fatalf("the shop did not come up: %v\n%s", err, s.log)
 	}
 	go io.Copy(io.Discard, stdout)
 	s.info = &fleetv1.ListResponse{}
 	if err := protojson.Unmarshal(raw, s.info); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.url = "http://" + s.info.GetSystem().GetGateway()
-	return s
+}
+
+// cut kills the supervisor with -9, and with it every process and the engines
+// inside it, the broker too; then it starts the shop again where it was.
+func (s *system) cut() {
+	s.t.Helper()
+	if err := s.cmd.Process.Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	_ = s.cmd.Wait() // it says that it was killed
+	s.start()
 }
 
 // down stops the shop as Ctrl-C does, and wants it to have ended well.
 func (s *system) down() {
 	s.once.Do(func() {
+		if s.cmd == nil || s.cmd.Process == nil {
+			return // it never began
+		}
 		_ = s.cmd.Process.Signal(syscall.SIGINT)
 		done := make(chan error, 1)
 		go func() { done <- s.cmd.Wait() }()
