@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gowarren/warren"
-	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/page"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
@@ -21,21 +20,21 @@ func setup(ctx context.Context, app *warren.App) error {
 	if err != nil {
 		return err
 	}
-	kept := &orders{all: all}
-	app.Participate(kept.participation())
-	seen := newWatchers()
-	// As databases keep it, so that an order reads the same ever after.
-	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-	s := &service{
-		orders: kept, catalog: catalogv1.NewCatalogServiceClient(app), sagas: &sagas{app: app, orders: kept},
-		pages:    page.New(all.Databases()[0], orderv1.Reason_BAD_PAGE_TOKEN),
-		watchers: seen, log: app.Logger(), now: now,
-	}
-	p := &process{orders: kept, watchers: seen, now: now}
-	orderv1.RegisterOrderServiceServer(app, s)
-	orderv1.RegisterOrderProcessServiceServer(app, p)
-	if err := events.Subscribe(app, p.onShipped, events.WithDatabase(p.ofShipped)); err != nil {
+	counted, err := newMeter(app.Metrics())
+	if err != nil {
 		return err
 	}
-	return events.Subscribe(app, p.onDelivered, events.WithDatabase(p.ofDelivered))
+	seen, from := newWatchers(), watchSettings(app.Settings())
+	kept := &orders{all: all, told: func(o *order) { seen.told(o); counted.told(o) }}
+	app.Participate(kept.participation())
+	// Databases keep microseconds: what is answered now is what is read later.
+	now := func() time.Time { return time.Now().Truncate(time.Microsecond) }
+	p := &process{orders: kept, settings: from, now: now}
+	orderv1.RegisterOrderProcessServiceServer(app, p)
+	orderv1.RegisterOrderServiceServer(app, &service{
+		orders: kept, catalog: catalogv1.NewCatalogServiceClient(app), sagas: &sagas{app: app, orders: kept},
+		pages:    page.New(all.Databases()[0], orderv1.Reason_BAD_PAGE_TOKEN),
+		watchers: seen, settings: from, now: now,
+	})
+	return p.follow(app)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gowarren/warren/rpc"
@@ -59,18 +61,25 @@ func ways() map[orderv1.State][]orderv1.State {
 
 // become moves the order on, or says why it can't.
 func (o *order) become(next orderv1.State, reason string, now time.Time) error {
-	for _, allowed := range ways()[o.state] {
-		if allowed == next {
-			o.state, o.reason = next, reason
-			o.touch(now)
-			o.history = append(o.history, change{state: next, reason: reason, at: now})
-			return nil
-		}
+	if !slices.Contains(ways()[o.state], next) {
+		return rpc.Errorf(orderv1.Reason_WRONG_STATE, "order %s is %s and can't become %s", o.id, word(o.state), word(next))
 	}
-	return rpc.Errorf(orderv1.Reason_WRONG_STATE, "order %s is %s and can't become %s", o.id, word(o.state), word(next))
+	o.state, o.reason = next, reason
+	o.touch(now)
+	o.history = append(o.history, change{state: next, reason: reason, at: now})
+	return nil
 }
 
-// wantStop notes that the customer wants the order cancelled; false: he said so
+// became tells whether the order has been in the state already. It comes into each
+// once, but for one: the cancelled order that could not be stopped is paid again.
+func (o *order) became(next orderv1.State) bool {
+	if o.state == orderv1.State_CANCELLING && next == orderv1.State_PAID {
+		return false
+	}
+	return slices.ContainsFunc(o.history, func(c change) bool { return c.state == next })
+}
+
+// wantStop notes that the customer wants the order cancelled; false: that was said
 // before. It is refused when it is surely too late.
 func (o *order) wantStop(now time.Time) (bool, error) {
 	switch {
@@ -98,6 +107,9 @@ func (o *order) over() bool {
 	return false
 }
 
+// word is a state as people read it.
+func word(s orderv1.State) string { return strings.ToLower(s.String()) }
+
 // maxTotal bounds what one order may cost, in minor units.
 const maxTotal = 1_000_000_000
 
@@ -117,14 +129,21 @@ func sum(lines []line) (int64, error) {
 	return total, nil
 }
 
-// early tells whether the order will come to where it can become next, but is not
-// there yet.
+// early tells whether the order can still come to where it may become next, but
+// is not there yet.
 func (o *order) early(next orderv1.State) bool {
-	switch next {
-	case orderv1.State_SHIPPED:
-		return o.state == orderv1.State_PLACED || o.state == orderv1.State_CONFIRMED || o.state == orderv1.State_CANCELLING
-	case orderv1.State_DELIVERED:
-		return o.state == orderv1.State_PAID || o.state == orderv1.State_CANCELLING
+	return !slices.Contains(ways()[o.state], next) && leads(o.state, next)
+}
+
+// leads tells whether an order of one state can come into the other.
+func leads(from, to orderv1.State) bool {
+	reached := []orderv1.State{from}
+	for i := 0; i < len(reached); i++ {
+		for _, next := range ways()[reached[i]] {
+			if !slices.Contains(reached, next) {
+				reached = append(reached, next)
+			}
+		}
 	}
-	return false
+	return slices.Contains(reached[1:], to)
 }

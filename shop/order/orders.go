@@ -12,7 +12,11 @@ import (
 
 // orders are all orders, spread over several databases by their customers. An
 // order's id carries its shard, so both the customer and the id lead to it.
-type orders struct{ all *shards.Shards }
+type orders struct {
+	all *shards.Shards
+	// told is called with what an order has become, once that is committed.
+	told func(*order)
+}
 
 // tables are what moves with a shard.
 func tables() []shards.Table {
@@ -55,13 +59,23 @@ func (s *orders) get(ctx context.Context, id string) (o *order, err error) {
 	return o, err
 }
 
-// change has do change an order.
+// add keeps a new order.
+func (s *orders) add(ctx context.Context, tx *store.Tx, o *order) error {
+	tx.AfterCommit(func() { s.told(o) })
+	return insert(ctx, tx, s.all.Of(o.customer), o)
+}
+
+// change has do change an order that nobody else changes meanwhile.
 func (s *orders) change(ctx context.Context, tx *store.Tx, id string, do func(*order) error) (*order, error) {
 	shard, err := s.shard(id)
 	if err != nil {
 		return nil, err
 	}
-	return update(ctx, tx, shard.Number(), id, do)
+	o, changed, err := update(ctx, tx, shard.Number(), id, do)
+	if changed {
+		tx.AfterCommit(func() { s.told(o) })
+	}
+	return o, err
 }
 
 // list returns a customer's latest orders before an id, the latest first.

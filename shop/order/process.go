@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gowarren/warren/events"
@@ -19,17 +21,19 @@ import (
 type process struct {
 	orderv1.UnimplementedOrderProcessServiceServer
 	orders   *orders
-	watchers *watchers
+	settings *settings
 	now      func() time.Time
 }
 
 func (p *process) OpenCheckout(ctx context.Context, req *orderv1.OpenCheckoutRequest) (*orderv1.OpenCheckoutResponse, error) {
-	_, err := p.orders.get(ctx, req.GetOrderId()) // it was kept together with the saga
+	// The order was kept together with the saga. That it has begun is noted, so that
+	// it is rejected if it fails.
+	_, err := p.orders.get(ctx, req.GetOrderId())
 	return &orderv1.OpenCheckoutResponse{}, known(err, req.GetOrderId())
 }
 
 func (p *process) RejectOrder(ctx context.Context, req *orderv1.RejectOrderRequest) (*orderv1.RejectOrderResponse, error) {
-	reason := because(ctx, "it can't be fulfilled")
+	reason := because(ctx, "it could not be arranged")
 	return &orderv1.RejectOrderResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_REJECTED, reason, func(o *order) proto.Message {
 		return &orderv1.OrderRejected{OrderId: o.id, CustomerId: o.customer, Total: o.money(o.total), Reason: reason}
 	})
@@ -50,7 +54,7 @@ func (p *process) BeginCancel(ctx context.Context, req *orderv1.BeginCancelReque
 }
 
 func (p *process) AbortCancel(ctx context.Context, req *orderv1.AbortCancelRequest) (*orderv1.AbortCancelResponse, error) {
-	return &orderv1.AbortCancelResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_PAID, because(ctx, "it is on its way already"), nil)
+	return &orderv1.AbortCancelResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_PAID, because(ctx, "it could not be stopped"), nil)
 }
 
 func (p *process) FinishCancel(ctx context.Context, req *orderv1.FinishCancelRequest) (*orderv1.FinishCancelResponse, error) {
@@ -71,22 +75,20 @@ func (p *process) FinishReturn(ctx context.Context, req *orderv1.FinishReturnReq
 	})
 }
 
-// become moves an order on and tells the world, both or none.
+// become moves an order on and tells the world, both or none. Where it has become
+// that before, in a transaction of which this database knows nothing because the
+// shard was moved, there is nothing left to do.
 func (p *process) become(ctx context.Context, id string, next orderv1.State, reason string, event func(*order) proto.Message) error {
 	err := p.orders.inTx(ctx, id, func(ctx context.Context, tx *store.Tx) error {
-		was := next
+		already := false
 		o, err := p.orders.change(ctx, tx, id, func(o *order) error {
-			if was = o.state; was == next {
-				return nil // said before, to the database that had the order then
+			if already = o.became(next); already {
+				return nil
 			}
 			return o.become(next, reason, p.now())
 		})
-		if err != nil || was == next {
+		if err != nil || already || event == nil {
 			return err
-		}
-		tx.AfterCommit(func() { p.watchers.changed(id) })
-		if event == nil {
-			return nil
 		}
 		return events.Publish(ctx, tx, event(o))
 	})
@@ -100,10 +102,12 @@ func known(err error, id string) error {
 	return err
 }
 
-// because is why the saga goes back, in the words of the step that failed.
+// because is why the saga goes back, for the customer: what the step said that
+// refused. Of one that failed otherwise there is nothing that he needs to read.
 func because(ctx context.Context, otherwise string) string {
-	if b, ok := barrier.From(ctx); ok && b.Reason != "" {
-		return b.Reason
+	b, _ := barrier.From(ctx)
+	if b.Cause == nil || !slices.Contains([]codes.Code{codes.FailedPrecondition, codes.NotFound, codes.OutOfRange, codes.InvalidArgument}, b.Cause.Code) {
+		return otherwise
 	}
-	return otherwise
+	return b.Cause.Message
 }

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"time"
 
-	"github.com/gowarren/warren"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
@@ -12,18 +16,34 @@ import (
 	"github.com/gowarren/warren/txn"
 )
 
-// untilFree: a saga waits for the other of its order as long as that takes.
-const untilFree = -1
+const (
+	// untilFree: a saga waits for the other of its order as long as that takes.
+	untilFree = -1
+	// always: as long as the order's own database is away nothing is decided. What
+	// was not begun would not be undone either, and the order never be rejected.
+	always = 100_000
+	// reserved is how long stock is kept for an order at most. It is longer than any
+	// checkout takes: if one is parked on its way, an operator has so much time.
+	reserved = 6 * 24 * time.Hour
+)
+
+// caller is what *warren.App is to sagas.
+type caller interface {
+	grpc.ClientConnInterface
+	Service() string
+}
 
 // sagas are the transactions over several services that an order goes through.
 // All of an order's claim the order, so they run one after the other.
 type sagas struct {
-	app    *warren.App
+	app    caller
 	orders *orders
 }
 
-// with does local work on an order and begins a saga: both or none.
-func (s *sagas) with(ctx context.Context, saga *txn.Saga, id string, local func(ctx context.Context, tx *store.Tx) error) error {
+// with does local work on an order and begins a saga: both or none. The saga is
+// made anew for each attempt at the transaction: what was prepared for one that
+// came to nothing has failed for ever.
+func (s *sagas) with(ctx context.Context, id string, saga func() *txn.Saga, local func(ctx context.Context, tx *store.Tx) error) error {
 	shard, err := s.orders.shard(id)
 	if err != nil {
 		return err
@@ -33,7 +53,7 @@ func (s *sagas) with(ctx context.Context, saga *txn.Saga, id string, local func(
 		if err != nil {
 			return err
 		}
-		return txn.Message(ctx, s.app, db, saga, local)
+		return txn.Message(ctx, s.app, db, saga(), local)
 	}, store.Joinable)
 }
 
@@ -45,9 +65,10 @@ func claim(o *order) txn.Option { return txn.Lock("order/"+o.id, untilFree) }
 // stock is sold, the carrier may fetch it.
 func checkout(o *order) *txn.Saga {
 	s := txn.NewSaga("checkout", txn.ID(o.id), claim(o))
-	open := s.Step("open", orderv1.OrderProcessService_OpenCheckout_FullMethodName, &orderv1.OpenCheckoutRequest{OrderId: o.id})
+	open := s.Step("open", orderv1.OrderProcessService_OpenCheckout_FullMethodName, &orderv1.OpenCheckoutRequest{OrderId: o.id},
+		txn.Attempts(always))
 	reserve := s.Step("reserve", inventoryv1.InventoryService_Reserve_FullMethodName, &inventoryv1.ReserveRequest{
-		ReservationId: o.id, Lines: o.stockLines(),
+		ReservationId: o.id, Lines: o.stockLines(), ExpireTime: timestamppb.New(o.created.Add(reserved)),
 	}, txn.After(open))
 	hold := s.Step("hold", paymentv1.PaymentService_Hold_FullMethodName, &paymentv1.HoldRequest{
 		PaymentId: o.id, CustomerId: o.customer, Amount: o.money(o.total),
@@ -65,9 +86,10 @@ func checkout(o *order) *txn.Saga {
 }
 
 // cancel stops an order that was not sent. That the shipment can be cancelled is
-// the question, and from its answer on there is no way back.
+// the question, and from its answer on there is no way back. That there is one for
+// each order is the order's doing, which is wanted to stop once.
 func cancel(o *order) *txn.Saga {
-	s := txn.NewSaga("cancel", txn.ID(o.id), claim(o))
+	s := txn.NewSaga("cancel", txn.ID(o.id+"."+rand.Text()), claim(o))
 	s.Step("begin", orderv1.OrderProcessService_BeginCancel_FullMethodName, &orderv1.BeginCancelRequest{OrderId: o.id})
 	s.Step("stop", shippingv1.ShippingService_CancelShipment_FullMethodName, &shippingv1.CancelShipmentRequest{ShipmentId: o.id}, txn.Pivot())
 	s.Step("refund", paymentv1.PaymentService_Refund_FullMethodName, &paymentv1.RefundRequest{RefundId: o.id + "-cancel", PaymentId: o.id})

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/gowarren/warren/auth"
@@ -15,6 +13,7 @@ import (
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/txn"
 )
 
 // service is what customers call. Who may, and what is valid, the contract says
@@ -26,8 +25,8 @@ type service struct {
 	sagas    *sagas
 	pages    *page.Tokens
 	watchers *watchers
-	log      *slog.Logger
-	now      func() time.Time
+	settings *settings
+	now      func() time.Time // as precisely as it is kept
 }
 
 // PlaceOrder keeps the order, and with it the saga that arranges it: both or
@@ -48,8 +47,8 @@ func (s *service) PlaceOrder(ctx context.Context, req *orderv1.PlaceOrderRequest
 		created: now, updated: now, history: []change{{state: orderv1.State_PLACED, at: now}},
 	}
 	o.id = s.orders.newID(o.customer, now)
-	err = s.sagas.with(ctx, checkout(o), o.id, func(ctx context.Context, tx *store.Tx) error {
-		if err := insert(ctx, tx, s.orders.all.Of(o.customer), o); err != nil {
+	err = s.sagas.with(ctx, o.id, func() *txn.Saga { return checkout(o) }, func(ctx context.Context, tx *store.Tx) error {
+		if err := s.orders.add(ctx, tx, o); err != nil {
 			return err
 		}
 		return events.Publish(ctx, tx, &orderv1.OrderPlaced{OrderId: o.id, CustomerId: o.customer, Total: o.money(o.total)})
@@ -101,6 +100,9 @@ func (s *service) ListOrders(ctx context.Context, req *orderv1.ListOrdersRequest
 	return resp, nil
 }
 
+// errSaid says that the customer's wish is kept already.
+var errSaid = errors.New("the order is to be cancelled already")
+
 // CancelOrder keeps the wish and the saga that tries to fulfil it. The saga waits
 // for the checkout's end: the two claim the same order.
 func (s *service) CancelOrder(ctx context.Context, req *orderv1.CancelOrderRequest) (*orderv1.Order, error) {
@@ -108,25 +110,28 @@ func (s *service) CancelOrder(ctx context.Context, req *orderv1.CancelOrderReque
 	if err != nil {
 		return nil, err
 	}
-	if o.stopWanted { // said before: what follows is under way
-		return o.message(), nil
+	wanted := *o
+	if first, err := wanted.wantStop(s.now()); !first || err != nil {
+		return o.message(), err // nobody else needs to be asked
 	}
-	changed := o
-	err = s.sagas.with(ctx, cancel(o), o.id, func(ctx context.Context, tx *store.Tx) error {
-		changed, err = s.orders.change(ctx, tx, o.id, func(o *order) error {
-			_, err := o.wantStop(s.now())
+	err = s.sagas.with(ctx, o.id, func() *txn.Saga { return cancel(o) }, func(ctx context.Context, tx *store.Tx) error {
+		_, err := s.orders.change(ctx, tx, o.id, func(now *order) error {
+			first, err := now.wantStop(s.now())
+			if o = now; err == nil && !first {
+				return errSaid // by somebody who came at the same moment
+			}
 			return err
 		})
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errSaid) {
 		return nil, err
 	}
-	s.watchers.changed(o.id)
-	return changed.message(), nil
+	return o.message(), nil
 }
 
-// ReturnOrder keeps the saga that takes back what was delivered.
+// ReturnOrder keeps the saga that takes back what was delivered. Of an order there
+// is one, however often it is asked for.
 func (s *service) ReturnOrder(ctx context.Context, req *orderv1.ReturnOrderRequest) (*orderv1.Order, error) {
 	o, err := s.own(ctx, req.GetOrderId())
 	if err != nil {
@@ -136,14 +141,7 @@ func (s *service) ReturnOrder(ctx context.Context, req *orderv1.ReturnOrderReque
 	case orderv1.State_RETURNING, orderv1.State_RETURNED:
 		return o.message(), nil
 	case orderv1.State_DELIVERED:
-	default:
-		return nil, rpc.Errorf(orderv1.Reason_WRONG_STATE, "order %s is %s: only what was delivered can be given back", o.id, word(o.state))
+		return o.message(), giveBack(o).Submit(ctx, s.sagas.app)
 	}
-	if err := giveBack(o).Submit(ctx, s.sagas.app); err != nil {
-		return nil, err
-	}
-	return o.message(), nil
+	return nil, rpc.Errorf(orderv1.Reason_WRONG_STATE, "order %s is %s: only what was delivered can be given back", o.id, word(o.state))
 }
-
-// word is a state as people read it.
-func word(s orderv1.State) string { return strings.ToLower(s.String()) }

@@ -112,22 +112,22 @@ func (o *order) insertHistory(ctx context.Context, tx *store.Tx, shard, from int
 
 // update has do change an order that nobody else changes meanwhile, and keeps
 // what it made of it.
-func update(ctx context.Context, tx *store.Tx, shard int, id string, do func(*order) error) (*order, error) {
-	o, err := read(ctx, tx, id, " FOR UPDATE")
+func update(ctx context.Context, tx *store.Tx, shard int, id string, do func(*order) error) (o *order, changed bool, err error) {
+	o, err = read(ctx, tx, id, " FOR UPDATE")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	version, before := o.version, len(o.history)
 	if err := do(o); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if o.version == version {
-		return o, nil
+		return o, false, nil
 	}
 	_, err = tx.Exec(ctx, `UPDATE orders SET state = ?, reason = ?, stop_wanted = ?, version = ?, updated_at = ? WHERE order_id = ?`,
 		o.state, o.reason, o.stopWanted, o.version, o.updated, id)
 	if err != nil {
-		return nil, fmt.Errorf("update order %s: %w", id, err)
+		return nil, false, fmt.Errorf("update order %s: %w", id, err)
 	}
-	return o, o.insertHistory(ctx, tx, shard, before)
+	return o, true, o.insertHistory(ctx, tx, shard, before)
 }

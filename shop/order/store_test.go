@@ -22,7 +22,7 @@ func eachDatabase(t *testing.T, test func(t *testing.T, s *orders)) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { all.Close() })
-		test(t, &orders{all: all})
+		test(t, &orders{all: all, told: func(*order) {}})
 	})
 }
 

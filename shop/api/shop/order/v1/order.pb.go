@@ -43,6 +43,10 @@ const (
 	Reason_WRONG_STATE Reason = 6
 	// The catalogue's price is not the one that the customer was shown.
 	Reason_PRICE_CHANGED Reason = 7
+	// The caller watches as many orders as one may.
+	Reason_TOO_MANY_WATCHES Reason = 8
+	// The watch has lasted as long as one may, or the instance ends.
+	Reason_WATCH_AGAIN Reason = 9
 )
 
 // Enum value maps for Reason.
@@ -56,6 +60,8 @@ var (
 		5: "BAD_PAGE_TOKEN",
 		6: "WRONG_STATE",
 		7: "PRICE_CHANGED",
+		8: "TOO_MANY_WATCHES",
+		9: "WATCH_AGAIN",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED": 0,
@@ -66,6 +72,8 @@ var (
 		"BAD_PAGE_TOKEN":     5,
 		"WRONG_STATE":        6,
 		"PRICE_CHANGED":      7,
+		"TOO_MANY_WATCHES":   8,
+		"WATCH_AGAIN":        9,
 	}
 )
 
@@ -1733,7 +1741,7 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\x13BeginReturnResponse\"9\n" +
 	"\x13FinishReturnRequest\x12\"\n" +
 	"\border_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aorderId\"\x16\n" +
-	"\x14FinishReturnResponse*\xcf\x02\n" +
+	"\x14FinishReturnResponse*\x9f\x03\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x0fORDER_NOT_FOUND\x10\x01\x1a\r\xe2\xd4\x1c\tNOT_FOUND\x12)\n" +
@@ -1742,7 +1750,9 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\rREPEATED_LINE\x10\x04\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12(\n" +
 	"\x0eBAD_PAGE_TOKEN\x10\x05\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12(\n" +
 	"\vWRONG_STATE\x10\x06\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x12*\n" +
-	"\rPRICE_CHANGED\x10\a\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x1a\x10\xe2\xd4\x1c\f\n" +
+	"\rPRICE_CHANGED\x10\a\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x12,\n" +
+	"\x10TOO_MANY_WATCHES\x10\b\x1a\x16\xe2\xd4\x1c\x12RESOURCE_EXHAUSTED\x12 \n" +
+	"\vWATCH_AGAIN\x10\t\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x1a\x10\xe2\xd4\x1c\f\n" +
 	"\n" +
 	"order.shop*\xa9\x01\n" +
 	"\x05State\x12\x15\n" +

@@ -52,7 +52,7 @@ type OrderServiceClient interface {
 	// ReturnOrder gives back what was delivered, for its price.
 	ReturnOrder(ctx context.Context, in *ReturnOrderRequest, opts ...grpc.CallOption) (*Order, error)
 	// WatchOrder returns the order as it is, and again after each change, until
-	// it has come to its end.
+	// it has come to its end. Where it has not by then, the error is WATCH_AGAIN.
 	WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Order], error)
 }
 
@@ -155,7 +155,7 @@ type OrderServiceServer interface {
 	// ReturnOrder gives back what was delivered, for its price.
 	ReturnOrder(context.Context, *ReturnOrderRequest) (*Order, error)
 	// WatchOrder returns the order as it is, and again after each change, until
-	// it has come to its end.
+	// it has come to its end. Where it has not by then, the error is WATCH_AGAIN.
 	WatchOrder(*WatchOrderRequest, grpc.ServerStreamingServer[Order]) error
 	mustEmbedUnimplementedOrderServiceServer()
 }
