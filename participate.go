@@ -96,7 +96,7 @@ func (a *App) startParticipation(databases []*store.DB) error {
 func (a *App) barrierOptions(databases []*store.DB) barrier.Options {
 	opts := a.participation.Barrier
 	if opts.Database == nil {
-		opts.Database = func(context.Context, string, proto.Message) (*store.DB, error) { return databases[0], nil }
+		opts.Database = func(context.Context, string, proto.Message) (barrier.Database, error) { return databases[0], nil }
 	}
 	if opts.Databases == nil {
 		opts.Databases = func() []*store.DB { return databases }

@@ -10,7 +10,6 @@ import (
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/idempotency"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
-	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/shards"
 	"github.com/gowarren/warren/txn/barrier"
 )
@@ -19,12 +18,8 @@ import (
 func (s *orders) participation() warren.Participation {
 	return warren.Participation{
 		Barrier: barrier.Options{
-			Database: func(ctx context.Context, method string, req proto.Message) (*store.DB, error) {
-				shard, err := s.shardOf(ctx, method, req)
-				if err != nil {
-					return nil, err
-				}
-				return s.all.Database(ctx, shard.Number())
+			Database: func(ctx context.Context, method string, req proto.Message) (barrier.Database, error) {
+				return s.shardOf(ctx, method, req)
 			},
 			Databases: s.all.Databases,
 		},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gowarren/warren/internal/inshard"
 	"github.com/gowarren/warren/store"
 )
 
@@ -80,9 +81,14 @@ func (s *Shards) InTx(ctx context.Context, shard int, fn func(ctx context.Contex
 			if err := owns(ctx, tx, shard, readOnly); err != nil {
 				return err
 			}
-			return fn(context.WithValue(ctx, txShard{s}, shard), tx)
+			return fn(s.within(ctx, shard), tx)
 		}, opts...)
 	})
+}
+
+// within is the context of a transaction of the shard.
+func (s *Shards) within(ctx context.Context, shard int) context.Context {
+	return inshard.With(context.WithValue(ctx, txShard{s}, shard), shard)
 }
 
 // around returns the database whose transaction the context belongs to, or nil.
@@ -117,7 +123,7 @@ func (s *Shards) joined(ctx context.Context, m *member, shard int, fn func(conte
 		if err != nil {
 			return err
 		}
-		return fn(context.WithValue(ctx, txShard{s}, shard), tx)
+		return fn(s.within(ctx, shard), tx)
 	}, opts...)
 	if away != nil {
 		s.metrics.repeats.WithLabelValues("joined").Inc()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -18,10 +19,16 @@ import (
 	"github.com/gowarren/warren/store"
 )
 
+// Database is where a method has its effects: a [store.DB], or one shard of several
+// databases. What is kept of a shard moves with it.
+type Database interface {
+	InTx(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error, opts ...store.TxOption) error
+}
+
 // Options say what a Barrier needs. Only Database is required.
 type Options struct {
 	// Database returns where the method keeps what it does with the request.
-	Database func(ctx context.Context, fullMethod string, req proto.Message) (*store.DB, error)
+	Database func(ctx context.Context, fullMethod string, req proto.Message) (Database, error)
 	// Databases returns all that Database may return: what is kept too long is
 	// deleted there, and transactions are looked for there. Nil: none.
 	Databases func() []*store.DB
@@ -67,8 +74,17 @@ func (b *Barrier) Register(server grpc.ServiceRegistrar) {
 	txnv1.RegisterParticipantServiceServer(server, participant{barrier: b})
 }
 
-//go:embed migrations
+// Table is where it is kept what was done. Its key is gid, branch, op, step; in
+// shard it has the shard that the transaction was in, -1 if it was in none.
+const Table = "warren_barrier"
+
+//go:embed migrations/*.sql
 var migrations embed.FS
+
+// That the rows of one shard are found is only asked where there are shards.
+//
+//go:embed migrations/sharded/*.sql
+var sharded embed.FS
 
 type migratedKey struct{}
 
@@ -86,10 +102,22 @@ func Migrate(ctx context.Context, db *store.DB) error {
 	return nil
 }
 
+// MigrateShards makes the barrier's tables in a database that has shards.
+func MigrateShards(ctx context.Context, db *store.DB) error {
+	if err := Migrate(ctx, db); err != nil {
+		return err
+	}
+	steps, err := fs.Sub(sharded, "migrations")
+	if err != nil {
+		return err
+	}
+	return db.MigrateSet(ctx, "warren.txn.shards", steps)
+}
+
 func (b *Barrier) manual(fullMethod string) bool { return slices.Contains(b.opts.Manual, fullMethod) }
 
 // database returns where the call's work is kept, with the barrier's tables.
-func (b *Barrier) database(ctx context.Context, fullMethod string, req any) (*store.DB, error) {
+func (b *Barrier) database(ctx context.Context, fullMethod string, req any) (Database, error) {
 	message, ok := req.(proto.Message)
 	if !ok {
 		return nil, fmt.Errorf("request of %s is a %T, no message", fullMethod, req)
@@ -98,7 +126,10 @@ func (b *Barrier) database(ctx context.Context, fullMethod string, req any) (*st
 	if err != nil {
 		return nil, fmt.Errorf("find database of %s: %w", fullMethod, err)
 	}
-	return db, Migrate(ctx, db)
+	if whole, ok := db.(*store.DB); ok { // those of shards have them already
+		return db, Migrate(ctx, whole)
+	}
+	return db, nil
 }
 
 // all returns every database, with the barrier's tables.

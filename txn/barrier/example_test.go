@@ -17,7 +17,7 @@ import (
 func Example() {
 	var db *store.DB // the service's
 	b := barrier.New(barrier.Options{
-		Database:  func(context.Context, string, proto.Message) (*store.DB, error) { return db, nil },
+		Database:  func(context.Context, string, proto.Message) (barrier.Database, error) { return db, nil },
 		Databases: func() []*store.DB { return []*store.DB{db} },
 	})
 	server := rpc.NewServer(rpc.ServerOptions{Intercept: []grpc.UnaryServerInterceptor{b.Intercept}})

@@ -127,7 +127,7 @@ func (f *fair) serve(o options) {
 	f.Helper()
 	logger := slog.New(slog.NewTextHandler(f.logs, nil))
 	f.barrier = barrier.New(barrier.Options{
-		Database: func(_ context.Context, method string, _ proto.Message) (*store.DB, error) {
+		Database: func(_ context.Context, method string, _ proto.Message) (barrier.Database, error) {
 			if f.arrived != nil {
 				f.arrived(method[strings.LastIndex(method, "/")+1:])
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/internal/inshard"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/store"
 )
@@ -76,8 +77,8 @@ func tooOld(b Branch, keep time.Duration) error {
 	return &typed{status: e, kind: txnv1.Outcome_KIND_RETRY}
 }
 
-const insertRow = `INSERT INTO warren_barrier (gid, branch, op, step, done_by, response, repeats, created_at)
-	VALUES (?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (gid, branch, op, step) `
+const insertRow = `INSERT INTO warren_barrier (gid, branch, op, step, shard, done_by, response, repeats, created_at)
+	VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (gid, branch, op, step) `
 
 // insert notes an operation, and returns false if that was there before. Whoever
 // does the same at this moment is waited for.
@@ -89,7 +90,11 @@ func insert(ctx context.Context, tx *store.Tx, b Branch, op, step, by string) (b
 		// queue for an exclusive one. It also tells new from old: 1 or 2.
 		ending = "DO UPDATE SET repeats = warren_barrier.repeats + 1"
 	}
-	n, err := tx.Exec(ctx, insertRow+ending, b.GID, b.Name, op, step, by, []byte{}, time.Now())
+	shard := inshard.Of(ctx)
+	if op == opMessage || op == opPrepare {
+		shard = inshard.None // the coordinator asks for it where it was written
+	}
+	n, err := tx.Exec(ctx, insertRow+ending, b.GID, b.Name, op, step, shard, by, []byte{}, time.Now())
 	if err != nil {
 		return false, fmt.Errorf("note %s of branch %q: %w", op, b.Name, err)
 	}

@@ -82,9 +82,13 @@ func (c *call) twoPhaseDatabase(ctx context.Context) (*store.DB, error) {
 	if c.barrier.manual(c.method) {
 		return nil, refused("%s has transactions of its own: they can't be prepared", c.method)
 	}
-	db, err := c.barrier.database(ctx, c.method, c.req)
+	at, err := c.barrier.database(ctx, c.method, c.req)
 	if err != nil {
 		return nil, err
+	}
+	db, ok := at.(*store.DB)
+	if !ok {
+		return nil, refused("%s works on a shard: what is prepared there would keep it from being moved", c.method)
 	}
 	if err := db.CanPrepare(ctx); errors.Is(err, store.ErrCannotPrepare) {
 		return nil, refused("%w", err)

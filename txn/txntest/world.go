@@ -197,7 +197,7 @@ func (w *World) Service(name string) *Service {
 		w.problems = append(w.problems, err)
 	}
 	b := barrier.New(barrier.Options{
-		Database:  func(context.Context, string, proto.Message) (*store.DB, error) { return s.database() },
+		Database:  func(context.Context, string, proto.Message) (barrier.Database, error) { return s.database() },
 		Databases: s.databases,
 		Settings:  w.settings, Logger: slog.New(slog.DiscardHandler),
 	})
