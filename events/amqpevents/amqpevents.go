@@ -21,6 +21,11 @@
 // A group gets what is published after it first subscribed. RabbitMQ ends a
 // consumer that has been at one message for longer than its consumer_timeout, half
 // an hour by default: then the message is handled twice, and takes effect once.
+//
+// A RabbitMQ that is killed within half a second after it made a queue may come
+// back with a queue that has no leader, and stays so: its directory of them was
+// not written yet. Such a queue holds up what goes through it, and the log says
+// so; "rabbitmq-queues" or deleting the queue gets it going.
 package amqpevents
 
 import (
@@ -49,7 +54,6 @@ func Open(_ context.Context, u *url.URL) (driver.Driver, error) {
 		exchange: system + ".events", system: system,
 		lanes:   p.Int("lanes", 4),
 		maxSize: p.Int("max_size", 1<<20),
-		changed: make(chan struct{}),
 	}
 	vhost := p.String("vhost", "/")
 	if err := p.Err(); err != nil {
@@ -66,7 +70,8 @@ func Open(_ context.Context, u *url.URL) (driver.Driver, error) {
 		Properties: amqp.Table{"connection_name": "warren events"}}
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop
-	b.done.Go(func() { b.keep(ctx) })
+	b.done.Go(func() { b.out.keep(ctx, b) })
+	b.done.Go(func() { b.in.keep(ctx, b) })
 	return b, nil
 }
 
@@ -78,31 +83,38 @@ type broker struct {
 	stop             context.CancelFunc
 	done             sync.WaitGroup
 
-	mu      sync.Mutex
-	conn    *amqp.Connection // nil while there is none
-	life    int              // how many connections there were
-	changed chan struct{}    // closed when conn changes
+	// A broker that is short of memory stops reading from who publishes, and with
+	// one line for both it would not hear either what has been handled.
+	out, in line
+	ordered sync.Map // a prefix of queues to whether their type has a key: what this process subscribes to
 
 	publishing sync.Mutex
 	confirms   *amqp.Channel // of publishConn, in confirm mode
 	confirmsOf *amqp.Connection
 }
 
+// line is a connection that is made again when it is lost.
+type line struct {
+	mu   sync.Mutex
+	conn *amqp.Connection // nil while there is none
+	life int              // how many connections there were
+}
+
 var errAway = errors.New("the broker is away")
 
 // keep connects, again and again.
-func (b *broker) keep(ctx context.Context) {
+func (l *line) keep(ctx context.Context, b *broker) {
 	for at := 0; ctx.Err() == nil; at++ {
 		conn, err := amqp.DialConfig(b.servers[at%len(b.servers)], b.config)
 		if err == nil {
 			closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 			if b.prepare(conn) == nil {
-				b.set(conn)
+				l.set(conn)
 				select {
 				case <-closed:
 				case <-ctx.Done():
 				}
-				b.set(nil)
+				l.set(nil)
 			}
 			_ = conn.CloseDeadline(time.Now().Add(time.Second)) // it may be gone
 		}
@@ -124,24 +136,22 @@ func (b *broker) prepare(conn *amqp.Connection) error {
 	return errors.Join(channel.ExchangeDeclare(b.exchange, amqp.ExchangeTopic, true, false, false, false, nil), channel.Close())
 }
 
-func (b *broker) set(conn *amqp.Connection) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.conn = conn
+func (l *line) set(conn *amqp.Connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn = conn
 	if conn != nil {
-		b.life++
+		l.life++
 	}
-	close(b.changed)
-	b.changed = make(chan struct{})
 }
 
-func (b *broker) current() (*amqp.Connection, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.conn == nil || b.conn.IsClosed() {
+func (l *line) current() (*amqp.Connection, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn == nil || l.conn.IsClosed() {
 		return nil, errAway
 	}
-	return b.conn, nil
+	return l.conn, nil
 }
 
 // Capabilities implements driver.Driver. A quorum queue confirms what a majority
@@ -152,12 +162,12 @@ func (b *broker) Capabilities() driver.Capabilities {
 
 // Incarnation tells connections apart: nothing is lost between them.
 func (b *broker) Incarnation() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.conn == nil || b.conn.IsClosed() {
+	b.out.mu.Lock()
+	defer b.out.mu.Unlock()
+	if b.out.conn == nil || b.out.conn.IsClosed() {
 		return ""
 	}
-	return fmt.Sprint("connection ", b.life)
+	return fmt.Sprint("connection ", b.out.life)
 }
 
 // Close implements driver.Driver.

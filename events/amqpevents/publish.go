@@ -60,7 +60,7 @@ func (b *broker) Publish(ctx context.Context, batch []driver.Message) []error {
 // channel returns the channel for publishing, a new one after the last was lost.
 // The caller holds publishing.
 func (b *broker) channel() (*amqp.Channel, error) {
-	conn, err := b.current()
+	conn, err := b.out.current()
 	if err != nil {
 		return nil, err
 	}

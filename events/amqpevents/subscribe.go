@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -20,37 +21,74 @@ const allLanes = "all"
 // gives up, and RabbitMQ 4 would drop it after 20 times.
 const unbounded = 1 << 30
 
+// patience is how long the broker may take to begin a lane. A queue without a
+// leader makes it wait for one.
+const patience = 30 * time.Second
+
 // Subscribe implements driver.Driver. All queues of the subscription have channels
-// of one connection, and end with it.
+// of one connection, and end with it. Each begins by itself: one that the broker
+// cannot serve does not hold up the others.
 func (b *broker) Subscribe(ctx context.Context, s driver.Subscription, handle func(driver.Message) error) error {
-	conn, err := b.current()
+	conn, err := b.in.current()
 	if err != nil {
 		return err
 	}
-	lanes := []string{allLanes}
-	workers := max(1, s.Concurrency)
+	b.ordered.Store(b.queue(s.Group, s.Topic, ""), s.Ordered)
+	lanes, workers := []string{allLanes}, max(1, s.Concurrency)
 	if s.Ordered {
-		lanes, workers = nil, 1
-		for lane := range b.lanes {
-			lanes = append(lanes, strconv.Itoa(lane))
-		}
+		lanes, workers = b.keyedLanes(), 1
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, lane := range lanes {
-		channel, deliveries, err := b.listen(conn, s, lane, workers)
-		if err != nil {
-			stop(err)
-			return err
-		}
 		running.Go(func() {
-			stop(consume(ctx, channel, deliveries, s.Topic, workers, handle))
+			channel, deliveries, err := b.begin(ctx, conn, s, lane, workers)
+			if err == nil {
+				err = consume(ctx, channel, deliveries, s.Topic, workers, handle)
+			}
+			stop(err)
 		})
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+// keyedLanes are the lanes of a type with a key.
+func (b *broker) keyedLanes() (lanes []string) {
+	for lane := range b.lanes {
+		lanes = append(lanes, strconv.Itoa(lane))
+	}
+	return lanes
+}
+
+// begin listens to a lane, unless ctx ends before the broker has answered: then
+// what comes of it is given up when it comes, or ends with the connection.
+func (b *broker) begin(ctx context.Context, conn *amqp.Connection, s driver.Subscription, lane string, workers int) (*amqp.Channel, <-chan amqp.Delivery, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the broker does not answer for queue %s: it may have no leader", b.queue(s.Group, s.Topic, lane)))
+	defer cancel()
+	type answer struct {
+		channel    *amqp.Channel
+		deliveries <-chan amqp.Delivery
+		err        error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		channel, deliveries, err := b.listen(conn, s, lane, workers)
+		answers <- answer{channel, deliveries, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.channel, a.deliveries, a.err
+	case <-ctx.Done():
+		go func() {
+			if a := <-answers; a.err == nil {
+				_ = a.channel.Close() // it gives back what it got
+			}
+		}()
+		return nil, nil, context.Cause(ctx)
+	}
 }
 
 func (b *broker) queue(group, topic, lane string) string {
@@ -115,13 +153,16 @@ func consume(ctx context.Context, channel *amqp.Channel, deliveries <-chan amqp.
 
 // Lag counts what is in the group's queues.
 func (b *broker) Lag(_ context.Context, topic, group string) (int64, error) {
-	conn, err := b.current()
+	conn, err := b.in.current()
 	if err != nil {
 		return 0, err
 	}
-	lanes := []string{allLanes}
-	for lane := range b.lanes {
-		lanes = append(lanes, strconv.Itoa(lane))
+	lanes := append(b.keyedLanes(), allLanes)
+	if ordered, known := b.ordered.Load(b.queue(group, topic, "")); known {
+		lanes = []string{allLanes}
+		if ordered.(bool) {
+			lanes = b.keyedLanes()
+		}
 	}
 	lag, found := int64(0), false
 	for _, lane := range lanes {
