@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/contract"
+	"github.com/gowarren/warren/internal/inshard"
 	"github.com/gowarren/warren/store"
 )
 
@@ -43,7 +44,7 @@ func shardOf(db Database) int {
 	if n, ok := db.(numbered); ok {
 		return n.Number()
 	}
-	return 0
+	return inshard.None
 }
 
 // Options say what Keys need. Only Database is required.

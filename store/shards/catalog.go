@@ -15,41 +15,84 @@ const migrationSet = "warren.shards"
 
 // admit opens a database, brings it up to date, and makes it one of the set.
 func (s *Shards) admit(ctx context.Context, address string, home bool) (*member, error) {
+	number := 0
+	if !home {
+		known, n, err := s.identify(ctx, address)
+		if err != nil || known != nil {
+			return known, err
+		}
+		number = n
+	}
 	opts := s.opts.Database
-	opts.Name = fmt.Sprintf("%s-%d", opts.Name, s.nextName())
+	opts.Name = fmt.Sprintf("%s-%d", opts.Name, number)
 	db, err := store.Open(ctx, address, opts)
 	if err != nil {
 		return nil, err
 	}
 	m, err := s.join(ctx, db, home)
+	if err == nil {
+		err = s.prepare(ctx, db)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := s.members[m.id]; known != nil {
-		// The same database by another URL, or opened by somebody else just now.
-		return known, db.Close()
-	}
 	s.members[m.id] = m
 	s.urls[m.id] = address
 	if home {
 		s.home = m
 	}
+	s.mu.Unlock()
+	if s.opts.Opened != nil {
+		s.opts.Opened(db)
+	}
 	return m, nil
 }
 
-// nextName keeps the names of databases, which are in metrics, apart.
-func (s *Shards) nextName() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.named++
-	return s.named - 1
+// identify finds out which database of the set it is, and its number: all processes
+// of the service call it by the same, as they talk about it.
+func (s *Shards) identify(ctx context.Context, address string) (known *member, number int, err error) {
+	db, err := store.Open(ctx, address, store.Options{Name: "unknown"})
+	if err != nil {
+		return nil, 0, err
+	}
+	m, err := s.join(ctx, db, false)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return nil, 0, err
+	}
+	s.mu.RLock()
+	known = s.members[m.id]
+	s.mu.RUnlock()
+	if known != nil {
+		return known, 0, nil
+	}
+	number, err = s.number(ctx, m.id, address)
+	return nil, number, err
 }
 
-// join prepares a database and finds out, or decides, what it is in the set.
+// number is by what the home tells the databases apart.
+func (s *Shards) number(ctx context.Context, id, address string) (number int, err error) {
+	err = s.home.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		var one int // one at a time: the row is everybody's
+		if err := tx.QueryRow(ctx, `SELECT one FROM warren_shard_set WHERE one = 1 FOR UPDATE`).Scan(&one); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO warren_shard_members (member, url, number)
+			SELECT ?, ?, COALESCE(MAX(number), 0) + 1 FROM warren_shard_members WHERE TRUE ON CONFLICT (member) DO NOTHING`, id, address)
+		if err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT number FROM warren_shard_members WHERE member = ?`, id).Scan(&number)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("number database %s of the shards: %w", id, err)
+	}
+	return number, nil
+}
+
+// join finds out, or decides, what a database is in the set.
 func (s *Shards) join(ctx context.Context, db *store.DB, home bool) (*member, error) {
-	if err := s.prepare(ctx, db); err != nil {
+	if err := db.MigrateSet(ctx, migrationSet, migrations); err != nil {
 		return nil, err
 	}
 	m := &member{db: db}
@@ -95,9 +138,6 @@ func (s *Shards) shards() int {
 
 // prepare brings the schema up to date.
 func (s *Shards) prepare(ctx context.Context, db *store.DB) error {
-	if err := db.MigrateSet(ctx, migrationSet, migrations); err != nil {
-		return err
-	}
 	if s.opts.Migrations != nil {
 		if err := db.Migrate(ctx, s.opts.Migrations); err != nil {
 			return err
@@ -149,7 +189,7 @@ func (s *Shards) register(ctx context.Context, listed []string) error {
 }
 
 func remember(ctx context.Context, tx *store.Tx, id, address string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO warren_shard_members (member, url) VALUES (?, ?) ON CONFLICT (member) DO UPDATE SET url = excluded.url`,
+	_, err := tx.Exec(ctx, `INSERT INTO warren_shard_members (member, url, number) VALUES (?, ?, 0) ON CONFLICT (member) DO UPDATE SET url = excluded.url`,
 		id, address)
 	return err
 }

@@ -61,6 +61,9 @@ type Options struct {
 	// Prepare is called with each database when it is opened, after the migrations:
 	// for the tables of other packages. It is called again after an error.
 	Prepare func(ctx context.Context, db *store.DB) error
+	// Opened is told of every database once it is ready to be used: of those of Open,
+	// and of those that join later, by a move.
+	Opened func(db *store.DB)
 	// BeforeSwitch is called while a shard is fenced and complete, just before it
 	// belongs to the other database; an error gives the shard back, and the switch is
 	// tried again. Nil: nothing has to be done.
@@ -125,7 +128,6 @@ type Shards struct {
 	members map[string]*member // by id
 	urls    map[string]string  // as this process was told them, by id
 	places  []place            // by shard: the map as it was last read
-	named   int                // databases so far
 	opening sync.Mutex         // of members that were added later
 }
 
@@ -255,6 +257,20 @@ func (s *Shards) Close() error {
 	}
 	s.members = map[string]*member{}
 	s.metrics.unregister(s.opts.Metrics)
+	return errors.Join(errs...)
+}
+
+// Refresh reads the map again and opens the databases in it that are new. Nothing
+// depends on it but that what is done for all databases is done for those, too.
+func (s *Shards) Refresh(ctx context.Context) error {
+	if err := s.reload(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range s.owners() {
+		_, err := s.member(ctx, id)
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 
