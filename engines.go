@@ -8,11 +8,14 @@ import (
 	"time"
 
 	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
+	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
 	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/internal/letters"
 	"github.com/gowarren/warren/internal/node"
+	"github.com/gowarren/warren/internal/shardops"
 	"github.com/gowarren/warren/lock"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/store/shards"
 )
 
 // enginesInUse are the engines that a service opens when it asks for them: one
@@ -20,6 +23,7 @@ import (
 type enginesInUse struct {
 	mu        sync.Mutex
 	databases []*store.DB
+	shards    *shards.Shards
 	bus       *events.Bus
 	locks     *lock.Locks
 	problems  []error // mistakes, told when setup is over
@@ -125,6 +129,9 @@ func (a *App) startEngines() error {
 		if err := a.patiently(a.ctx, func(ctx context.Context) error { return lock.Migrate(ctx, db) }); err != nil {
 			return fmt.Errorf("make the table of locks: %w", err)
 		}
+	}
+	if e.shards != nil {
+		shardsv1.RegisterShardServiceServer(a.server, shardops.New(e.shards, a.node.Env.Expand))
 	}
 	if e.bus != nil {
 		eventsv1.RegisterLetterServiceServer(a.server, letters.New(e.bus.Letters()))

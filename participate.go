@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -21,10 +22,12 @@ type Participation struct {
 	// Barrier stands before what a coordinator asks. What it leaves out is the
 	// service's own.
 	Barrier barrier.Options
-	// KeptIn says where a method has its effects, and keeps the answers to
-	// idempotency keys: in a shard, say. Nil: in the service's database.
+	// KeptIn says where a method has its effects, in a shard, say: there the answers
+	// to idempotency keys are kept, and what the barrier knows unless that is told
+	// otherwise. Nil: in the service's database.
 	KeptIn func(ctx context.Context, fullMethod string, req proto.Message) (idempotency.Database, error)
-	// KeptInAll are all that KeptIn may return. Nil: the service's databases.
+	// KeptInAll are all that KeptIn may return. Nil: the service's databases and
+	// shards.
 	KeptInAll func() []idempotency.Database
 }
 
@@ -72,12 +75,7 @@ func (a *App) startParticipation(databases []*store.DB) error {
 	}
 	all := a.participation.KeptInAll
 	if all == nil {
-		all = func() (out []idempotency.Database) {
-			for _, db := range databases {
-				out = append(out, db)
-			}
-			return out
-		}
+		all = a.keepers
 	}
 	for _, db := range databases {
 		if err := a.patiently(a.ctx, func(ctx context.Context) error {
@@ -93,13 +91,38 @@ func (a *App) startParticipation(databases []*store.DB) error {
 	return nil
 }
 
+// databases are those that the service has, as of now.
+func (a *App) databases() []*store.DB {
+	a.engines.mu.Lock()
+	defer a.engines.mu.Unlock()
+	return slices.Clone(a.engines.databases)
+}
+
+// keepers are where the service may keep answers, as of now.
+func (a *App) keepers() (out []idempotency.Database) {
+	for _, db := range a.databases() {
+		out = append(out, db)
+	}
+	if all := a.sharded(); all != nil {
+		for _, shard := range all.All() {
+			out = append(out, shard)
+		}
+	}
+	return out
+}
+
 func (a *App) barrierOptions(databases []*store.DB) barrier.Options {
 	opts := a.participation.Barrier
+	if keptIn := a.participation.KeptIn; opts.Database == nil && keptIn != nil {
+		opts.Database = func(ctx context.Context, fullMethod string, req proto.Message) (barrier.Database, error) {
+			return keptIn(ctx, fullMethod, req)
+		}
+	}
 	if opts.Database == nil {
 		opts.Database = func(context.Context, string, proto.Message) (barrier.Database, error) { return databases[0], nil }
 	}
 	if opts.Databases == nil {
-		opts.Databases = func() []*store.DB { return databases }
+		opts.Databases = a.databases
 	}
 	if opts.Settings == nil {
 		opts.Settings = a.Settings()

@@ -11,26 +11,13 @@ import (
 	"github.com/gowarren/warren/idempotency"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store/shards"
-	"github.com/gowarren/warren/txn/barrier"
 )
 
 // participation tells Warren in which shard a request has its effects.
 func (s *orders) participation() warren.Participation {
 	return warren.Participation{
-		Barrier: barrier.Options{
-			Database: func(ctx context.Context, method string, req proto.Message) (barrier.Database, error) {
-				return s.shardOf(ctx, method, req)
-			},
-			Databases: s.all.Databases,
-		},
 		KeptIn: func(ctx context.Context, method string, req proto.Message) (idempotency.Database, error) {
 			return s.shardOf(ctx, method, req)
-		},
-		KeptInAll: func() (out []idempotency.Database) {
-			for _, shard := range s.all.All() {
-				out = append(out, shard)
-			}
-			return out
 		},
 	}
 }
