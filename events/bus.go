@@ -58,7 +58,7 @@ type Bus struct {
 	relaying  sync.Mutex // one relay per process
 
 	mu       sync.Mutex
-	places   []*place // one per database; fixed once it runs
+	places   []*place // one per database; none goes away
 	subs     []*subscription
 	current  *run
 	draining bool
@@ -109,7 +109,7 @@ type run struct {
 func (b *Bus) Run(ctx context.Context) error {
 	b.relaying.Lock()
 	defer b.relaying.Unlock()
-	for _, p := range b.places {
+	for _, p := range b.all() {
 		if err := p.migrate(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -123,14 +123,14 @@ func (b *Bus) Run(ctx context.Context) error {
 	r := &run{stopping: ctx, work: work, tasks: &sync.WaitGroup{}, handling: &sync.WaitGroup{}}
 	r.taking, r.drain = context.WithCancel(ctx)
 	defer r.drain()
-	for _, p := range b.places {
-		r.tasks.Go(func() { p.relay(r) })
-	}
 	r.tasks.Go(func() { b.keep(r) })
 	b.mu.Lock()
 	b.current = r
 	if b.draining {
 		r.drain()
+	}
+	for _, p := range b.places {
+		r.tasks.Go(func() { p.carry(r) })
 	}
 	for _, s := range b.subs {
 		b.begin(r, s)
@@ -197,11 +197,16 @@ func (b *Bus) Close() error {
 	return nil
 }
 
+// migrate makes the tables of a database, once.
 func (p *place) migrate(ctx context.Context) error {
+	if p.prepared() {
+		return nil
+	}
 	for backoff := first; ; backoff = min(2*backoff, last) {
-		err := p.db.MigrateSet(ctx, "warren.events", migrations)
+		err := Migrate(ctx, p.db)
 		if err == nil {
 			p.outage.over("database" + p.suffix)
+			p.once.Do(func() { close(p.tables) })
 			return nil
 		}
 		if errors.Is(err, store.ErrMigration) || ctx.Err() != nil {

@@ -41,7 +41,10 @@ func (b *Bus) look(ctx context.Context) error {
 	var age time.Duration
 	b.metrics.retries.Reset()
 	b.metrics.letters.Reset()
-	for _, p := range b.places {
+	for _, p := range b.all() {
+		if !p.prepared() {
+			continue
+		}
 		n, oldest, err := p.look(ctx)
 		if err != nil {
 			return err
@@ -125,7 +128,10 @@ func (b *Bus) purge(ctx context.Context) error {
 	}
 	now := time.Now()
 	var errs []error
-	for _, p := range b.places {
+	for _, p := range b.all() {
+		if !p.prepared() {
+			continue
+		}
 		errs = append(errs,
 			p.purgeOld(ctx, "warren_outbox", "state = 1 AND sent_at", now.Add(-outbox)),
 			p.purgeOld(ctx, "warren_inbox", "received_at", now.Add(-inbox)),

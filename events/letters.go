@@ -116,17 +116,16 @@ const (
 
 // Letters are the dead letters of a service. Who changes one says who he is and
 // why, and that is kept with it.
-type Letters struct{ dbs []*store.DB }
+type Letters struct{ bus *Bus }
 
 // Letters returns the dead letters of the bus's service.
-func (b *Bus) Letters() *Letters {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l := &Letters{}
-	for _, p := range b.places {
-		l.dbs = append(l.dbs, p.db)
+func (b *Bus) Letters() *Letters { return &Letters{b} }
+
+func (l *Letters) dbs() (out []*store.DB) {
+	for _, p := range l.bus.all() {
+		out = append(out, p.db)
 	}
-	return l
+	return out
 }
 
 // List returns the letters that the filter chooses, the last to die first.
@@ -135,7 +134,7 @@ func (l *Letters) List(ctx context.Context, f Filter) ([]Letter, error) {
 		f.Limit = 100
 	}
 	var out []Letter
-	for _, db := range l.dbs {
+	for _, db := range l.dbs() {
 		some, err := f.list(ctx, db)
 		if err != nil {
 			return nil, fmt.Errorf("list dead letters: %w", err)
@@ -168,7 +167,7 @@ func (f Filter) list(ctx context.Context, db *store.DB) ([]Letter, error) {
 
 // Get returns one letter, whatever its state, with what was done to it.
 func (l *Letters) Get(ctx context.Context, id string) (Letter, error) {
-	for _, db := range l.dbs {
+	for _, db := range l.dbs() {
 		letter, err := get(ctx, db, id)
 		if err == nil {
 			return letter, nil
@@ -274,7 +273,7 @@ type change = func(ctx context.Context, tx *store.Tx, letter Letter) error
 // is left to him, and one that dies again meanwhile is left dead.
 func (l *Letters) settleAll(ctx context.Context, f Filter, action, author, reason string, do change) (n int, err error) {
 	f.State = letterDead
-	for _, db := range l.dbs {
+	for _, db := range l.dbs() {
 		ids, err := chosen(ctx, db, f)
 		if err != nil {
 			return n, fmt.Errorf("%s: %w", action, err)
@@ -325,7 +324,7 @@ func chosen(ctx context.Context, db *store.DB, f Filter) ([]string, error) {
 // change works on one dead letter, in whichever database it is.
 func (l *Letters) change(ctx context.Context, id, action, author, reason string, do change) error {
 	err := error(ErrNoLetter)
-	for _, db := range l.dbs {
+	for _, db := range l.dbs() {
 		if err = changeIn(ctx, db, id, action, author, reason, do); !errors.Is(err, ErrNoLetter) {
 			return err
 		}

@@ -27,6 +27,13 @@ func (o *outage) began(part string, cause error) {
 	o.logger.Warn("events wait", "part", part, "error", cause)
 }
 
+func (o *outage) is(part string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, down := o.down[part]
+	return down
+}
+
 func (o *outage) over(part string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -17,6 +17,8 @@ type place struct {
 	*Bus
 	db     *store.DB
 	suffix string        // of the names of its parts; empty where it is the only one
+	tables chan struct{} // closed when they are there
+	once   sync.Once     // to close it
 	woken  chan struct{} // its relay has something to do
 	wakers sync.Map      // *subscription to chan struct{}: its retries have
 }
@@ -25,7 +27,7 @@ type place struct {
 type busKey struct{}
 
 // AddDatabase has the bus carry the events of a further database, too, such as a
-// shard. It is called before Run. Where the event of a subscription is handled,
+// shard; while it runs, too. Where the event of a subscription is handled,
 // [WithDatabase] tells.
 func (b *Bus) AddDatabase(db *store.DB) {
 	b.mu.Lock()
@@ -35,12 +37,74 @@ func (b *Bus) AddDatabase(db *store.DB) {
 			return
 		}
 	}
-	p := &place{Bus: b, db: db, woken: make(chan struct{}, 1)}
+	p := &place{Bus: b, db: db, tables: make(chan struct{}), woken: make(chan struct{}, 1)}
 	if len(b.places) > 0 {
 		p.suffix = fmt.Sprintf(" of database %d", len(b.places)+1)
 	}
 	b.places = append(b.places, p)
 	db.Attach(busKey{}, p)
+	r := b.current
+	if r == nil {
+		return
+	}
+	r.tasks.Go(func() { p.carry(r) })
+	for _, s := range b.subs {
+		r.handle(func() { p.retry(r, s) })
+	}
+}
+
+// all are the places that there are now.
+func (b *Bus) all() []*place {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.places
+}
+
+// prepared tells whether the place's tables are there.
+func (p *place) prepared() bool {
+	select {
+	case <-p.tables:
+		return true
+	default:
+		return false
+	}
+}
+
+// carry relays what is published in a database, which may have joined just now.
+func (p *place) carry(r *run) {
+	if err := p.migrate(r.stopping); err != nil {
+		if r.stopping.Err() == nil {
+			p.opts.Logger.Error("a database carries no events: its tables can't be made", "database", p.db.Name(), "error", err)
+		}
+		return
+	}
+	p.relay(r)
+}
+
+// place is the bus's place in a database, or nil.
+func (b *Bus) place(db *store.DB) *place {
+	for _, p := range b.all() {
+		if p.db == db {
+			return p
+		}
+	}
+	return nil
+}
+
+// had tells whether the group handled a message in another database than this,
+// which its key was moved to since. It asks those that answer.
+func (p *place) had(ctx context.Context, s *subscription, m driver.Message) bool {
+	for _, other := range p.all() {
+		if other == p || s.choose == nil || p.outage.is("relay"+other.suffix) {
+			continue
+		}
+		var n int
+		err := other.db.QueryRow(ctx, `SELECT COUNT(*) FROM warren_inbox WHERE consumer_group = ? AND message_id = ?`, s.group, m.ID).Scan(&n)
+		if err == nil && n > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // waker is how the place's retries of a subscription are woken.
@@ -74,22 +138,21 @@ func WithDatabase[T any, P interface {
 // placeOf is where the subscription handles a message. Where nobody can tell, the
 // first place keeps it as a dead letter, for the reason that is returned.
 func (b *Bus) placeOf(ctx context.Context, s *subscription, m driver.Message) (at *place, doubt, err error) {
+	home := b.all()[0]
 	if s.choose == nil {
-		return b.places[0], nil, nil
+		return home, nil, nil
 	}
 	db, err := s.choose(ctx, m.Payload)
 	switch {
 	case err != nil && away(err):
 		return nil, nil, err
 	case err != nil:
-		return b.places[0], DeadLetter(err.Error()), nil
+		return home, DeadLetter(err.Error()), nil
 	}
-	for _, p := range b.places {
-		if p.db == db {
-			return p, nil, nil
-		}
+	if p := b.place(db); p != nil {
+		return p, nil, nil
 	}
-	return b.places[0], DeadLetter("the bus does not know the database that was chosen for it"), nil
+	return home, DeadLetter("the bus does not know the database that was chosen for it"), nil
 }
 
 // move hands a row that waits here to the place where its event belongs. If the

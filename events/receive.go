@@ -41,6 +41,11 @@ func (p *place) take(ctx context.Context, s *subscription, m driver.Message, dou
 	ctx, end := s.trace(ctx, p.Bus, m, 1)
 	began := time.Now()
 	var fresh, parked, called bool
+	if p.had(ctx, s, m) {
+		end(nil)
+		p.repeated(s, began)
+		return nil
+	}
 	failure, err := p.attempt(ctx, func(ctx context.Context, tx *store.Tx) (failure, err error) {
 		fresh, parked, called = false, false, false
 		if fresh, err = accept(ctx, tx, s.group, m.ID); err != nil || !fresh {
@@ -73,14 +78,21 @@ func (p *place) take(ctx context.Context, s *subscription, m driver.Message, dou
 		outcome = "waits"
 		wake(p.waker(s))
 	case !fresh:
-		outcome = "duplicate"
-		p.metrics.duplicates.WithLabelValues(s.topic, s.group).Inc()
+		end(nil)
+		p.repeated(s, began)
+		return nil
 	}
 	end(failure)
 	if err == nil {
 		p.metrics.handled(s, began, outcome)
 	}
 	return err
+}
+
+// repeated counts a message that was dropped because it was handled before.
+func (p *place) repeated(s *subscription, began time.Time) {
+	p.metrics.duplicates.WithLabelValues(s.topic, s.group).Inc()
+	p.metrics.handled(s, began, "duplicate")
 }
 
 // attempt runs do in a transaction, and tells what the handler said from what the

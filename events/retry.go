@@ -47,6 +47,11 @@ func (w *waiting) postpone(ctx context.Context, tx *store.Tx, attempts int, due 
 
 // retry tries what waits again, when it is due and first of its key.
 func (p *place) retry(r *run, s *subscription) {
+	select {
+	case <-p.tables:
+	case <-r.taking.Done():
+		return
+	}
 	part := "retries of " + s.group + " " + s.topic + p.suffix
 	free := make(chan struct{}, max(1, s.policy.concurrency.Get()))
 	running := &inFlight{rows: map[int64]bool{}}
