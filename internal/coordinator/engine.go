@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -89,10 +90,7 @@ func New(opts Options) (*Engine, error) {
 // Start begins to work: it joins the coordinators of the database and goes on with
 // what nobody works on.
 func (e *Engine) Start(ctx context.Context) error {
-	if err := e.clock.start(ctx, e.db); err != nil {
-		return fmt.Errorf("start coordinator: %w", err)
-	}
-	if err := e.join(ctx); err != nil {
+	if err := e.enter(ctx); err != nil {
 		return fmt.Errorf("start coordinator: %w", err)
 	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -103,6 +101,31 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.background.Go(func() { e.live(run) })
 	e.background.Go(func() { e.retain(run) })
 	return nil
+}
+
+// enter joins the coordinators of the database, as soon as it is there.
+func (e *Engine) enter(ctx context.Context) error {
+	for failures := 1; ; failures++ {
+		err := e.clock.start(ctx, e.db)
+		if err == nil {
+			err = e.join(ctx)
+		}
+		if err == nil {
+			e.storeWorks()
+			return nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrBusy) {
+			return err
+		}
+		e.storeFailed(err)
+		pause := time.NewTimer(jitter(20*time.Millisecond, time.Second, failures))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
 }
 
 // Drain stops taking transactions on, lets the calls that run finish, at most

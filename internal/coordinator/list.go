@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ func (s *operators) Show(ctx context.Context, req *txnv1.ShowRequest) (*txnv1.Sh
 	if _, err := operator(ctx); err != nil {
 		return nil, err
 	}
-	t, err := s.engine.read(ctx, req.GetGid(), withRequests)
+	t, err := s.engine.find(ctx, req.GetGid())
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,26 @@ func (s *operators) Show(ctx context.Context, req *txnv1.ShowRequest) (*txnv1.Sh
 	if err != nil {
 		return nil, away(err)
 	}
-	return &txnv1.ShowResponse{Transaction: t, Attempts: attempts, Actions: actions}, nil
+	attempts = append(attempts, t.successes()...)
+	slices.SortStableFunc(attempts, func(a, b *txnv1.Attempt) int {
+		return a.GetStartTime().AsTime().Compare(b.GetStartTime().AsTime())
+	})
+	return &txnv1.ShowResponse{Transaction: t.view(withRequests), Attempts: attempts, Actions: actions}, nil
+}
+
+// successes are the calls that succeeded at first, of which only the time is known.
+func (t *transaction) successes() (list []*txnv1.Attempt) {
+	for _, b := range t.branches {
+		for op, s := range map[txnv1.Op]span{t.forwardOp(): b.row.did, t.backwardOp(): b.row.undid} {
+			if s.at > 0 {
+				list = append(list, &txnv1.Attempt{
+					Branch: b.row.name, Op: op, Number: 1, StartTime: stamp(s.at), Took: durationpb.New(time.Duration(s.took) * time.Microsecond),
+					Outcome: &txnv1.Outcome{Kind: txnv1.Outcome_KIND_OK},
+				})
+			}
+		}
+	}
+	return list
 }
 
 func (e *Engine) attempts(ctx context.Context, gid string) ([]*txnv1.Attempt, error) {

@@ -74,7 +74,7 @@ func (s *operators) act(ctx context.Context, gid, what, branch string, by *txnv1
 
 // resume lets a transaction go on, with a new budget.
 func (t *transaction) resume() {
-	t.row.parked, t.changed = false, true
+	t.unpark()
 	t.tries = 0
 	for _, b := range t.branches {
 		b.again()
@@ -116,7 +116,7 @@ func (s *operators) Skip(ctx context.Context, req *txnv1.SkipRequest) (*txnv1.Tr
 			return refused(txnv1.Reason_WRONG_PATTERN, "transaction %q has not begun", t.row.gid)
 		}
 		b.row.state, b.row.stuck, b.row.due, b.changed = txnv1.BranchState_BRANCH_STATE_SKIPPED, false, 0, true
-		t.row.parked, t.changed = false, true
+		t.unpark()
 		return nil
 	})
 }

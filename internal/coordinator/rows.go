@@ -29,7 +29,9 @@ type row struct {
 	reasonStatus []byte
 	updated      int64
 	ended        int64
-	deadline     int64 // 0: none
+	deadline     int64  // 0: none
+	parkReason   string // why it is parked; reason is why it is turned back
+	parkBranch   string
 }
 
 func (r *row) terminal() bool {
@@ -49,7 +51,11 @@ type branchRow struct {
 	response   []byte
 	error      string
 	definition []byte // a RegisterRequest, or a Step that was edited
+	did, undid span   // of calls that succeeded at first
 }
+
+// span is when a call began, and how long it took.
+type span struct{ at, took int64 }
 
 // attemptRow is a call that is worth remembering.
 type attemptRow struct {
@@ -73,12 +79,14 @@ type actionRow struct {
 var (
 	transactionTable = newTable("warren_txn", []string{"gid"},
 		[]string{"name", "pattern", "token", "digest", "definition", "created_at", "trace", "epoch"},
-		[]string{"state", "parked", "active", "owner", "reason", "reason_branch", "reason_code", "reason_status", "updated_at", "ended_at", "deadline_at"})
+		[]string{"state", "parked", "active", "owner", "reason", "reason_branch", "reason_code", "reason_status", "updated_at", "ended_at", "deadline_at",
+			"park_reason", "park_branch"})
 	createTable = newTable("warren_txn", []string{"gid"},
 		[]string{"name", "pattern", "token", "digest", "definition", "created_at", "trace", "epoch",
-			"state", "parked", "active", "owner", "reason", "reason_branch", "reason_code", "reason_status", "updated_at", "ended_at", "deadline_at"}, nil)
+			"state", "parked", "active", "owner", "reason", "reason_branch", "reason_code", "reason_status", "updated_at", "ended_at", "deadline_at",
+			"park_reason", "park_branch"}, nil)
 	branchTable = newTable("warren_txn_branch", []string{"gid", "name"}, []string{"position"},
-		[]string{"state", "attempts", "stuck", "due_at", "response", "error", "definition"})
+		[]string{"state", "attempts", "stuck", "due_at", "response", "error", "definition", "did_at", "did_took", "undid_at", "undid_took"})
 	attemptTable = newTable("warren_txn_attempt", []string{"gid", "epoch", "seq"},
 		[]string{"branch", "op", "number", "node", "started_at", "took", "kind", "after_micros", "code", "reason"}, nil)
 	actionTable = newTable("warren_txn_action", []string{"gid", "id"},
@@ -94,11 +102,12 @@ func (r *row) values(create bool) []any {
 	}
 	return []any{r.gid, r.name, int64(r.pattern), r.token, r.digest, definition, r.created, r.trace, r.epoch,
 		int64(r.state), flag(r.parked), flag(r.active()), r.owner, r.reason, r.reasonBranch, int64(r.reasonCode), blob(r.reasonStatus),
-		r.updated, r.ended, r.deadline}
+		r.updated, r.ended, r.deadline, r.parkReason, r.parkBranch}
 }
 
 func (b *branchRow) values() []any {
-	return []any{b.gid, b.name, b.position, int64(b.state), b.attempts, flag(b.stuck), b.due, blob(b.response), b.error, blob(b.definition)}
+	return []any{b.gid, b.name, b.position, int64(b.state), b.attempts, flag(b.stuck), b.due, blob(b.response), b.error, blob(b.definition),
+		b.did.at, b.did.took, b.undid.at, b.undid.took}
 }
 
 func (a *attemptRow) values() []any {
@@ -111,13 +120,13 @@ func (a *actionRow) values() []any {
 }
 
 const rowColumns = `gid, name, pattern, token, digest, definition, created_at, trace, epoch,
-	state, parked, owner, reason, reason_branch, reason_code, reason_status, updated_at, ended_at, deadline_at`
+	state, parked, owner, reason, reason_branch, reason_code, reason_status, updated_at, ended_at, deadline_at, COALESCE(park_reason, ''), park_branch`
 
 func scanRow(rows *store.Rows) (row, error) {
 	var r row
 	var pattern, state, parked, code int64
 	err := rows.Scan(&r.gid, &r.name, &pattern, &r.token, &r.digest, &r.definition, &r.created, &r.trace, &r.epoch,
-		&state, &parked, &r.owner, &r.reason, &r.reasonBranch, &code, &r.reasonStatus, &r.updated, &r.ended, &r.deadline)
+		&state, &parked, &r.owner, &r.reason, &r.reasonBranch, &code, &r.reasonStatus, &r.updated, &r.ended, &r.deadline, &r.parkReason, &r.parkBranch)
 	r.pattern, r.state, r.parked, r.reasonCode = txnv1.Pattern(pattern), txnv1.State(state), parked != 0, int32(code)
 	return r, err
 }
@@ -126,7 +135,8 @@ func scanRow(rows *store.Rows) (row, error) {
 func readBranches(ctx context.Context, q store.Querier, gids []string) (map[string][]branchRow, error) {
 	all := map[string][]branchRow{}
 	err := in(gids, func(list string, args []any) error {
-		rows, err := q.Query(ctx, `SELECT gid, name, position, state, attempts, stuck, due_at, response, error, definition
+		rows, err := q.Query(ctx, `SELECT gid, name, position, state, attempts, stuck, due_at, response, error, definition,
+			did_at, did_took, undid_at, undid_took
 			FROM warren_txn_branch WHERE gid IN `+list+` ORDER BY gid, position, name`, args...)
 		if err != nil {
 			return err
@@ -135,7 +145,8 @@ func readBranches(ctx context.Context, q store.Querier, gids []string) (map[stri
 		for rows.Next() {
 			var b branchRow
 			var state, stuck int64
-			if err := rows.Scan(&b.gid, &b.name, &b.position, &state, &b.attempts, &stuck, &b.due, &b.response, &b.error, &b.definition); err != nil {
+			if err := rows.Scan(&b.gid, &b.name, &b.position, &state, &b.attempts, &stuck, &b.due, &b.response, &b.error, &b.definition,
+				&b.did.at, &b.did.took, &b.undid.at, &b.undid.took); err != nil {
 				return err
 			}
 			b.state, b.stuck = txnv1.BranchState(state), stuck != 0

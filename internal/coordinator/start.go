@@ -27,7 +27,9 @@ func (t *transaction) start(b *branch, op txnv1.Op) {
 		if !ok {
 			return
 		}
+		c.started = t.e.now()
 		o := t.e.call(c)
+		c.took = t.e.now() - c.started
 		t.heard(b, c, o, policy)
 	})
 }
@@ -75,6 +77,8 @@ func (t *transaction) heard(b *branch, c call, o outcome, policy *callPolicy) {
 			gid: c.gid, epoch: c.epoch, seq: t.seq, branch: c.branch, op: c.op, number: c.number, node: t.e.node,
 			started: c.started, took: c.took, outcome: o,
 		})
+	} else if o.kind == txnv1.Outcome_KIND_OK {
+		b.succeeded(c)
 	}
 	if c.op == txnv1.Op_OP_ACTION && t.row.state == txnv1.State_STATE_UNDOING {
 		t.late(b, o)
@@ -84,6 +88,16 @@ func (t *transaction) heard(b *branch, c call, o outcome, policy *callPolicy) {
 	t.settle()
 	t.flush()
 	t.advance()
+}
+
+// succeeded remembers a call that succeeded at first.
+func (b *branch) succeeded(c call) {
+	b.changed = true
+	if c.op == b.t.forwardOp() {
+		b.row.did = span{c.started, c.took}
+	} else {
+		b.row.undid = span{c.started, c.took}
+	}
 }
 
 // takes reports whether the outcome of an operation still matters: an operator

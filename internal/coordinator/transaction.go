@@ -143,7 +143,7 @@ func (t *transaction) conclude() {
 	m := t.e.metrics
 	if t.row.parked {
 		m.parkings.WithLabelValues(t.row.name).Inc()
-		t.e.logger.Error("transaction is parked", "gid", t.row.gid, "name", t.row.name, "branch", t.row.reasonBranch, "reason", t.row.reason)
+		t.e.logger.Error("transaction is parked", "gid", t.row.gid, "name", t.row.name, "branch", t.row.parkBranch, "reason", t.row.parkReason)
 	} else {
 		outcome := "succeeded"
 		if t.row.state == txnv1.State_STATE_FAILED {
@@ -179,12 +179,21 @@ func (t *transaction) end(state txnv1.State) {
 	t.row.state, t.changed = state, true
 	t.row.ended = t.e.now()
 	t.want = nil
+	if state == txnv1.State_STATE_SUCCEEDED { // whatever was in its way once
+		t.row.reason, t.row.reasonBranch, t.row.reasonCode, t.row.reasonStatus = "", "", 0, nil
+	}
 }
 
 // park stops the transaction until an operator acts.
 func (t *transaction) park(branch, reason string) {
 	t.row.parked, t.changed = true, true
-	t.row.reasonBranch, t.row.reason = branch, clean(reason)
+	t.row.parkBranch, t.row.parkReason = branch, clean(reason)
+}
+
+// unpark lets it go on.
+func (t *transaction) unpark() {
+	t.row.parked, t.changed = false, true
+	t.row.parkBranch, t.row.parkReason = "", ""
 }
 
 // because says why the transaction is turned back.

@@ -35,9 +35,13 @@ func (r *row) view() *txnv1.Transaction {
 	if !r.active() {
 		owner = ""
 	}
+	reason, branch := r.reason, r.reasonBranch
+	if r.parked && r.parkReason != "" {
+		reason, branch = r.parkReason, r.parkBranch
+	}
 	return &txnv1.Transaction{
 		Gid: r.gid, Name: r.name, Pattern: r.pattern, State: r.state, Parked: r.parked,
-		Reason: r.reason, ReasonBranch: r.reasonBranch, ReasonCode: r.reasonCode, ReasonStatus: r.reasonStatus,
+		Reason: reason, ReasonBranch: branch, ReasonCode: r.reasonCode, ReasonStatus: r.reasonStatus,
 		CreateTime: stamp(r.created), UpdateTime: stamp(r.updated), EndTime: stamp(r.ended), Deadline: stamp(r.deadline),
 		Epoch: r.epoch, Owner: owner,
 	}

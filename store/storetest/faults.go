@@ -231,18 +231,18 @@ func (b *bench) fileAwayAndBack() {
 func (b *bench) serverAwayAndBack() {
 	u, err := url.Parse(b.address)
 	b.must(err)
-	line := newLine(b, u.Host)
-	u.Host = line.address()
+	line := NewLine(b, u.Host)
+	u.Host = line.Address()
 	db, err := store.Open(b.ctx, u.String(), store.Options{})
 	b.must(err)
 	defer db.Close()
 	b.unavailable(db) // from the start
-	line.connect()
+	line.Connect()
 	b.works(db)
 	b.fill(db)
-	line.cut() // with connections open
+	line.Cut() // with connections open
 	b.unavailable(db)
-	line.connect()
+	line.Connect()
 	b.works(db)
 }
 

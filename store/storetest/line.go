@@ -7,11 +7,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"testing"
 )
 
-// line is the way to a server, which can be cut and connected again.
-type line struct {
-	b      *bench
+// Line is the way to a server, which can be cut and connected again.
+type Line struct {
+	t      testing.TB
 	server string
 	here   string
 
@@ -20,9 +21,11 @@ type line struct {
 	open     map[net.Conn]bool
 }
 
-// newLine returns a line that is cut: its port is known, and nobody listens.
-func newLine(b *bench, server string) *line {
-	l := &line{b: b, server: server, open: map[net.Conn]bool{}}
+// NewLine returns a line to the server's host and port, which is cut: its port is
+// known, and nobody listens.
+func NewLine(t testing.TB, server string) *Line {
+	t.Helper()
+	l := &Line{t: t, server: server, open: map[net.Conn]bool{}}
 	// Nobody who asks for any port may be given this one while the line is cut:
 	// it is below the range of those.
 	err := errors.New("no port is free")
@@ -32,17 +35,23 @@ func newLine(b *bench, server string) *line {
 			l.here, err = free.Addr().String(), free.Close()
 		}
 	}
-	b.must(err)
-	b.Cleanup(l.cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Cut)
 	return l
 }
 
-func (l *line) address() string { return l.here }
+// Address is the host and port at which the server is reached.
+func (l *Line) Address() string { return l.here }
 
-func (l *line) connect() {
-	l.b.Helper()
+// Connect lets connections through.
+func (l *Line) Connect() {
+	l.t.Helper()
 	listener, err := net.Listen("tcp", l.here)
-	l.b.must(err)
+	if err != nil {
+		l.t.Fatal(err)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listener = listener
@@ -57,7 +66,7 @@ func (l *line) connect() {
 	}()
 }
 
-func (l *line) carry(client net.Conn) {
+func (l *Line) carry(client net.Conn) {
 	server, err := net.Dial("tcp", l.server)
 	if err != nil {
 		_ = client.Close()
@@ -74,7 +83,8 @@ func (l *line) carry(client net.Conn) {
 	_ = client.Close()
 }
 
-func (l *line) cut() {
+// Cut ends all connections, and lets no more through.
+func (l *Line) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.listener == nil {

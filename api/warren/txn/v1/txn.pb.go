@@ -2185,8 +2185,8 @@ func (x *BranchView) GetRequest() []byte {
 	return nil
 }
 
-// Attempt is one call of a branch. Of calls that succeed at first, none are
-// kept.
+// Attempt is one call of a branch. Of those that succeeded at first it is not
+// known which coordinator made them, nor in which epoch.
 type Attempt struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Branch    string                 `protobuf:"bytes,1,opt,name=branch,proto3" json:"branch,omitempty"`
