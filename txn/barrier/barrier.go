@@ -107,7 +107,7 @@ func MigrateShards(ctx context.Context, db *store.DB) error {
 	if err := Migrate(ctx, db); err != nil {
 		return err
 	}
-	steps, err := fs.Sub(sharded, "migrations")
+	steps, err := fs.Sub(sharded, "migrations/sharded")
 	if err != nil {
 		return err
 	}
