@@ -154,7 +154,8 @@ func New(ctx context.Context, plan Plan, opts Options) (*Fleet, error) {
 		f.services = append(f.services, &service{
 			plan: sp, program: programs[i], listener: listeners[i],
 			launcher: launcher, logs: logs, presence: opts.Presence, events: opts.Events,
-			run: plan.Run, grace: func() time.Duration { return plan.Grace(sp.Name) }, startTimeout: plan.Start, cancels: map[*slot]context.CancelFunc{}, started: map[int]int{},
+			run: plan.Run, grace: func() time.Duration { return plan.Grace(sp.Name) }, startTimeout: plan.Start,
+			cancels: map[*slot]context.CancelFunc{}, started: map[int]int{},
 		})
 	}
 	return f, nil
