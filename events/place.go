@@ -2,8 +2,10 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -91,20 +93,29 @@ func (b *Bus) place(db *store.DB) *place {
 	return nil
 }
 
-// had tells whether the group handled a message in another database than this,
-// which its key was moved to since. It asks those that answer.
-func (p *place) had(ctx context.Context, s *subscription, m driver.Message) bool {
+// first looks in the other databases, which the message's key may have been in
+// before: for the message itself, which then was handled, and for earlier ones with
+// its key that wait there to be tried again, which then come here. It asks those
+// that answer.
+func (p *place) first(ctx context.Context, s *subscription, m driver.Message) (handled bool, err error) {
 	for _, other := range p.all() {
 		if other == p || s.choose == nil || p.outage.is("relay"+other.suffix) {
 			continue
 		}
-		var n int
-		err := other.db.QueryRow(ctx, `SELECT COUNT(*) FROM warren_inbox WHERE consumer_group = ? AND message_id = ?`, s.group, m.ID).Scan(&n)
-		if err == nil && n > 0 {
-			return true
+		var known, waits int
+		err := other.db.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM warren_inbox WHERE consumer_group = ? AND message_id = ?),
+			(SELECT COUNT(*) FROM (SELECT seq FROM warren_retries WHERE consumer_group = ? AND topic = ? AND event_key = ? LIMIT 1) w)`,
+			s.group, m.ID, s.group, m.Topic, m.Key).Scan(&known, &waits)
+		if err == nil && known > 0 {
+			return true, nil
+		}
+		if err == nil && waits > 0 && m.Key != "" {
+			if err := other.moveAll(ctx, s, m.Key, p); err != nil {
+				return false, err
+			}
 		}
 	}
-	return false
+	return false, nil
 }
 
 // waker is how the place's retries of a subscription are woken.
@@ -155,20 +166,48 @@ func (b *Bus) placeOf(ctx context.Context, s *subscription, m driver.Message) (a
 	return home, DeadLetter("the bus does not know the database that was chosen for it"), nil
 }
 
-// move hands a row that waits here to the place where its event belongs. If the
-// process dies in between, it is moved again, and the inbox there knows it.
-func (p *place) move(ctx context.Context, s *subscription, w *waiting, to *place) error {
-	err := to.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		fresh, err := accept(ctx, tx, s.group, w.message.ID)
-		if err != nil || !fresh {
+// errBusy: somebody is trying an event that comes before this one.
+var errBusy = errors.New("an earlier event with its key is being tried in another database")
+
+// moveAll hands over all that waits here with a key, in its order.
+func (p *place) moveAll(ctx context.Context, s *subscription, key string, to *place) error {
+	all, err := p.rows(ctx, `WHERE consumer_group = ? AND topic = ? AND event_key = ? ORDER BY seq`, s.group, s.topic, key)
+	for _, w := range all {
+		var moved bool
+		if moved, err = p.move(ctx, s, w, to); err == nil && !moved {
+			err = errBusy
+		}
+		if err != nil {
+			break
+		}
+	}
+	return err
+}
+
+// move hands a row that waits here to the place where its event belongs; false:
+// somebody else is at it. If the process dies in between, it is moved again, and the
+// inbox there knows it.
+func (p *place) move(ctx context.Context, s *subscription, w *waiting, to *place) (mine bool, err error) {
+	err = p.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if mine, err = w.lock(ctx, tx); err != nil || !mine {
 			return err
 		}
-		return park(ctx, tx, s, w.message, 0, w.message.Published, "belongs here")
+		err := to.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+			fresh, err := accept(ctx, tx, s.group, w.message.ID)
+			if err != nil || !fresh {
+				return err
+			}
+			return park(ctx, tx, s, w.message, w.attempts, time.Now(), "belongs here")
+		})
+		if err != nil {
+			return err
+		}
+		// The event may come back to this place.
+		_, err = tx.Exec(ctx, `DELETE FROM warren_inbox WHERE consumer_group = ? AND message_id = ?`, s.group, w.message.ID)
+		return errors.Join(err, w.remove(ctx, tx))
 	})
-	if err != nil {
-		return err
+	if err == nil && mine {
+		wake(to.waker(s))
 	}
-	err = p.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error { return w.remove(ctx, tx) })
-	wake(to.waker(s))
-	return err
+	return mine, err
 }

@@ -41,10 +41,12 @@ func (p *place) take(ctx context.Context, s *subscription, m driver.Message, dou
 	ctx, end := s.trace(ctx, p.Bus, m, 1)
 	began := time.Now()
 	var fresh, parked, called bool
-	if p.had(ctx, s, m) {
-		end(nil)
-		p.repeated(s, began)
-		return nil
+	if handled, err := p.first(ctx, s, m); err != nil || handled {
+		end(err)
+		if err == nil {
+			p.repeated(s, began)
+		}
+		return err
 	}
 	failure, err := p.attempt(ctx, func(ctx context.Context, tx *store.Tx) (failure, err error) {
 		fresh, parked, called = false, false, false

@@ -124,28 +124,11 @@ func (f *inFlight) remove(seq int64) {
 // due reads what can be tried now, and how long it is until something else is due.
 func (p *place) due(ctx context.Context, s *subscription) (next time.Duration, due []*waiting, err error) {
 	now := time.Now()
-	rows, err := p.db.Query(ctx, `SELECT r.seq, r.attempts, r.message_id, r.topic, r.event_key, r.headers, r.payload, r.published_at
-		FROM warren_retries r WHERE r.consumer_group = ? AND r.topic = ? AND r.due_at <= ?
+	due, err = p.rows(ctx, `r WHERE r.consumer_group = ? AND r.topic = ? AND r.due_at <= ?
 		AND (r.event_key = '' OR NOT EXISTS (SELECT 1 FROM warren_retries e WHERE e.consumer_group = r.consumer_group
 			AND e.topic = r.topic AND e.event_key = r.event_key AND e.seq < r.seq))
 		ORDER BY r.due_at, r.seq LIMIT 100`, s.group, s.topic, now)
 	if err != nil {
-		return 0, nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var headers string
-		w := &waiting{}
-		m := &w.message
-		if err := rows.Scan(&w.seq, &w.attempts, &m.ID, &m.Topic, &m.Key, &headers, &m.Payload, &m.Published); err != nil {
-			return 0, nil, err
-		}
-		if err := json.Unmarshal([]byte(headers), &m.Headers); err != nil {
-			w.broken = fmt.Errorf("its headers are damaged: %w", err)
-		}
-		due = append(due, w)
-	}
-	if err := rows.Err(); err != nil {
 		return 0, nil, err
 	}
 	var later *int64
@@ -157,6 +140,28 @@ func (p *place) due(ctx context.Context, s *subscription) (next time.Duration, d
 	return next, due, err
 }
 
+// rows reads what waits, by the rest of a query.
+func (p *place) rows(ctx context.Context, which string, args ...any) (out []*waiting, err error) {
+	rows, err := p.db.Query(ctx, `SELECT seq, attempts, message_id, topic, event_key, headers, payload, published_at FROM warren_retries `+which, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var headers string
+		w := &waiting{}
+		m := &w.message
+		if err := rows.Scan(&w.seq, &w.attempts, &m.ID, &m.Topic, &m.Key, &headers, &m.Payload, &m.Published); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(headers), &m.Headers); err != nil {
+			w.broken = fmt.Errorf("its headers are damaged: %w", err)
+		}
+		out = append(out, w)
+	}
+	return out, rows.Err()
+}
+
 // tryAgain handles a row that is due. Whoever deletes the row has handled it, so
 // two processes that try it at once have one effect.
 func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) error {
@@ -165,7 +170,8 @@ func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) error
 		return err
 	}
 	if at != p && doubt == nil {
-		return p.move(ctx, s, w, at)
+		_, err := p.move(ctx, s, w, at)
+		return err
 	}
 	attempt := w.attempts + 1
 	ctx, end := s.trace(ctx, p.Bus, w.message, attempt)
