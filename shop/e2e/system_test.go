@@ -22,8 +22,9 @@ import (
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
 )
 
-// warren is the command, built once for all tests.
-var warren string
+// warren is the command, built once for all tests, and programs the folder where
+// the first test's shop puts its services, for all others to find.
+var warren, programs string
 
 func TestMain(m *testing.M) {
 	os.Exit(testMain(m))
@@ -36,7 +37,11 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	warren = filepath.Join(dir, "warren")
+	warren, programs = filepath.Join(dir, "warren"), filepath.Join(dir, "bin")
+	if err := os.Mkdir(programs, 0o700); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	build := exec.Command("go", "build", "-o", warren, "../../cmd/warren")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -86,6 +91,9 @@ func up(t *testing.T, args ...string) *system {
 func upWith(t *testing.T, data, file string, args ...string) *system {
 	t.Helper()
 	s := &system{t: t, data: data, file: file, args: args, log: &output{}}
+	if err := os.Symlink(programs, filepath.Join(data, "bin")); err != nil && !errors.Is(err, os.ErrExist) {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		s.down()
 		if t.Failed() {
