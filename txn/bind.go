@@ -85,6 +85,9 @@ func walk(md protoreflect.MessageDescriptor, path string) ([]protoreflect.FieldD
 		if fd == nil {
 			return nil, fmt.Errorf("%s has no field %q; it has %s", md.FullName(), name, fields(md))
 		}
+		if contract.Secret(fd) {
+			return nil, fmt.Errorf("%s is a secret, which transactions do not carry", fd.FullName())
+		}
 		out = append(out, fd)
 	}
 	return out, nil

@@ -97,6 +97,9 @@ func (s *Saga) checkSteps() (wrong []error) {
 		if step.timeout < 0 || step.attempts < 0 {
 			wrong = append(wrong, step.wrongf("a timeout and a number of attempts are more than 0; leave them out for the defaults"))
 		}
+		if step.pause < 0 || step.pauseMax < step.pause {
+			wrong = append(wrong, step.wrongf("its pauses go from %s to %s; give Backoff the shorter first", step.pause, step.pauseMax))
+		}
 		for _, before := range step.after {
 			if before == nil || before.saga != s {
 				wrong = append(wrong, step.wrongf("it is to come after a step that is not of this saga; give After what Step of it returned"))

@@ -134,12 +134,48 @@ func TestDeadlineTurnsASagaBack(t *testing.T) {
 	s := txn.NewSaga("payment", txn.ID("1"), txn.Deadline(200*time.Millisecond))
 	s.Step("reserve", reserve, &fairv1.ReserveRequest{Id: "1", Goods: "apples", Quantity: 1})
 	s.Step("hold", hold, &fairv1.HoldRequest{Id: "1", Purse: "ada", Amount: 10}, txn.Timeout(400*time.Millisecond), txn.Attempts(1000))
-	time.AfterFunc(time.Second, func() { close(release) })
-	_, err := s.Run(t.Context(), m)
+	if err := s.Submit(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	coordinator := txnv1.NewCoordinatorServiceClient(m)
+	for state := txnv1.State_STATE_RUNNING; state == txnv1.State_STATE_RUNNING; {
+		got, err := coordinator.Get(t.Context(), &txnv1.GetRequest{Gid: s.ID()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		state = got.GetState()
+	}
+	close(release) // not before it has turned back
+	_, err := txn.Wait(t.Context(), m, s.ID())
 	if failure, failed := errors.AsType[*txn.Failure](err); !failed || failure.Cause.Code != codes.DeadlineExceeded {
 		t.Errorf("got %v", err)
 	}
 	m.want(t, untouched)
+}
+
+// TestBackoffOfAStep: the step has its own pauses, whatever the settings are.
+func TestBackoffOfAStep(t *testing.T) {
+	m := newMarket(t)
+	m.purses.OnHold = func() { panic("always") }
+	s := txn.NewSaga("payment", txn.ID("1"))
+	s.Step("hold", hold, &fairv1.HoldRequest{Id: "1", Purse: "ada", Amount: 10}, txn.Backoff(time.Hour, 24*time.Hour))
+	if err := s.Submit(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	coordinator := txnv1.NewCoordinatorServiceClient(m)
+	for {
+		got, err := coordinator.Get(t.Context(), &txnv1.GetRequest{Gid: s.ID()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// By the settings, within the 20 ms that pauses last at most in a test.
+		if next := got.GetBranches()[0].GetNextAttempt(); next != nil {
+			if left := time.Until(next.AsTime()); left < time.Second {
+				t.Errorf("it is called again in %v", left)
+			}
+			return
+		}
+	}
 }
 
 func TestLockedSagasDoNotOverlap(t *testing.T) {

@@ -66,6 +66,10 @@ func encode(m *contract.Method, request proto.Message) ([]byte, error) {
 	if want, got := m.Desc.Input().FullName(), request.ProtoReflect().Descriptor().FullName(); want != got {
 		return nil, fmt.Errorf("%s takes %s, not %s", m.FullName, want, got)
 	}
+	if path := contract.SecretSet(request.ProtoReflect()); path != "" {
+		return nil, fmt.Errorf("its field %s is a secret, and the coordinator keeps requests, for operators to see; "+
+			"hand the secret over before, and send what the participant finds it by", path)
+	}
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("write its request: %w", err)

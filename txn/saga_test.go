@@ -34,6 +34,11 @@ func TestSagaMistakes(t *testing.T) {
 		{"id of bad bytes", func() *txn.Saga { return txn.NewSaga("purchase", txn.ID("\xff")) }, "use valid UTF-8"},
 		{"deadline", func() *txn.Saga { return txn.NewSaga("purchase", txn.Deadline(-time.Second)) }, "the deadline -1s is out of range"},
 		{"empty lock", func() *txn.Saga { return txn.NewSaga("purchase", txn.Lock("", 0)) }, `lock "": a key is valid UTF-8 of 1 to 256 bytes`},
+		{"backoff", func() *txn.Saga {
+			s := newSaga()
+			s.Step("reserve", reserve, reserving, txn.Backoff(time.Minute, time.Second))
+			return s
+		}, "step reserve: its pauses go from 1m0s to 1s"},
 		{"unknown method", func() *txn.Saga {
 			s := newSaga()
 			s.Step("reserve", "/fair.v1.StallService/Steal", reserving)

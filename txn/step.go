@@ -24,6 +24,8 @@ type Step struct {
 	nothing    bool // there is nothing to undo
 	timeout    time.Duration
 	attempts   int
+	pause      time.Duration
+	pauseMax   time.Duration
 	bindings   []binding
 	undoFields []binding
 	locks      []lock
@@ -61,6 +63,13 @@ func Timeout(d time.Duration) StepOption { return func(s *Step) { s.timeout = d 
 // txn.attempts.
 func Attempts(n int) StepOption { return func(s *Step) { s.attempts = n } }
 
+// Backoff is the longest pause after the first call that did not succeed, which
+// doubles with each further one, and where the doubling ends. Default: the
+// settings txn.backoff.base and txn.backoff.max.
+func Backoff(first, most time.Duration) StepOption {
+	return func(s *Step) { s.pause, s.pauseMax = first, most }
+}
+
 // StepLock claims a key before the step begins and until the saga has ended. It
 // is for what is only known on the way; prefer [Lock], which cannot deadlock.
 func StepLock(key string, wait time.Duration) StepOption {
@@ -90,6 +99,10 @@ type partners struct{ compensate, confirm, cancel *contract.Method }
 func (s *Step) read(fullMethod string, request proto.Message) (err error) {
 	if s.method, s.partner, err = findMethod(fullMethod); err != nil {
 		return s.wrongf("%w", err)
+	}
+	if path := contract.SecretIn(s.method.Desc.Output()); path != "" {
+		return s.wrongf("%s answers with the secret field %s, and the coordinator keeps answers, for operators to see; "+
+			"give the contract a method whose answer has none", s.method.FullName, path)
 	}
 	if s.request, err = encode(s.method, request); err != nil {
 		return s.wrongf("%w", err)

@@ -82,6 +82,9 @@ func (s *Step) message() *txnv1.Step {
 
 func (s *Step) policy() *txnv1.CallPolicy {
 	p := &txnv1.CallPolicy{Attempts: int32(s.attempts)}
+	if s.pause > 0 {
+		p.Backoff, p.MaxBackoff = durationpb.New(s.pause), durationpb.New(s.pauseMax)
+	}
 	if s.timeout > 0 {
 		p.Timeout = durationpb.New(s.timeout)
 	} else if s.method.Timeout > 0 {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/internal/contract"
 )
 
 func newTxEdit(o *options) *cobra.Command {
@@ -87,6 +88,9 @@ func (g *guest) encode(ctx context.Context, c txnv1.OperatorServiceClient, gid, 
 	in := dynamicpb.NewMessage(m.Desc.Input())
 	if err := (protojson.UnmarshalOptions{Resolver: dynamicpb.NewTypes(files)}).Unmarshal([]byte(text), in); err != nil {
 		return nil, fmt.Errorf("read the request as %s: %w; it has %s", m.Desc.Input().FullName(), err, fields(m.Desc.Input()))
+	}
+	if path := contract.SecretSet(in); path != "" {
+		return nil, fmt.Errorf("edit: the field %s is a secret, which transactions do not carry; leave it out", path)
 	}
 	return proto.Marshal(in)
 }

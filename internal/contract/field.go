@@ -65,3 +65,59 @@ func secrets(md protoreflect.MessageDescriptor) []string {
 	walk(md, "")
 	return paths
 }
+
+// SecretIn returns the path of a secret field that a message of the type can
+// hold, however deep, or "".
+func SecretIn(md protoreflect.MessageDescriptor) string {
+	seen := map[protoreflect.FullName]bool{}
+	var walk func(protoreflect.MessageDescriptor) string
+	walk = func(md protoreflect.MessageDescriptor) string {
+		if seen[md.FullName()] {
+			return ""
+		}
+		seen[md.FullName()] = true
+		for i := range md.Fields().Len() {
+			fd := md.Fields().Get(i)
+			if Secret(fd) {
+				return string(fd.Name())
+			}
+			if fd.Message() == nil {
+				continue
+			}
+			if deeper := walk(fd.Message()); deeper != "" {
+				return string(fd.Name()) + "." + deeper
+			}
+		}
+		return ""
+	}
+	return walk(md)
+}
+
+// SecretSet returns the path of a secret field that the message has set, or "".
+func SecretSet(m protoreflect.Message) (path string) {
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		deeper := ""
+		look := func(v protoreflect.Value) bool {
+			deeper = SecretSet(v.Message())
+			return deeper == ""
+		}
+		switch {
+		case Secret(fd):
+			path = string(fd.Name())
+			return false
+		case fd.IsMap() && fd.MapValue().Message() != nil:
+			v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool { return look(v) })
+		case fd.IsMap() || fd.Message() == nil:
+		case fd.IsList():
+			for i := 0; i < v.List().Len() && look(v.List().Get(i)); i++ {
+			}
+		default:
+			look(v)
+		}
+		if deeper != "" {
+			path = string(fd.Name()) + "." + deeper
+		}
+		return path == ""
+	})
+	return path
+}

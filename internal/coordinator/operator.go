@@ -14,6 +14,7 @@ import (
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/page"
 )
 
@@ -183,6 +184,9 @@ func fromJSON(b *branch, text string) ([]byte, error) {
 	message := dynamicpb.NewMessage(described.Input())
 	if err := protojson.Unmarshal([]byte(text), message); err != nil {
 		return nil, refused(txnv1.Reason_BAD_JSON, "%s", clean(err.Error()))
+	}
+	if path := contract.SecretSet(message); path != "" {
+		return nil, refused(txnv1.Reason_BAD_JSON, "the field %s is a secret, which transactions do not carry", path)
 	}
 	return encode(message)
 }

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/store/storetest"
@@ -97,6 +98,23 @@ func TestOperatorsActions(t *testing.T) {
 			t.Errorf("shows the request %x", got)
 		}
 	})
+}
+
+func TestEditTakesNoSecrets(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	n := w.start(Options{})
+	w.people.handlers[shardsv1.ShardsService_Move_FullMethodName] = func(context.Context, *txnv1.Branch, []byte) ([]byte, error) {
+		return nil, errors.New("away")
+	}
+	saga := chain("g", "a")
+	saga.Steps[0].Method = shardsv1.ShardsService_Move_FullMethodName
+	n.submit(saga)
+	for text, want := range map[string]error{`{"shard": 1, "database": "postgres://ann:pass@db"}`: reason(txnv1.Reason_BAD_JSON), `{"shard": 1}`: nil} {
+		_, err := n.ops.Edit(cli(t.Context()), &txnv1.EditRequest{Gid: "g", Branch: "a", Request: &txnv1.EditRequest_Json{Json: text}, By: by})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v; want %v", text, err, want)
+		}
+	}
 }
 
 func TestParkedStaysParked(t *testing.T) {

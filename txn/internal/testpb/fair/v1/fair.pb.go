@@ -505,7 +505,8 @@ type HoldRequest struct {
 	Place  *Place                 `protobuf:"bytes,4,opt,name=place,proto3" json:"place,omitempty"`
 	Notes  []string               `protobuf:"bytes,5,rep,name=notes,proto3" json:"notes,omitempty"`
 	// What the voucher is; filled by what answered, if it is to be voided.
-	Voucher       string `protobuf:"bytes,6,opt,name=voucher,proto3" json:"voucher,omitempty"`
+	Voucher       string  `protobuf:"bytes,6,opt,name=voucher,proto3" json:"voucher,omitempty"`
+	Cards         []*Card `protobuf:"bytes,7,rep,name=cards,proto3" json:"cards,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -582,6 +583,153 @@ func (x *HoldRequest) GetVoucher() string {
 	return ""
 }
 
+func (x *HoldRequest) GetCards() []*Card {
+	if x != nil {
+		return x.Cards
+	}
+	return nil
+}
+
+type Card struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Number        string                 `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Card) Reset() {
+	*x = Card{}
+	mi := &file_fair_v1_fair_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Card) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Card) ProtoMessage() {}
+
+func (x *Card) ProtoReflect() protoreflect.Message {
+	mi := &file_fair_v1_fair_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Card.ProtoReflect.Descriptor instead.
+func (*Card) Descriptor() ([]byte, []int) {
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Card) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Card) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+type UnlockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Purse         string                 `protobuf:"bytes,1,opt,name=purse,proto3" json:"purse,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnlockRequest) Reset() {
+	*x = UnlockRequest{}
+	mi := &file_fair_v1_fair_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnlockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnlockRequest) ProtoMessage() {}
+
+func (x *UnlockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fair_v1_fair_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnlockRequest.ProtoReflect.Descriptor instead.
+func (*UnlockRequest) Descriptor() ([]byte, []int) {
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UnlockRequest) GetPurse() string {
+	if x != nil {
+		return x.Purse
+	}
+	return ""
+}
+
+type UnlockResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cards         []*Card                `protobuf:"bytes,1,rep,name=cards,proto3" json:"cards,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnlockResponse) Reset() {
+	*x = UnlockResponse{}
+	mi := &file_fair_v1_fair_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnlockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnlockResponse) ProtoMessage() {}
+
+func (x *UnlockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fair_v1_fair_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnlockResponse.ProtoReflect.Descriptor instead.
+func (*UnlockResponse) Descriptor() ([]byte, []int) {
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UnlockResponse) GetCards() []*Card {
+	if x != nil {
+		return x.Cards
+	}
+	return nil
+}
+
 type HoldResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Voucher       string                 `protobuf:"bytes,1,opt,name=voucher,proto3" json:"voucher,omitempty"`
@@ -591,7 +739,7 @@ type HoldResponse struct {
 
 func (x *HoldResponse) Reset() {
 	*x = HoldResponse{}
-	mi := &file_fair_v1_fair_proto_msgTypes[10]
+	mi := &file_fair_v1_fair_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +751,7 @@ func (x *HoldResponse) String() string {
 func (*HoldResponse) ProtoMessage() {}
 
 func (x *HoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[10]
+	mi := &file_fair_v1_fair_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +764,7 @@ func (x *HoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldResponse.ProtoReflect.Descriptor instead.
 func (*HoldResponse) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{10}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HoldResponse) GetVoucher() string {
@@ -636,7 +784,7 @@ type VoidRequest struct {
 
 func (x *VoidRequest) Reset() {
 	*x = VoidRequest{}
-	mi := &file_fair_v1_fair_proto_msgTypes[11]
+	mi := &file_fair_v1_fair_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +796,7 @@ func (x *VoidRequest) String() string {
 func (*VoidRequest) ProtoMessage() {}
 
 func (x *VoidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[11]
+	mi := &file_fair_v1_fair_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +809,7 @@ func (x *VoidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidRequest.ProtoReflect.Descriptor instead.
 func (*VoidRequest) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{11}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *VoidRequest) GetId() string {
@@ -686,7 +834,7 @@ type VoidResponse struct {
 
 func (x *VoidResponse) Reset() {
 	*x = VoidResponse{}
-	mi := &file_fair_v1_fair_proto_msgTypes[12]
+	mi := &file_fair_v1_fair_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +846,7 @@ func (x *VoidResponse) String() string {
 func (*VoidResponse) ProtoMessage() {}
 
 func (x *VoidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[12]
+	mi := &file_fair_v1_fair_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +859,7 @@ func (x *VoidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidResponse.ProtoReflect.Descriptor instead.
 func (*VoidResponse) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{12}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{15}
 }
 
 type CaptureRequest struct {
@@ -724,7 +872,7 @@ type CaptureRequest struct {
 
 func (x *CaptureRequest) Reset() {
 	*x = CaptureRequest{}
-	mi := &file_fair_v1_fair_proto_msgTypes[13]
+	mi := &file_fair_v1_fair_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +884,7 @@ func (x *CaptureRequest) String() string {
 func (*CaptureRequest) ProtoMessage() {}
 
 func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[13]
+	mi := &file_fair_v1_fair_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +897,7 @@ func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
 func (*CaptureRequest) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{13}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CaptureRequest) GetId() string {
@@ -775,7 +923,7 @@ type CaptureResponse struct {
 
 func (x *CaptureResponse) Reset() {
 	*x = CaptureResponse{}
-	mi := &file_fair_v1_fair_proto_msgTypes[14]
+	mi := &file_fair_v1_fair_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +935,7 @@ func (x *CaptureResponse) String() string {
 func (*CaptureResponse) ProtoMessage() {}
 
 func (x *CaptureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[14]
+	mi := &file_fair_v1_fair_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +948,7 @@ func (x *CaptureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureResponse.ProtoReflect.Descriptor instead.
 func (*CaptureResponse) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{14}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CaptureResponse) GetLeft() int64 {
@@ -821,7 +969,7 @@ type GiveRequest struct {
 
 func (x *GiveRequest) Reset() {
 	*x = GiveRequest{}
-	mi := &file_fair_v1_fair_proto_msgTypes[15]
+	mi := &file_fair_v1_fair_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +981,7 @@ func (x *GiveRequest) String() string {
 func (*GiveRequest) ProtoMessage() {}
 
 func (x *GiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[15]
+	mi := &file_fair_v1_fair_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +994,7 @@ func (x *GiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveRequest.ProtoReflect.Descriptor instead.
 func (*GiveRequest) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{15}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GiveRequest) GetPurse() string {
@@ -878,7 +1026,7 @@ type GiveResponse struct {
 
 func (x *GiveResponse) Reset() {
 	*x = GiveResponse{}
-	mi := &file_fair_v1_fair_proto_msgTypes[16]
+	mi := &file_fair_v1_fair_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1038,7 @@ func (x *GiveResponse) String() string {
 func (*GiveResponse) ProtoMessage() {}
 
 func (x *GiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[16]
+	mi := &file_fair_v1_fair_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1051,7 @@ func (x *GiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveResponse.ProtoReflect.Descriptor instead.
 func (*GiveResponse) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{16}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{19}
 }
 
 type WatchRequest struct {
@@ -914,7 +1062,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_fair_v1_fair_proto_msgTypes[17]
+	mi := &file_fair_v1_fair_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1074,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[17]
+	mi := &file_fair_v1_fair_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1087,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{17}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{20}
 }
 
 type WatchResponse struct {
@@ -950,7 +1098,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_fair_v1_fair_proto_msgTypes[18]
+	mi := &file_fair_v1_fair_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1110,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fair_v1_fair_proto_msgTypes[18]
+	mi := &file_fair_v1_fair_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1123,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_fair_v1_fair_proto_rawDescGZIP(), []int{18}
+	return file_fair_v1_fair_proto_rawDescGZIP(), []int{21}
 }
 
 var File_fair_v1_fair_proto protoreflect.FileDescriptor
@@ -1005,14 +1153,22 @@ const file_fair_v1_fair_proto_rawDesc = "" +
 	"\x0fReleaseResponse\" \n" +
 	"\x0eConfirmRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x11\n" +
-	"\x0fConfirmResponse\"\xa1\x01\n" +
+	"\x0fConfirmResponse\"\xc6\x01\n" +
 	"\vHoldRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05purse\x18\x02 \x01(\tR\x05purse\x12\x16\n" +
 	"\x06amount\x18\x03 \x01(\x03R\x06amount\x12$\n" +
 	"\x05place\x18\x04 \x01(\v2\x0e.fair.v1.PlaceR\x05place\x12\x14\n" +
 	"\x05notes\x18\x05 \x03(\tR\x05notes\x12\x18\n" +
-	"\avoucher\x18\x06 \x01(\tR\avoucher\"(\n" +
+	"\avoucher\x18\x06 \x01(\tR\avoucher\x12#\n" +
+	"\x05cards\x18\a \x03(\v2\r.fair.v1.CardR\x05cards\"8\n" +
+	"\x04Card\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\x06number\x18\x02 \x01(\tB\x04\xe0\xd4\x1c\x01R\x06number\"%\n" +
+	"\rUnlockRequest\x12\x14\n" +
+	"\x05purse\x18\x01 \x01(\tR\x05purse\"5\n" +
+	"\x0eUnlockResponse\x12#\n" +
+	"\x05cards\x18\x01 \x03(\v2\r.fair.v1.CardR\x05cards\"(\n" +
 	"\fHoldResponse\x12\x18\n" +
 	"\avoucher\x18\x01 \x01(\tR\avoucher\"7\n" +
 	"\vVoidRequest\x12\x0e\n" +
@@ -1041,12 +1197,13 @@ const file_fair_v1_fair_proto_rawDesc = "" +
 	"\x05Price\x12\x15.fair.v1.PriceRequest\x1a\x16.fair.v1.PriceResponse\"\x03\x90\x02\x01\x12]\n" +
 	"\aReserve\x12\x17.fair.v1.ReserveRequest\x1a\x18.fair.v1.ReserveResponse\"\x1f\xe2\xd4\x1c\x1b:\aReleaseB\aConfirmJ\aRelease\x12<\n" +
 	"\aRelease\x12\x17.fair.v1.ReleaseRequest\x1a\x18.fair.v1.ReleaseResponse\x12<\n" +
-	"\aConfirm\x12\x17.fair.v1.ConfirmRequest\x1a\x18.fair.v1.ConfirmResponse2\xc0\x02\n" +
+	"\aConfirm\x12\x17.fair.v1.ConfirmRequest\x1a\x18.fair.v1.ConfirmResponse2\x80\x03\n" +
 	"\fPurseService\x12N\n" +
 	"\x04Hold\x12\x14.fair.v1.HoldRequest\x1a\x15.fair.v1.HoldResponse\"\x19\xe2\xd4\x1c\x15:\x04VoidB\aCaptureJ\x04Void\x123\n" +
 	"\x04Void\x12\x14.fair.v1.VoidRequest\x1a\x15.fair.v1.VoidResponse\x12<\n" +
 	"\aCapture\x12\x17.fair.v1.CaptureRequest\x1a\x18.fair.v1.CaptureResponse\x123\n" +
-	"\x04Give\x12\x14.fair.v1.GiveRequest\x1a\x15.fair.v1.GiveResponse\x128\n" +
+	"\x04Give\x12\x14.fair.v1.GiveRequest\x1a\x15.fair.v1.GiveResponse\x12>\n" +
+	"\x06Unlock\x12\x16.fair.v1.UnlockRequest\x1a\x17.fair.v1.UnlockResponse\"\x03\x90\x02\x01\x128\n" +
 	"\x05Watch\x12\x15.fair.v1.WatchRequest\x1a\x16.fair.v1.WatchResponse0\x01B?Z=github.com/gowarren/warren/txn/internal/testpb/fair/v1;fairv1b\x06proto3"
 
 var (
@@ -1062,7 +1219,7 @@ func file_fair_v1_fair_proto_rawDescGZIP() []byte {
 }
 
 var file_fair_v1_fair_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_fair_v1_fair_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_fair_v1_fair_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_fair_v1_fair_proto_goTypes = []any{
 	(Reason)(0),             // 0: fair.v1.Reason
 	(*PriceRequest)(nil),    // 1: fair.v1.PriceRequest
@@ -1075,42 +1232,49 @@ var file_fair_v1_fair_proto_goTypes = []any{
 	(*ConfirmRequest)(nil),  // 8: fair.v1.ConfirmRequest
 	(*ConfirmResponse)(nil), // 9: fair.v1.ConfirmResponse
 	(*HoldRequest)(nil),     // 10: fair.v1.HoldRequest
-	(*HoldResponse)(nil),    // 11: fair.v1.HoldResponse
-	(*VoidRequest)(nil),     // 12: fair.v1.VoidRequest
-	(*VoidResponse)(nil),    // 13: fair.v1.VoidResponse
-	(*CaptureRequest)(nil),  // 14: fair.v1.CaptureRequest
-	(*CaptureResponse)(nil), // 15: fair.v1.CaptureResponse
-	(*GiveRequest)(nil),     // 16: fair.v1.GiveRequest
-	(*GiveResponse)(nil),    // 17: fair.v1.GiveResponse
-	(*WatchRequest)(nil),    // 18: fair.v1.WatchRequest
-	(*WatchResponse)(nil),   // 19: fair.v1.WatchResponse
+	(*Card)(nil),            // 11: fair.v1.Card
+	(*UnlockRequest)(nil),   // 12: fair.v1.UnlockRequest
+	(*UnlockResponse)(nil),  // 13: fair.v1.UnlockResponse
+	(*HoldResponse)(nil),    // 14: fair.v1.HoldResponse
+	(*VoidRequest)(nil),     // 15: fair.v1.VoidRequest
+	(*VoidResponse)(nil),    // 16: fair.v1.VoidResponse
+	(*CaptureRequest)(nil),  // 17: fair.v1.CaptureRequest
+	(*CaptureResponse)(nil), // 18: fair.v1.CaptureResponse
+	(*GiveRequest)(nil),     // 19: fair.v1.GiveRequest
+	(*GiveResponse)(nil),    // 20: fair.v1.GiveResponse
+	(*WatchRequest)(nil),    // 21: fair.v1.WatchRequest
+	(*WatchResponse)(nil),   // 22: fair.v1.WatchResponse
 }
 var file_fair_v1_fair_proto_depIdxs = []int32{
 	5,  // 0: fair.v1.ReserveResponse.place:type_name -> fair.v1.Place
 	5,  // 1: fair.v1.HoldRequest.place:type_name -> fair.v1.Place
-	1,  // 2: fair.v1.StallService.Price:input_type -> fair.v1.PriceRequest
-	3,  // 3: fair.v1.StallService.Reserve:input_type -> fair.v1.ReserveRequest
-	6,  // 4: fair.v1.StallService.Release:input_type -> fair.v1.ReleaseRequest
-	8,  // 5: fair.v1.StallService.Confirm:input_type -> fair.v1.ConfirmRequest
-	10, // 6: fair.v1.PurseService.Hold:input_type -> fair.v1.HoldRequest
-	12, // 7: fair.v1.PurseService.Void:input_type -> fair.v1.VoidRequest
-	14, // 8: fair.v1.PurseService.Capture:input_type -> fair.v1.CaptureRequest
-	16, // 9: fair.v1.PurseService.Give:input_type -> fair.v1.GiveRequest
-	18, // 10: fair.v1.PurseService.Watch:input_type -> fair.v1.WatchRequest
-	2,  // 11: fair.v1.StallService.Price:output_type -> fair.v1.PriceResponse
-	4,  // 12: fair.v1.StallService.Reserve:output_type -> fair.v1.ReserveResponse
-	7,  // 13: fair.v1.StallService.Release:output_type -> fair.v1.ReleaseResponse
-	9,  // 14: fair.v1.StallService.Confirm:output_type -> fair.v1.ConfirmResponse
-	11, // 15: fair.v1.PurseService.Hold:output_type -> fair.v1.HoldResponse
-	13, // 16: fair.v1.PurseService.Void:output_type -> fair.v1.VoidResponse
-	15, // 17: fair.v1.PurseService.Capture:output_type -> fair.v1.CaptureResponse
-	17, // 18: fair.v1.PurseService.Give:output_type -> fair.v1.GiveResponse
-	19, // 19: fair.v1.PurseService.Watch:output_type -> fair.v1.WatchResponse
-	11, // [11:20] is the sub-list for method output_type
-	2,  // [2:11] is the sub-list for method input_type
-	2,  // [2:2] is the sub-list for extension type_name
-	2,  // [2:2] is the sub-list for extension extendee
-	0,  // [0:2] is the sub-list for field type_name
+	11, // 2: fair.v1.HoldRequest.cards:type_name -> fair.v1.Card
+	11, // 3: fair.v1.UnlockResponse.cards:type_name -> fair.v1.Card
+	1,  // 4: fair.v1.StallService.Price:input_type -> fair.v1.PriceRequest
+	3,  // 5: fair.v1.StallService.Reserve:input_type -> fair.v1.ReserveRequest
+	6,  // 6: fair.v1.StallService.Release:input_type -> fair.v1.ReleaseRequest
+	8,  // 7: fair.v1.StallService.Confirm:input_type -> fair.v1.ConfirmRequest
+	10, // 8: fair.v1.PurseService.Hold:input_type -> fair.v1.HoldRequest
+	15, // 9: fair.v1.PurseService.Void:input_type -> fair.v1.VoidRequest
+	17, // 10: fair.v1.PurseService.Capture:input_type -> fair.v1.CaptureRequest
+	19, // 11: fair.v1.PurseService.Give:input_type -> fair.v1.GiveRequest
+	12, // 12: fair.v1.PurseService.Unlock:input_type -> fair.v1.UnlockRequest
+	21, // 13: fair.v1.PurseService.Watch:input_type -> fair.v1.WatchRequest
+	2,  // 14: fair.v1.StallService.Price:output_type -> fair.v1.PriceResponse
+	4,  // 15: fair.v1.StallService.Reserve:output_type -> fair.v1.ReserveResponse
+	7,  // 16: fair.v1.StallService.Release:output_type -> fair.v1.ReleaseResponse
+	9,  // 17: fair.v1.StallService.Confirm:output_type -> fair.v1.ConfirmResponse
+	14, // 18: fair.v1.PurseService.Hold:output_type -> fair.v1.HoldResponse
+	16, // 19: fair.v1.PurseService.Void:output_type -> fair.v1.VoidResponse
+	18, // 20: fair.v1.PurseService.Capture:output_type -> fair.v1.CaptureResponse
+	20, // 21: fair.v1.PurseService.Give:output_type -> fair.v1.GiveResponse
+	13, // 22: fair.v1.PurseService.Unlock:output_type -> fair.v1.UnlockResponse
+	22, // 23: fair.v1.PurseService.Watch:output_type -> fair.v1.WatchResponse
+	14, // [14:24] is the sub-list for method output_type
+	4,  // [4:14] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_fair_v1_fair_proto_init() }
@@ -1124,7 +1288,7 @@ func file_fair_v1_fair_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fair_v1_fair_proto_rawDesc), len(file_fair_v1_fair_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

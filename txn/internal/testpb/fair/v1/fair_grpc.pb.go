@@ -254,6 +254,7 @@ const (
 	PurseService_Void_FullMethodName    = "/fair.v1.PurseService/Void"
 	PurseService_Capture_FullMethodName = "/fair.v1.PurseService/Capture"
 	PurseService_Give_FullMethodName    = "/fair.v1.PurseService/Give"
+	PurseService_Unlock_FullMethodName  = "/fair.v1.PurseService/Unlock"
 	PurseService_Watch_FullMethodName   = "/fair.v1.PurseService/Watch"
 )
 
@@ -271,6 +272,8 @@ type PurseServiceClient interface {
 	Capture(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (*CaptureResponse, error)
 	// Give puts money into a purse, for good.
 	Give(ctx context.Context, in *GiveRequest, opts ...grpc.CallOption) (*GiveResponse, error)
+	// Unlock gives out what opens a purse.
+	Unlock(ctx context.Context, in *UnlockRequest, opts ...grpc.CallOption) (*UnlockResponse, error)
 	// Watch tells of every movement.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 }
@@ -323,6 +326,16 @@ func (c *purseServiceClient) Give(ctx context.Context, in *GiveRequest, opts ...
 	return out, nil
 }
 
+func (c *purseServiceClient) Unlock(ctx context.Context, in *UnlockRequest, opts ...grpc.CallOption) (*UnlockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnlockResponse)
+	err := c.cc.Invoke(ctx, PurseService_Unlock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *purseServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &PurseService_ServiceDesc.Streams[0], PurseService_Watch_FullMethodName, cOpts...)
@@ -356,6 +369,8 @@ type PurseServiceServer interface {
 	Capture(context.Context, *CaptureRequest) (*CaptureResponse, error)
 	// Give puts money into a purse, for good.
 	Give(context.Context, *GiveRequest) (*GiveResponse, error)
+	// Unlock gives out what opens a purse.
+	Unlock(context.Context, *UnlockRequest) (*UnlockResponse, error)
 	// Watch tells of every movement.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	mustEmbedUnimplementedPurseServiceServer()
@@ -379,6 +394,9 @@ func (UnimplementedPurseServiceServer) Capture(context.Context, *CaptureRequest)
 }
 func (UnimplementedPurseServiceServer) Give(context.Context, *GiveRequest) (*GiveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Give not implemented")
+}
+func (UnimplementedPurseServiceServer) Unlock(context.Context, *UnlockRequest) (*UnlockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unlock not implemented")
 }
 func (UnimplementedPurseServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -476,6 +494,24 @@ func _PurseService_Give_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PurseService_Unlock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnlockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PurseServiceServer).Unlock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PurseService_Unlock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PurseServiceServer).Unlock(ctx, req.(*UnlockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PurseService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -509,6 +545,10 @@ var PurseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Give",
 			Handler:    _PurseService_Give_Handler,
+		},
+		{
+			MethodName: "Unlock",
+			Handler:    _PurseService_Unlock_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
