@@ -17,9 +17,10 @@ type branch struct {
 	after   []*branch
 	forced  bool // after the pivot
 
-	busy   bool // a call waits for room, or is under way
-	called bool // its action was called from here
-	due    time.Time
+	busy    bool // a call waits for room, or is under way
+	called  bool // its action was called from here
+	unheard bool // a call from here ended without a word of the participant
+	due     time.Time
 }
 
 // done reports whether the way forward is free of it.
@@ -94,6 +95,16 @@ func (b *branch) again() {
 		return
 	}
 	b.row.attempts, b.row.stuck, b.row.due, b.due, b.changed = 0, false, 0, time.Time{}, true
+}
+
+// refused is the state of a branch whose action had no effect. A call of which
+// nothing was heard, or one of the coordinator before, may still be on its way:
+// undoing what was not done bars it.
+func (b *branch) refused() txnv1.BranchState {
+	if b.unheard || !b.t.fresh {
+		return txnv1.BranchState_BRANCH_STATE_DOING
+	}
+	return txnv1.BranchState_BRANCH_STATE_FAILED
 }
 
 // retryable reports whether a failure of the action is tried again.

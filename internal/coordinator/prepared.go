@@ -18,7 +18,6 @@ func (t *transaction) open(next *time.Time) {
 	}
 	if t.check == nil {
 		t.turnBack("", "nobody decided in time", codes.DeadlineExceeded, nil)
-		t.backward(next)
 		return
 	}
 	if t.asking {

@@ -119,7 +119,7 @@ func (t *transaction) late(b *branch, o outcome) {
 	case txnv1.Outcome_KIND_OK:
 		b.row.state, b.row.response = txnv1.BranchState_BRANCH_STATE_DONE, o.response
 	case txnv1.Outcome_KIND_FAILURE:
-		b.row.state, b.row.error = txnv1.BranchState_BRANCH_STATE_FAILED, o.reason
+		b.row.state, b.row.error = b.refused(), o.reason
 	default:
 		b.row.state = txnv1.BranchState_BRANCH_STATE_DOING
 	}
@@ -163,9 +163,10 @@ func (t *transaction) failed(b *branch, op txnv1.Op, o outcome, policy *callPoli
 	b.changed = true
 	b.row.attempts++
 	b.row.error = clean(o.reason)
+	b.unheard = b.unheard || o.kind != txnv1.Outcome_KIND_FAILURE
 	mayTurn := op == txnv1.Op_OP_ACTION && !b.retryable()
 	if mayTurn && o.kind == txnv1.Outcome_KIND_FAILURE {
-		b.row.state = txnv1.BranchState_BRANCH_STATE_FAILED
+		b.row.state = b.refused()
 		t.turnBack(b.row.name, o.reason, o.code, o.status)
 		return
 	}

@@ -233,6 +233,11 @@ func (t *transaction) advance() {
 	if !t.row.active() || t.e.draining.Load() {
 		return
 	}
+	if t.changed { // a decision leads to calls once it is on disk
+		t.settle()
+		t.flush()
+		return
+	}
 	var next time.Time
 	switch t.row.state {
 	case txnv1.State_STATE_WAITING:
@@ -300,7 +305,6 @@ func (t *transaction) can(b *branch) bool {
 func (t *transaction) forward(next *time.Time) {
 	if t.saga != nil && !t.pivotBegun() && t.expired(next) {
 		t.turnBack("", "the time is up", codes.DeadlineExceeded, nil)
-		t.backward(next)
 		return
 	}
 	for _, b := range t.branches {
@@ -313,7 +317,6 @@ func (t *transaction) forward(next *time.Time) {
 		}
 		if !t.locked(b, next) {
 			if t.row.state != txnv1.State_STATE_RUNNING {
-				t.backward(next)
 				return
 			}
 			continue

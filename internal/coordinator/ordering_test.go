@@ -1,0 +1,121 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/store/storetest"
+)
+
+// A coordinator that undid something before its decision was on disk, and died,
+// would be followed by one that goes forward with what was undone.
+func TestNothingIsUndoneBeforeTheDecisionIsOnDisk(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	n := w.start(Options{})
+	look := w.open("look")
+	undone, waits := make(chan txnv1.State, 1), make(chan struct{})
+	w.people.on("b", func(context.Context, *txnv1.Branch, []byte) ([]byte, error) {
+		defer close(waits)
+		return nil, said{kind: txnv1.Outcome_KIND_ONGOING, after: time.Hour, text: "not yet"}
+	})
+	w.people.on("unb", func(ctx context.Context, b *txnv1.Branch, _ []byte) ([]byte, error) {
+		var state int64
+		err := look.QueryRow(ctx, `SELECT state FROM warren_txn WHERE gid = ?`, b.GetGid()).Scan(&state)
+		undone <- txnv1.State(state)
+		return nil, err
+	})
+	saga := chain("g", "a", "b", "c")
+	const timeout = 400 * time.Millisecond
+	saga.Timeout = durationpb.New(timeout)
+	n.submit(saga)
+	<-waits
+	w.until("what b said to be on disk", func() bool {
+		var rows int64
+		err := look.QueryRow(t.Context(), `SELECT COUNT(*) FROM warren_txn_branch WHERE gid = 'g' AND name = 'b'`).Scan(&rows)
+		return err == nil && rows == 1
+	})
+	// The time runs out while nobody can write.
+	err := n.engine.db.InTx(t.Context(), func(context.Context, *store.Tx) error {
+		over := time.NewTimer(timeout + 200*time.Millisecond)
+		defer over.Stop()
+		select {
+		case state := <-undone:
+			t.Errorf("b was undone while the saga was %v on disk", state)
+		case <-over.C:
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.wants("g", txnv1.State_STATE_FAILED)
+	w.nets("g", 0, "a", "b", "c")
+}
+
+// The call of a coordinator that was taken for dead arrives after its successor
+// was refused, and everything undone.
+func TestACallThatComesAfterARefusalIsBarred(t *testing.T) {
+	each(t, func(w *world) {
+		there, goOn := make(chan struct{}), make(chan struct{})
+		var calls atomic.Int64
+		paused := func(p string) error {
+			switch {
+			case p == "beat":
+				return errors.New("the process is paused")
+			case p == "before OP_ACTION" && calls.Add(1) == 2:
+				close(there)
+				<-goOn
+			}
+			return nil
+		}
+		release := sync.OnceFunc(func() { close(goOn) })
+		defer release()
+		var refused atomic.Bool
+		w.people.on("b", func(context.Context, *txnv1.Branch, []byte) ([]byte, error) {
+			if refused.CompareAndSwap(false, true) {
+				return nil, failure("nothing is left")
+			}
+			return nil, nil // there is again, later
+		})
+		first := w.start(Options{Node: "first", Failpoint: paused}, entry("txn.call_timeout", "1m"))
+		first.submit(chain("g", "a", "b"))
+		<-there
+		second := w.start(Options{Node: "second"})
+		w.until("the other to be refused", refused.Load)
+		second.wants("g", txnv1.State_STATE_FAILED)
+		release()
+		first.drain()
+		if got := w.people.calls("g"); !slices.Equal(got[:2], []string{"a", "b"}) || got[len(got)-1] != "b" {
+			t.Errorf("called %v; want b again at last", got)
+		}
+		w.nets("g", 0, "a", "b")
+	})
+}
+
+// A call of which nothing was heard may be on its way still when the next one is
+// refused.
+func TestARefusalAfterSilenceIsUndone(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	n := w.start(Options{})
+	var calls atomic.Int64
+	w.people.on("b", func(context.Context, *txnv1.Branch, []byte) ([]byte, error) {
+		if calls.Add(1) == 1 {
+			return nil, errors.New("says nothing")
+		}
+		return nil, failure("nothing is left")
+	})
+	n.submit(chain("g", "a", "b"))
+	n.wants("g", txnv1.State_STATE_FAILED)
+	if got := w.people.calls("g"); !slices.Equal(got, []string{"a", "b", "b", "unb", "una"}) {
+		t.Errorf("called %v; want b barred", got)
+	}
+}
