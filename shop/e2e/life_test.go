@@ -9,7 +9,7 @@ import (
 )
 
 // TestColdStart starts the shop with built programs until its first answer. What
-// else the machine does slows a start down, never up: one of three counts.
+// else the machine does makes a start slower, never faster: one of three counts.
 func TestColdStart(t *testing.T) {
 	data := t.TempDir()
 	upWith(t, data, "../../warren.yaml").down() // builds the services, fills the catalogue
