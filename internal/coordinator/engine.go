@@ -54,6 +54,8 @@ type Engine struct {
 	draining atomic.Bool
 	away     atomic.Bool // the database, as of the last commit
 	calls    sync.WaitGroup
+	// participants are the services known to take part in two-phase commits.
+	participants sync.Map
 
 	callContext context.Context
 	cancelCalls context.CancelFunc
@@ -100,6 +102,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.background.Go(func() { e.timers.run(run) })
 	e.background.Go(func() { e.live(run) })
 	e.background.Go(func() { e.retain(run) })
+	e.background.Go(func() { e.watchOrphans(run) })
 	return nil
 }
 

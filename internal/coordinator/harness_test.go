@@ -91,7 +91,9 @@ func (w *world) start(opts Options, more ...config.Entry) *node {
 	if opts.Settings == nil {
 		opts.Settings = quick(w, more...)
 	}
-	opts.Logger = slog.New(slog.DiscardHandler)
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
 	e, err := New(opts)
 	if err != nil {
 		w.Fatal(err)
@@ -199,6 +201,7 @@ type people struct {
 	handlers map[string]handler
 	query    func(gid, branch string) (txnv1.QueryResponse_Result, error)
 	finish   func(*txnv1.FinishRequest) error
+	prepared func() (*txnv1.PreparedResponse, error)
 	seen     []seenCall
 	effects  map[[3]string]int // gid, branch, "do" or "undo"
 	answers  map[[3]string][]byte
@@ -225,7 +228,8 @@ func (s said) Error() string { return s.text }
 func failure(text string) error { return said{kind: txnv1.Outcome_KIND_FAILURE, text: text} }
 
 func newPeople() *people {
-	return &people{handlers: map[string]handler{}, effects: map[[3]string]int{}, answers: map[[3]string][]byte{}, changed: make(chan struct{})}
+	return &people{handlers: map[string]handler{}, effects: map[[3]string]int{}, answers: map[[3]string][]byte{}, changed: make(chan struct{}),
+		prepared: func() (*txnv1.PreparedResponse, error) { return nil, errors.New("nothing") }}
 }
 
 func (p *people) on(name string, h handler) {
@@ -247,6 +251,13 @@ func (p *people) Invoke(ctx context.Context, method string, args, reply any, opt
 	case *txnv1.FinishRequest:
 		p.saw(seenCall{method: method, branch: &txnv1.Branch{Gid: req.GetGid(), Branch: req.GetBranch()}})
 		return p.finish(req)
+	case *txnv1.PreparedRequest:
+		p.saw(seenCall{method: method})
+		resp, err := p.prepared()
+		if to, ok := reply.(*txnv1.PreparedResponse); ok {
+			proto.Merge(to, resp)
+		}
+		return err
 	}
 	md, _ := metadata.FromOutgoingContext(ctx)
 	b := &txnv1.Branch{}

@@ -15,6 +15,7 @@ type metrics struct {
 	parkings    *prometheus.CounterVec
 	active      prometheus.Gauge
 	parked      prometheus.Gauge
+	orphans     prometheus.Gauge
 	batches     prometheus.Histogram
 	commits     prometheus.Histogram
 	storeErrors prometheus.Counter
@@ -36,6 +37,8 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 			Help: "Times that a transaction was parked."}, []string{"name"}),
 		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "warren_txn_active", Help: "Transactions that this coordinator works on."}),
 		parked: prometheus.NewGauge(prometheus.GaugeOpts{Name: "warren_txn_parked", Help: "Transactions that wait for an operator."}),
+		orphans: prometheus.NewGauge(prometheus.GaugeOpts{Name: "warren_txn_orphans",
+			Help: "Prepared parts of two-phase commits that no transaction is going to decide."}),
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "warren_txn_commit_writes", Buckets: prometheus.ExponentialBuckets(1, 2, 12),
 			Help: "Steps of transactions in one commit."}),
 		commits: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "warren_txn_commit_duration_seconds", Buckets: seconds,
@@ -47,7 +50,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 			Help: "What operators did."}, []string{"action"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.began, m.ended, m.calls, m.parkings, m.active, m.parked, m.batches, m.commits, m.storeErrors, m.takeovers, m.fenced, m.actions,
+		m.began, m.ended, m.calls, m.parkings, m.active, m.parked, m.orphans, m.batches, m.commits, m.storeErrors, m.takeovers, m.fenced, m.actions,
 	} {
 		if err := to.Register(c); err != nil {
 			return nil, err

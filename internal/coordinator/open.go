@@ -14,6 +14,9 @@ func (s *service) Register(ctx context.Context, req *txnv1.RegisterRequest) (*tx
 	if err != nil {
 		return nil, err
 	}
+	if err := s.engine.participates(ctx, req.GetService()); err != nil {
+		return nil, err
+	}
 	v, err := s.engine.change(ctx, req.GetGid(), func(t *transaction) error { return t.register(req, definition) })
 	if err != nil {
 		return nil, err

@@ -103,11 +103,11 @@ func TestOperatorsActions(t *testing.T) {
 func TestEditTakesNoSecrets(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))
 	n := w.start(Options{})
-	w.people.handlers[shardsv1.ShardsService_Move_FullMethodName] = func(context.Context, *txnv1.Branch, []byte) ([]byte, error) {
+	w.people.handlers[shardsv1.ShardService_Move_FullMethodName] = func(context.Context, *txnv1.Branch, []byte) ([]byte, error) {
 		return nil, errors.New("away")
 	}
 	saga := chain("g", "a")
-	saga.Steps[0].Method = shardsv1.ShardsService_Move_FullMethodName
+	saga.Steps[0].Method = shardsv1.ShardService_Move_FullMethodName
 	n.submit(saga)
 	for text, want := range map[string]error{`{"shard": 1, "database": "postgres://ann:pass@db"}`: reason(txnv1.Reason_BAD_JSON), `{"shard": 1}`: nil} {
 		_, err := n.ops.Edit(cli(t.Context()), &txnv1.EditRequest{Gid: "g", Branch: "a", Request: &txnv1.EditRequest_Json{Json: text}, By: by})

@@ -42,6 +42,8 @@ var (
 		"How long a coordinator's beat may stand still, before its transactions are taken over. At least four beats.")
 	settingScan = config.Duration("txn.scan", 5*time.Second, 50*time.Millisecond, time.Hour,
 		"How often the database is searched for transactions that fell through every other net.")
+	settingAudit = config.Duration("txn.audit", time.Minute, 10*time.Millisecond, 24*time.Hour,
+		"How often those who take part in two-phase commits are asked for what is prepared and has nobody who decides it.")
 	settingKeep = config.Duration("txn.keep", 7*24*time.Hour, time.Minute, 365*24*time.Hour,
 		"How long transactions are kept after their end. Participants must remember them for longer.")
 )
@@ -53,7 +55,7 @@ func Definitions() []config.Definition {
 		settingCallTimeout.Definition(), settingAttempts.Definition(), settingFailures.Definition(), settingBackoff.Definition(),
 		settingBackoffMax.Definition(), settingOngoing.Definition(), settingConcurrency.Definition(), settingPrepareTimeout.Definition(),
 		settingLockTimeout.Definition(), settingLockPoll.Definition(), settingActive.Definition(), settingBatch.Definition(),
-		settingBeat.Definition(), settingDead.Definition(), settingScan.Definition(), settingKeep.Definition(),
+		settingBeat.Definition(), settingDead.Definition(), settingScan.Definition(), settingAudit.Definition(), settingKeep.Definition(),
 	}
 }
 
@@ -61,7 +63,7 @@ func Definitions() []config.Definition {
 type limits struct {
 	prepareTimeout, lockTimeout, lockPoll *config.Value[time.Duration]
 	active, batch                         *config.Value[int]
-	beat, dead, scan, keep                *config.Value[time.Duration]
+	beat, dead, scan, audit, keep         *config.Value[time.Duration]
 }
 
 func watchLimits(s *config.Settings) limits {
@@ -71,7 +73,7 @@ func watchLimits(s *config.Settings) limits {
 		lockTimeout:    config.Watch(s, settingLockTimeout, all), lockPoll: config.Watch(s, settingLockPoll, all),
 		active: config.Watch(s, settingActive, all), batch: config.Watch(s, settingBatch, all),
 		beat: config.Watch(s, settingBeat, all), dead: config.Watch(s, settingDead, all),
-		scan: config.Watch(s, settingScan, all), keep: config.Watch(s, settingKeep, all),
+		scan: config.Watch(s, settingScan, all), audit: config.Watch(s, settingAudit, all), keep: config.Watch(s, settingKeep, all),
 	}
 }
 
