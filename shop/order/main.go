@@ -26,13 +26,13 @@ func setup(ctx context.Context, app *warren.App) error {
 	}
 	seen, from := newWatchers(), watchSettings(app.Settings())
 	kept := &orders{all: all, told: func(o *order) { seen.told(o); counted.told(o) }}
-	app.Participate(kept.participation())
+	app.Participate(kept.participation(catalogv1.NewCatalogServiceClient(app)))
 	// Databases keep microseconds: what is answered now is what is read later.
 	now := func() time.Time { return time.Now().Truncate(time.Microsecond) }
 	p := &process{orders: kept, settings: from, now: now}
 	orderv1.RegisterOrderProcessServiceServer(app, p)
 	orderv1.RegisterOrderServiceServer(app, &service{
-		orders: kept, catalog: catalogv1.NewCatalogServiceClient(app), sagas: &sagas{app: app, orders: kept},
+		orders: kept, sagas: &sagas{app: app, orders: kept},
 		pages:    page.New(all.Databases()[0], orderv1.Reason_BAD_PAGE_TOKEN),
 		watchers: seen, settings: from, now: now,
 	})

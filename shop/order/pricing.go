@@ -16,11 +16,26 @@ import (
 // asked is how many products are asked for at once.
 const asked = 8
 
-// priced returns what was ordered at the catalogue's prices, in one currency.
-func priced(ctx context.Context, catalog catalogv1.CatalogServiceClient, wanted []*orderv1.PlaceOrderLine) (lines []line, currency string, err error) {
+// quote is what was ordered at the catalogue's prices, in one currency.
+type quote struct {
+	lines    []line
+	currency string
+}
+
+// priced asks the catalogue for the prices of what is wanted.
+func priced(ctx context.Context, catalog catalogv1.CatalogServiceClient, wanted []*orderv1.PlaceOrderLine) (quote, error) {
 	if err := distinct(wanted); err != nil {
-		return nil, "", err
+		return quote{}, err
 	}
+	products, err := ask(ctx, catalog, wanted)
+	if err != nil {
+		return quote{}, err
+	}
+	return quoteFor(wanted, products)
+}
+
+// ask returns the products that are wanted.
+func ask(ctx context.Context, catalog catalogv1.CatalogServiceClient, wanted []*orderv1.PlaceOrderLine) ([]*catalogv1.Product, error) {
 	products := make([]*catalogv1.Product, len(wanted))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(asked)
@@ -37,25 +52,28 @@ func priced(ctx context.Context, catalog catalogv1.CatalogServiceClient, wanted 
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, "", err
-	}
+	return products, group.Wait()
+}
+
+// quoteFor refuses what the customer can't want: other prices than he was shown, or
+// several currencies.
+func quoteFor(wanted []*orderv1.PlaceOrderLine, products []*catalogv1.Product) (q quote, err error) {
 	for i, p := range products {
 		price, shown := p.GetPrice(), wanted[i].GetExpectedPrice()
-		if currency == "" {
-			currency = price.GetCurrencyCode()
+		if q.currency == "" {
+			q.currency = price.GetCurrencyCode()
 		}
-		if price.GetCurrencyCode() != currency {
-			return nil, "", refuse(orderv1.Reason_BAD_TOTAL, fmt.Sprintf("lines[%d].sku", i), "%s is sold in %s, others in %s: order them apart",
-				p.GetSku(), price.GetCurrencyCode(), currency)
+		if price.GetCurrencyCode() != q.currency {
+			return q, refuse(orderv1.Reason_BAD_TOTAL, fmt.Sprintf("lines[%d].sku", i), "%s is sold in %s, others in %s: order them apart",
+				p.GetSku(), price.GetCurrencyCode(), q.currency)
 		}
 		if shown != nil && (shown.GetMinorUnits() != price.GetMinorUnits() || shown.GetCurrencyCode() != price.GetCurrencyCode()) {
-			return nil, "", refuse(orderv1.Reason_PRICE_CHANGED, fmt.Sprintf("lines[%d].expected_price", i), "%s costs %d %s now",
+			return q, refuse(orderv1.Reason_PRICE_CHANGED, fmt.Sprintf("lines[%d].expected_price", i), "%s costs %d %s now",
 				p.GetSku(), price.GetMinorUnits(), price.GetCurrencyCode())
 		}
-		lines = append(lines, line{sku: p.GetSku(), name: p.GetName(), quantity: int64(wanted[i].GetQuantity()), price: price.GetMinorUnits()})
+		q.lines = append(q.lines, line{sku: p.GetSku(), name: p.GetName(), quantity: int64(wanted[i].GetQuantity()), price: price.GetMinorUnits()})
 	}
-	return lines, currency, nil
+	return q, nil
 }
 
 // distinct refuses a product that is ordered twice: which quantity was meant?

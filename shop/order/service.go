@@ -10,7 +10,6 @@ import (
 	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/page"
 	"github.com/gowarren/warren/rpc"
-	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/txn"
@@ -21,7 +20,6 @@ import (
 type service struct {
 	orderv1.UnimplementedOrderServiceServer
 	orders   *orders
-	catalog  catalogv1.CatalogServiceClient
 	sagas    *sagas
 	pages    *page.Tokens
 	watchers *watchers
@@ -32,18 +30,18 @@ type service struct {
 // PlaceOrder keeps the order, and with it the saga that arranges it: both or
 // none. That the same key places no second order is Warren's doing.
 func (s *service) PlaceOrder(ctx context.Context, req *orderv1.PlaceOrderRequest) (*orderv1.Order, error) {
-	lines, currency, err := priced(ctx, s.catalog, req.GetLines())
+	q, err := quoted(ctx)
 	if err != nil {
 		return nil, err
 	}
-	total, err := sum(lines)
+	total, err := sum(q.lines)
 	if err != nil {
 		return nil, refuse(orderv1.Reason_BAD_TOTAL, "lines", "the order is too large: %v", err)
 	}
 	now := s.now()
 	o := &order{
 		customer: auth.FromContext(ctx).Subject, state: orderv1.State_PLACED, version: 1,
-		lines: lines, total: total, currency: currency, address: addressOf(req.GetAddress()),
+		lines: q.lines, total: total, currency: q.currency, address: addressOf(req.GetAddress()),
 		created: now, updated: now, history: []change{{state: orderv1.State_PLACED, at: now}},
 	}
 	o.id = s.orders.newID(o.customer, now)
