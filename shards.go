@@ -1,6 +1,7 @@
 package warren
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,10 @@ import (
 // others, as long as nothing leads it there.
 const refreshEvery = 10 * time.Second
 
+// fenceTime is longer than that of package shards, since the events of a shard that
+// moves are waited for: the broker may take a second to have them on its disk.
+const fenceTime = 5 * time.Second
+
 // Shards opens the service's own databases, which are as many as its database URL
 // names, divided by spaces, and brings their schemas up to the migrations in opts.
 // Like [App.Database] it waits for them. Call it once.
@@ -37,6 +42,7 @@ func (a *App) Shards(ctx context.Context, opts shards.Options) (*shards.Shards, 
 	opts.Tables = append(slices.Clone(opts.Tables),
 		shards.Table{Name: idempotency.Table, Shard: "shard", Key: []string{"id"}},
 		shards.Table{Name: barrier.Table, Shard: "shard", Key: []string{"gid", "branch", "op", "step"}})
+	opts.FenceTime = cmp.Or(opts.FenceTime, fenceTime)
 	opts.Prepare = a.prepareShards(opts.Prepare)
 	opts.BeforeSwitch = a.beforeSwitch(opts.BeforeSwitch)
 	opened, joined := opts.Opened, false

@@ -356,12 +356,17 @@ func (m *mover) settle(ctx context.Context, err error) error {
 // which it is there. What follows is only to have it found faster, and anybody does
 // it who finds it undone.
 func (m *mover) decide(ctx context.Context) error {
-	touched := int64(0)
+	touched, ended := int64(0), false
 	err := m.home.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		ended = false
 		touched, err = tx.Exec(ctx, `UPDATE warren_shard_map SET member = ?, epoch = epoch + 1, moving_to = '', left_behind = ?
 			WHERE shard = ? AND epoch = ? AND member = ?`, m.to.id, m.from.id, m.shard, m.epoch, m.from.id)
+		ended = err == nil
 		return err
 	})
+	if err != nil && !ended { // nothing was to be committed
+		return fmt.Errorf("change the map: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUndecided, err)
 	}

@@ -58,7 +58,8 @@ type txShard struct{ s *Shards }
 
 // InTx runs fn in a transaction of the shard, as [store.DB.InTx] does. It is run
 // where the shard is: when that turns out to be elsewhere, before fn is run, the map
-// is read again. While a shard is fenced by its move, InTx waits.
+// is read again. While a shard is fenced by its move, InTx waits; with
+// [store.ReadOnly] it doesn't, but may run fn again when the move took place just then.
 //
 // In a [store.Joinable] transaction of the shard's database fn joins that. Within
 // transactions of another shard, or of another of the databases, the error is
@@ -75,15 +76,46 @@ func (s *Shards) InTx(ctx context.Context, shard int, fn func(ctx context.Contex
 		}
 		return s.joined(ctx, m, shard, fn, opts)
 	}
-	readOnly := slices.Contains(opts, store.ReadOnly)
+	if slices.Contains(opts, store.ReadOnly) {
+		return s.find(ctx, shard, func(m *member) error { return s.read(ctx, m, shard, fn, opts) })
+	}
 	return s.find(ctx, shard, func(m *member) error {
 		return m.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
-			if err := owns(ctx, tx, shard, readOnly); err != nil {
+			if err := owns(ctx, tx, shard, false); err != nil {
 				return err
 			}
 			return fn(s.within(ctx, shard), tx)
 		}, opts...)
 	})
+}
+
+// read runs fn in a transaction that reads. What is fenced is there as it was, and
+// nobody changes it, unless its move is decided. So if that is not the case
+// afterwards, what was read is right.
+func (s *Shards) read(ctx context.Context, m *member, shard int, fn func(context.Context, *store.Tx) error, opts []store.TxOption) error {
+	var fenced *absent
+	err := m.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		fenced = nil
+		err := owns(ctx, tx, shard, true)
+		if away, is := errors.AsType[*absent](err); is && away.state == stateFenced {
+			fenced, err = away, nil
+		}
+		if err != nil {
+			return err
+		}
+		return fn(s.within(ctx, shard), tx)
+	}, opts...)
+	if fenced == nil {
+		return err
+	}
+	if err := s.reload(ctx); err != nil {
+		return err
+	}
+	p, unknown := s.place(shard)
+	if unknown != nil || p.member != m.id {
+		return fenced // gone meanwhile
+	}
+	return err
 }
 
 // within is the context of a transaction of the shard.
