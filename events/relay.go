@@ -72,9 +72,9 @@ var (
 
 const (
 	heldPause = 20 * time.Millisecond
-	// leaseTime is when others take a relay for dead. It is longer than a batch
-	// may take, so that they seldom publish the same.
-	leaseTime = 30 * time.Second
+	// leaseTime is when others take a relay for dead: events wait as long when one
+	// is killed. A batch that takes longer may be published twice.
+	leaseTime = 5 * time.Second
 )
 
 // idle waits until it is woken, or for d.

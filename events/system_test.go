@@ -21,8 +21,12 @@ import (
 	"github.com/gowarren/warren/store"
 )
 
-// TestMain is also the program of the system that TestSystem brings up.
+// TestMain is also the program of the system that TestSystem brings up, and the
+// service that TestKilled kills.
 func TestMain(m *testing.M) {
+	if how := os.Getenv(killVariable); how != "" {
+		os.Exit(victim(how))
+	}
 	if os.Getenv("WARREN_PARENT_FD") == "" {
 		goleak.VerifyTestMain(m)
 		return
