@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -141,6 +142,13 @@ func (s *system) cut() {
 		s.t.Fatal(err)
 	}
 	_ = s.cmd.Wait() // it says that it was killed
+	until(s.t, 20*time.Second, "the gateway to be dead, too", func() bool {
+		l, err := net.Listen("tcp", s.info.GetSystem().GetGateway())
+		if err == nil {
+			l.Close()
+		}
+		return err == nil
+	})
 	s.start()
 }
 
