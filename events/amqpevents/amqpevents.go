@@ -23,9 +23,9 @@
 // an hour by default: then the message is handled twice, and takes effect once.
 //
 // A RabbitMQ that is killed within half a second after it made a queue may come
-// back with a queue that has no leader, and stays so: its directory of them was
+// back with a queue that has no leader and gets none: its directory of them was
 // not written yet. Such a queue holds up what goes through it, and the log says
-// so; "rabbitmq-queues" or deleting the queue gets it going.
+// so, until somebody deletes it.
 package amqpevents
 
 import (
