@@ -1,5 +1,5 @@
 # Every target is one line of intent; the work is in the commands it calls.
-.PHONY: up test lint generate bench
+.PHONY: up test lint generate bench soak replay
 
 export CGO_ENABLED := 0
 
@@ -24,3 +24,11 @@ generate:
 # Measure beside the peers.
 bench:
 	cd bench && go run .
+
+# Sell while everything is killed: 10,000 checkouts; SOAK=100 for fewer, SEED=1 for a course once more.
+soak:
+	SOAK=$${SOAK:-10000} go test ./shop/e2e -run '^TestCheckoutSurvives$$' -count=1 -v -timeout 3h
+
+# Have the customers of a real shop buy once more, in the shop that runs: ARGS='--limit 20' for fewer orders.
+replay:
+	go run ./shop/replay $(ARGS)
