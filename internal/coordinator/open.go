@@ -103,6 +103,10 @@ func (t *transaction) abort(reason string) error {
 		}
 	}
 	t.unpark()
+	if t.check != nil && t.row.state == txnv1.State_STATE_PREPARED {
+		t.askNow()
+		return nil
+	}
 	t.turnBack("", reason, codes.Aborted, nil)
 	return nil
 }

@@ -97,6 +97,10 @@ func (s *operators) Compensate(ctx context.Context, req *txnv1.CompensateRequest
 			return refused(txnv1.Reason_WRONG_PATTERN, "only a saga is compensated; abort the transaction")
 		}
 		t.resume()
+		if t.check != nil && t.row.state == txnv1.State_STATE_PREPARED {
+			t.askNow()
+			return nil
+		}
 		if t.row.state != txnv1.State_STATE_UNDOING {
 			t.turnBack("", "compensated by an operator: "+req.GetBy().GetReason(), codes.Aborted, nil)
 		}

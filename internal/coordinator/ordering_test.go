@@ -119,3 +119,39 @@ func TestARefusalAfterSilenceIsUndone(t *testing.T) {
 		t.Errorf("called %v; want b barred", got)
 	}
 }
+
+// A local transaction that commits while its saga is aborted, by an operator or by
+// another call with the same id that was refused, still has its saga.
+func TestWhoAbortsDoesNotDecideAboutALocalTransaction(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	n := w.start(Options{})
+	w.people.query = func(gid, _ string) (txnv1.QueryResponse_Result, error) {
+		if gid == "late" {
+			return txnv1.QueryResponse_RESULT_ROLLED_BACK, nil
+		}
+		return txnv1.QueryResponse_RESULT_COMMITTED, nil
+	}
+	abort := func(gid string) error {
+		_, err := n.Abort(t.Context(), &txnv1.AbortRequest{Gid: gid})
+		return err
+	}
+	compensate := func(gid string) error {
+		_, err := n.ops.Compensate(cli(t.Context()), &txnv1.CompensateRequest{Gid: gid, By: by})
+		return err
+	}
+	for gid, act := range map[string]func(string) error{"aborted": abort, "compensated": compensate, "late": compensate} {
+		_, err := n.Prepare(t.Context(), &txnv1.PrepareRequest{
+			Transaction: &txnv1.PrepareRequest_Saga{Saga: chain(gid, "a")},
+			Check:       &txnv1.Check{Service: "order", Branch: "local"}, Timeout: durationpb.New(time.Hour),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := act(gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.wants("aborted", txnv1.State_STATE_SUCCEEDED)
+	n.wants("compensated", txnv1.State_STATE_SUCCEEDED)
+	n.wants("late", txnv1.State_STATE_FAILED)
+}

@@ -38,6 +38,13 @@ func (t *transaction) open(next *time.Time) {
 	})
 }
 
+// askNow has the local transaction asked about. It may be committed at this very
+// moment: that it is not to be, only its database can decide.
+func (t *transaction) askNow() {
+	t.row.deadline, t.changed = t.e.now(), true
+	t.tries, t.askAt = 0, time.Time{}
+}
+
 // query asks whether a local transaction took place.
 func (e *Engine) query(gid string, check *txnv1.Check, timeout time.Duration) (txnv1.QueryResponse_Result, error) {
 	if e.draining.Load() {
