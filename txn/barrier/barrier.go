@@ -117,6 +117,8 @@ func MigrateShards(ctx context.Context, db *store.DB) error {
 func (b *Barrier) manual(fullMethod string) bool { return slices.Contains(b.opts.Manual, fullMethod) }
 
 // database returns where the call's work is kept, with the barrier's tables.
+//
+//nolint:ireturn // the service chose it
 func (b *Barrier) database(ctx context.Context, fullMethod string, req any) (Database, error) {
 	message, ok := req.(proto.Message)
 	if !ok {

@@ -44,7 +44,9 @@ func pitch(t testing.TB, urls ...string) *tents {
 	t.Cleanup(func() { _ = all.Close() })
 	f := &tents{TB: t, all: all}
 	f.barrier = barrier.New(barrier.Options{
-		Database:  func(_ context.Context, _ string, req proto.Message) (barrier.Database, error) { return f.shard(req), nil },
+		Database: func(_ context.Context, _ string, req proto.Message) (barrier.Database, error) {
+			return f.shard(req), nil
+		},
 		Databases: all.Databases, Manual: []string{fairv1.StallService_Confirm_FullMethodName}, TwoPhase: true,
 	})
 	return f

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/internal/coordinator"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/store"
@@ -110,6 +111,19 @@ func (p *process) die() {
 			p.world.faults.broken(fmt.Errorf("start the coordinator again: %w", err))
 		}
 	})
+}
+
+// RestartCoordinator kills the coordinator, and starts another one.
+func (w *World) RestartCoordinator(ctx context.Context) error {
+	w.restarts.Wait()
+	w.process().kill()
+	return w.startCoordinator(ctx)
+}
+
+// Retry lets a parked transaction go on, as an operator does.
+func (w *World) Retry(ctx context.Context, id string) error {
+	_, err := txnv1.NewOperatorServiceClient(w.operator).Retry(ctx, &txnv1.RetryRequest{Gid: id, By: &txnv1.By{Author: "test", Reason: "it can go on"}})
+	return err
 }
 
 // kill ends the process at once: its database and its connections are cut, so

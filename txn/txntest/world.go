@@ -3,8 +3,6 @@ package txntest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/config"
@@ -23,7 +20,6 @@ import (
 	"github.com/gowarren/warren/registry/driver"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/store"
-	"github.com/gowarren/warren/txn/barrier"
 )
 
 // World is a small system within the process: services that take part in
@@ -44,6 +40,7 @@ type World struct {
 	closers  []func()
 
 	caller   *rpc.Client // the coordinator's
+	operator *rpc.Client // the command's
 	restarts sync.WaitGroup
 
 	mu          sync.Mutex
@@ -84,6 +81,9 @@ func newWorld(dir string) (*World, error) {
 	if w.client, err = w.newClient("test"); err != nil {
 		return nil, err
 	}
+	if w.operator, err = w.newClient("cli"); err != nil {
+		return nil, err
+	}
 	w.caller, err = w.newClient("coordinator")
 	return w, err
 }
@@ -113,11 +113,10 @@ func (w *World) newClient(service string) (*rpc.Client, error) {
 // start serves what was registered, and starts the coordinator.
 func (w *World) start(ctx context.Context) error {
 	for _, s := range w.services {
-		closeServer, err := w.serve(s.name, s.name+"/1", s.server)
-		if err != nil {
-			return fmt.Errorf("start service %s: %w", s.name, err)
+		if err := s.Start(); err != nil {
+			return err
 		}
-		w.closers = append(w.closers, closeServer)
+		w.closers = append(w.closers, s.Stop)
 	}
 	if err := errors.Join(w.problems...); err != nil {
 		return err
@@ -187,99 +186,6 @@ func (w *World) NewStream(ctx context.Context, desc *grpc.StreamDesc, method str
 
 // ServiceOf returns the name of the service that serves a contract.
 func (w *World) ServiceOf(contract string) (string, error) { return w.client.ServiceOf(contract) }
-
-// Service adds a service to the world. Register its contracts with it before
-// the function that sets the world up returns.
-func (w *World) Service(name string) *Service {
-	s := &Service{world: w, name: name}
-	var err error
-	if s.client, err = w.newClient(name); err != nil {
-		w.problems = append(w.problems, err)
-	}
-	b := barrier.New(barrier.Options{
-		Database:  func(context.Context, string, proto.Message) (barrier.Database, error) { return s.database() },
-		Databases: s.databases,
-		Settings:  w.settings, Logger: slog.New(slog.DiscardHandler),
-	})
-	s.server = rpc.NewServer(rpc.ServerOptions{
-		Settings: w.settings, Logger: slog.New(slog.DiscardHandler), ServiceKey: w.key,
-		Intercept: []grpc.UnaryServerInterceptor{s.behindBarrier(b), w.faults.rollback},
-	})
-	b.Register(s.server)
-	w.services = append(w.services, s)
-	return s
-}
-
-// Service is a service of the world: of what *warren.App has, it has what a
-// participant needs.
-type Service struct {
-	world  *World
-	name   string
-	server *rpc.Server
-	client *rpc.Client
-	db     *store.DB // nil: it has none, and no barrier
-}
-
-// behindBarrier has the barrier stand before a service that has a database. One
-// that has none is asked as often as it happens.
-func (s *Service) behindBarrier(b *barrier.Barrier) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if s.db == nil {
-			return handler(ctx, req)
-		}
-		return b.Intercept(ctx, req, info, handler)
-	}
-}
-
-func (s *Service) database() (*store.DB, error) {
-	if s.db == nil {
-		return nil, errors.New("the service has no database")
-	}
-	return s.db, nil
-}
-
-func (s *Service) databases() []*store.DB {
-	if s.db == nil {
-		return nil
-	}
-	return []*store.DB{s.db}
-}
-
-// RegisterService adds the implementation of a contract.
-func (s *Service) RegisterService(desc *grpc.ServiceDesc, impl any) {
-	s.server.RegisterService(desc, impl)
-}
-
-// Invoke calls a method by contract.
-func (s *Service) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	return s.client.Invoke(ctx, method, args, reply, opts...)
-}
-
-// NewStream opens a stream by contract.
-func (s *Service) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	return s.client.NewStream(ctx, desc, method, opts...)
-}
-
-// Service is the service's name.
-func (s *Service) Service() string { return s.name }
-
-// ServiceOf returns the name of the service that serves a contract.
-func (s *Service) ServiceOf(contract string) (string, error) { return s.client.ServiceOf(contract) }
-
-// Database opens the service's database, a file of the test, with the schema of
-// the migrations. The barrier notes there what was done.
-func (s *Service) Database(ctx context.Context, migrations fs.FS) (*store.DB, error) {
-	db, err := s.world.open(ctx, s.name)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(db.Migrate(ctx, migrations), barrier.Migrate(ctx, db)); err != nil {
-		return nil, fmt.Errorf("bring the database of %s up to date: %w", s.name, err)
-	}
-	s.db = db
-	s.world.closers = append(s.world.closers, func() { _ = db.Close() })
-	return db, nil
-}
 
 // open opens a database that survives everything but the test; what the disk
 // could lose in a power cut matters to nobody.

@@ -24,8 +24,8 @@ type Host interface {
 }
 
 const schema = `
-CREATE TABLE things (name TEXT NOT NULL PRIMARY KEY, free BIGINT NOT NULL CHECK (free >= 0), gone BIGINT NOT NULL DEFAULT 0);
-CREATE TABLE reserved (id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, quantity BIGINT NOT NULL);`
+CREATE TABLE things (name VARCHAR(50) NOT NULL PRIMARY KEY, free BIGINT NOT NULL CHECK (free >= 0), gone BIGINT NOT NULL DEFAULT 0);
+CREATE TABLE reserved (id VARCHAR(100) NOT NULL PRIMARY KEY, name VARCHAR(50) NOT NULL, quantity BIGINT NOT NULL);`
 
 // Ledger counts things that are free, reserved, or gone.
 type Ledger struct{ DB *store.DB }
