@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
@@ -21,28 +19,9 @@ import (
 // withLetters calls f with a client of the running system's dead letters, and the
 // services that may have some.
 func (o *options) withLetters(ctx context.Context, f func(ctx context.Context, services []string, c eventsv1.LetterServiceClient) error) error {
-	g, err := o.visit(ctx)
-	if err != nil {
-		return err
-	}
-	defer g.close()
-	var services []string
-	for _, i := range g.registry.Contract(eventsv1.LetterService_ServiceDesc.ServiceName) {
-		services = append(services, i.Service)
-	}
-	slices.Sort(services)
-	client, err := rpc.NewClient(rpc.ClientOptions{
-		Registry: g.registry, Logger: slog.New(slog.DiscardHandler), Service: operator, ServiceKey: g.key, Host: g.env.Host,
+	return o.withContract(ctx, eventsv1.LetterService_ServiceDesc.ServiceName, func(ctx context.Context, services []string, c *rpc.Client) error {
+		return f(ctx, services, eventsv1.NewLetterServiceClient(c))
 	})
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	err = f(ctx, slices.Compact(services), eventsv1.NewLetterServiceClient(client))
-	if _, ok := status.FromError(err); ok && err != nil {
-		return describe(err)
-	}
-	return err
 }
 
 // ofService calls f for the letters of one service.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/status"
 
 	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
 	"github.com/gowarren/warren/rpc"
@@ -22,28 +20,9 @@ import (
 // withShards calls f with a client of the running system's shards, and the services
 // that have some.
 func (o *options) withShards(ctx context.Context, f func(ctx context.Context, services []string, c shardsv1.ShardServiceClient) error) error {
-	g, err := o.visit(ctx)
-	if err != nil {
-		return err
-	}
-	defer g.close()
-	var services []string
-	for _, i := range g.registry.Contract(shardsv1.ShardService_ServiceDesc.ServiceName) {
-		services = append(services, i.Service)
-	}
-	slices.Sort(services)
-	client, err := rpc.NewClient(rpc.ClientOptions{
-		Registry: g.registry, Logger: slog.New(slog.DiscardHandler), Service: operator, ServiceKey: g.key, Host: g.env.Host,
+	return o.withContract(ctx, shardsv1.ShardService_ServiceDesc.ServiceName, func(ctx context.Context, services []string, c *rpc.Client) error {
+		return f(ctx, services, shardsv1.NewShardServiceClient(c))
 	})
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	err = f(ctx, slices.Compact(services), shardsv1.NewShardServiceClient(client))
-	if _, ok := status.FromError(err); ok && err != nil {
-		return describe(err)
-	}
-	return err
 }
 
 // ofSharded calls f for the shard of one service that the arguments begin with.
@@ -130,7 +109,7 @@ func newShardsList(o *options) *cobra.Command {
 					return err
 				}
 				if moving {
-					found.Shards = slices.DeleteFunc(found.Shards, func(s *shardsv1.Shard) bool { return s.GetMovingTo()+s.GetLeftBehind() == "" })
+					found.Shards = slices.DeleteFunc(found.GetShards(), func(s *shardsv1.Shard) bool { return s.GetMovingTo()+s.GetLeftBehind() == "" })
 				}
 				if o.json {
 					return printJSON(cmd.OutOrStdout(), found)
@@ -173,8 +152,7 @@ func newShardsShow(o *options) *cobra.Command {
 				err = printShards(cmd.OutOrStdout(), []*shardsv1.Shard{found.GetShard()})
 				for _, a := range found.GetActions() {
 					what := strings.TrimSpace(a.GetName() + " " + a.GetTarget())
-					_, wrong := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s by %s: %s\n", a.GetTime().AsTime().Format(time.RFC3339), what, a.GetAuthor(), a.GetReason())
-					err = errors.Join(err, wrong)
+					err = errors.Join(err, note(cmd, "%s: %s by %s: %s", a.GetTime().AsTime().Format(time.RFC3339), what, a.GetAuthor(), a.GetReason()))
 				}
 				return err
 			})
