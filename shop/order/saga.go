@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"time"
 
 	"google.golang.org/grpc"
@@ -62,17 +61,14 @@ func claim(o *order) txn.Option { return txn.Lock("order/"+o.id, untilFree) }
 
 // checkout arranges everything that can be refused (stock, money, shipment), then
 // confirms the order, and from there on only goes forward: the money is taken, the
-// stock is sold, the carrier may fetch it.
-func checkout(o *order) *txn.Saga {
+// stock is sold, the carrier may fetch it. The options are those of its first step.
+func checkout(o *order, open ...txn.StepOption) *txn.Saga {
 	s := txn.NewSaga("checkout", txn.ID(o.id), claim(o))
-	open := s.Step("open", orderv1.OrderProcessService_OpenCheckout_FullMethodName, &orderv1.OpenCheckoutRequest{OrderId: o.id},
-		txn.Attempts(always))
+	opened := s.Step("open", orderv1.OrderProcessService_OpenCheckout_FullMethodName, &orderv1.OpenCheckoutRequest{OrderId: o.id}, open...)
 	reserve := s.Step("reserve", inventoryv1.InventoryService_Reserve_FullMethodName, &inventoryv1.ReserveRequest{
 		ReservationId: o.id, Lines: o.stockLines(), ExpireTime: timestamppb.New(o.created.Add(reserved)),
-	}, txn.After(open))
-	hold := s.Step("hold", paymentv1.PaymentService_Hold_FullMethodName, &paymentv1.HoldRequest{
-		PaymentId: o.id, CustomerId: o.customer, Amount: o.money(o.total),
-	}, txn.After(open))
+	}, txn.After(opened))
+	hold := s.Step("hold", paymentv1.PaymentService_Hold_FullMethodName, o.holding(), txn.After(opened))
 	book := s.Step("book", shippingv1.ShippingService_CreateShipment_FullMethodName, &shippingv1.CreateShipmentRequest{
 		ShipmentId: o.id, OrderId: o.id, CustomerId: o.customer, Address: o.shippingAddress(), Lines: o.shippingLines(),
 	}, txn.After(reserve, hold)) // the carrier is asked for what is surely there
@@ -87,9 +83,10 @@ func checkout(o *order) *txn.Saga {
 
 // cancel stops an order that was not sent. That the shipment can be cancelled is
 // the question, and from its answer on there is no way back. That there is one for
-// each order is the order's doing, which is wanted to stop once.
-func cancel(o *order) *txn.Saga {
-	s := txn.NewSaga("cancel", txn.ID(o.id+"."+rand.Text()), claim(o))
+// each order is the order's doing, which is wanted to stop once; the attempt tells
+// apart those that were begun and came to nothing.
+func cancel(o *order, attempt string) *txn.Saga {
+	s := txn.NewSaga("cancel", txn.ID(o.id+"."+attempt), claim(o))
 	s.Step("begin", orderv1.OrderProcessService_BeginCancel_FullMethodName, &orderv1.BeginCancelRequest{OrderId: o.id})
 	s.Step("stop", shippingv1.ShippingService_CancelShipment_FullMethodName, &shippingv1.CancelShipmentRequest{ShipmentId: o.id}, txn.Pivot())
 	s.Step("refund", paymentv1.PaymentService_Refund_FullMethodName, &paymentv1.RefundRequest{RefundId: o.id + "-cancel", PaymentId: o.id})
@@ -106,6 +103,10 @@ func giveBack(o *order) *txn.Saga {
 	s.Step("restock", inventoryv1.InventoryService_Restock_FullMethodName, &inventoryv1.RestockRequest{ReturnId: o.id + "-return", Lines: o.stockLines()})
 	s.Step("finish", orderv1.OrderProcessService_FinishReturn_FullMethodName, &orderv1.FinishReturnRequest{OrderId: o.id})
 	return s
+}
+
+func (o *order) holding() *paymentv1.HoldRequest {
+	return &paymentv1.HoldRequest{PaymentId: o.id, CustomerId: o.customer, Amount: o.money(o.total)}
 }
 
 func (o *order) stockLines() (lines []*inventoryv1.Line) {

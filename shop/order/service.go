@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -45,7 +46,7 @@ func (s *service) PlaceOrder(ctx context.Context, req *orderv1.PlaceOrderRequest
 		created: now, updated: now, history: []change{{state: orderv1.State_PLACED, at: now}},
 	}
 	o.id = s.orders.newID(o.customer, now)
-	err = s.sagas.with(ctx, o.id, func() *txn.Saga { return checkout(o) }, func(ctx context.Context, tx *store.Tx) error {
+	err = s.sagas.with(ctx, o.id, func() *txn.Saga { return checkout(o, txn.Attempts(always)) }, func(ctx context.Context, tx *store.Tx) error {
 		if err := s.orders.add(ctx, tx, o); err != nil {
 			return err
 		}
@@ -112,7 +113,7 @@ func (s *service) CancelOrder(ctx context.Context, req *orderv1.CancelOrderReque
 	if first, err := wanted.wantStop(s.now()); !first || err != nil {
 		return o.message(), err // nobody else needs to be asked
 	}
-	err = s.sagas.with(ctx, o.id, func() *txn.Saga { return cancel(o) }, func(ctx context.Context, tx *store.Tx) error {
+	err = s.sagas.with(ctx, o.id, func() *txn.Saga { return cancel(o, rand.Text()) }, func(ctx context.Context, tx *store.Tx) error {
 		_, err := s.orders.change(ctx, tx, o.id, func(now *order) error {
 			first, err := now.wantStop(s.now())
 			if o = now; err == nil && !first {

@@ -27,7 +27,7 @@ func eachDatabase(t *testing.T, test func(t *testing.T, s *orders)) {
 }
 
 // keep keeps an order of the customer, of that moment.
-func (s *orders) keep(t *testing.T, customer string, at time.Time) *order {
+func (s *orders) keep(t testing.TB, customer string, at time.Time) *order {
 	t.Helper()
 	o := &order{
 		id: s.newID(customer, at), customer: customer, state: orderv1.State_PLACED, version: 1,
