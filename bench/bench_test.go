@@ -37,7 +37,7 @@ func TestTablesReplaceWhatWasThere(t *testing.T) {
 	tb := table{name: "rest", unit: "request"}
 	tb.add("yardstick", sample{rate: 1, cpu: 1})
 	tb = tb.ordered([]string{"yardstick"})
-	if err := write(path, "new", []table{tb}); err != nil {
+	if err := write(path, []section{{"about", "new\n"}, {tb.name, tb.markdown()}}); err != nil {
 		t.Fatal(err)
 	}
 	after, err := os.ReadFile(path)
@@ -48,7 +48,7 @@ func TestTablesReplaceWhatWasThere(t *testing.T) {
 		t.Errorf("the document is\n%s", text)
 	}
 	tb.name = "nowhere"
-	if err := write(path, "new", []table{tb}); err == nil {
+	if err := write(path, []section{{"about", "new\n"}, {tb.name, tb.markdown()}}); err == nil {
 		t.Error("a table without a place was written")
 	}
 }

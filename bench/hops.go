@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -111,13 +110,8 @@ func (s *stage) measureHop(p plan, of *process) (sample, error) {
 // hop has a round done in the process, which ends if it takes far too long.
 func (p *process) hop(o hop.Order) (hop.Result, error) {
 	var r hop.Result
-	late := time.AfterFunc(o.Duration+30*time.Second, func() { _ = p.cmd.Process.Kill() })
-	defer late.Stop()
-	if err := json.NewEncoder(p.in).Encode(o); err != nil {
-		return r, fmt.Errorf("order a round: %w: %s", err, p.stderr.text)
-	}
-	if err := p.out.Decode(&r); err != nil {
-		return r, fmt.Errorf("read the result of a round: %w: %s", err, p.stderr.text)
+	if err := p.ask(o, &r, o.Duration+30*time.Second); err != nil {
+		return r, err
 	}
 	if r.Error != "" {
 		return r, fmt.Errorf("call: %s", r.Error)

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -21,6 +23,13 @@ type plan struct {
 	duration    time.Duration // of one contestant in one round
 	warm        time.Duration // before it
 	connections int
+	quick       bool
+}
+
+// or fills in what the command line leaves open.
+func (p plan) or(rounds int, duration time.Duration) plan {
+	p.rounds, p.duration = cmp.Or(p.rounds, rounds), cmp.Or(p.duration, duration)
+	return p
 }
 
 func main() {
@@ -41,11 +50,11 @@ type options struct {
 func parse(args []string) (options, error) {
 	o := options{plan: plan{warm: 500 * time.Millisecond}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.IntVar(&o.rounds, "rounds", 7, "how often everybody is measured")
-	flags.DurationVar(&o.duration, "duration", 3*time.Second, "how long each is measured per round")
+	flags.IntVar(&o.rounds, "rounds", 0, "how often everybody is measured (default 7; transactions 3)")
+	flags.DurationVar(&o.duration, "duration", 0, "how long each is measured per round (default 3s; transactions 2s)")
 	flags.IntVar(&o.connections, "connections", 64, "connections, and callers of the single hop")
 	quick := flags.Bool("quick", false, "a short try, which writes nothing")
-	flags.StringVar(&o.only, "only", "", "measure only hop or rest, and write nothing")
+	flags.StringVar(&o.only, "only", "", "measure only hop or rest, and write nothing; or only txn")
 	flags.StringVar(&o.match, "match", "", "measure only contestants whose name contains this, beside the first, and write nothing")
 	flags.StringVar(&o.document, "write", "../docs/performance.md", "the document whose tables are replaced; empty: none")
 	flags.StringVar(&o.profiles, "profile", "", "folder for CPU profiles of single hops and of Warren's processes, taken before the rounds")
@@ -55,13 +64,14 @@ func parse(args []string) (options, error) {
 	if *quick {
 		o.rounds, o.duration, o.warm = 1, 500*time.Millisecond, 200*time.Millisecond
 	}
-	if *quick || o.only != "" || o.match != "" {
+	o.quick = *quick
+	if *quick || o.only != "" && o.only != "txn" || o.match != "" {
 		o.document = ""
 	}
-	if o.only != "" && o.only != "hop" && o.only != "rest" {
-		return o, fmt.Errorf("read flags: -only is hop or rest, not %q", o.only)
+	if !slices.Contains([]string{"", "hop", "rest", "txn"}, o.only) {
+		return o, fmt.Errorf("read flags: -only is hop, rest or txn, not %q", o.only)
 	}
-	if o.rounds < 1 || o.connections < 1 || o.duration <= 0 {
+	if o.rounds < 0 || o.connections < 1 || o.duration < 0 {
 		return o, errors.New("read flags: -rounds, -connections and -duration must be more than zero")
 	}
 	if o.profiles == "" {
@@ -77,31 +87,58 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := open(ctx)
+	s, err := open(ctx, o.only)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	s.match, s.profiles = o.match, o.profiles
-	var tables []table
+	var sections []section
+	for _, part := range []struct {
+		measure func(context.Context, plan) ([]section, error)
+		names   []string
+		plan    plan
+	}{
+		{s.calls, []string{"", "hop", "rest"}, o.plan.or(7, 3*time.Second)},
+		{s.transactions, []string{"", "txn"}, o.plan.or(3, 2*time.Second)},
+	} {
+		if !slices.Contains(part.names, o.only) {
+			continue
+		}
+		s.only = o.only
+		found, err := part.measure(ctx, part.plan)
+		if err != nil {
+			return err
+		}
+		sections = append(sections, found...)
+	}
+	if o.document == "" {
+		return nil
+	}
+	return write(o.document, sections)
+}
+
+// calls measures what a protected call costs.
+func (s *stage) calls(ctx context.Context, p plan) ([]section, error) {
+	var found []section
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context, plan) (table, error)
 	}{{"hop", s.hops}, {"rest", s.rest}} {
-		if o.only != "" && o.only != part.name {
+		if s.only != "" && s.only != part.name {
 			continue
 		}
-		t, err := part.measure(ctx, o.plan)
+		t, err := part.measure(ctx, p)
 		if err != nil {
-			return fmt.Errorf("measure %s: %w", part.name, err)
+			return nil, fmt.Errorf("measure %s: %w", part.name, err)
 		}
-		fmt.Printf("\n%s\n", t.markdown())
-		tables = append(tables, t)
+		found = append(found, tell(section{part.name, t.markdown()}))
 	}
-	about := s.about(o.plan)
-	fmt.Println(about)
-	if o.document == "" {
-		return nil
-	}
-	return write(o.document, about, tables)
+	return append(found, tell(section{"about", s.about(p) + "\n"})), nil
+}
+
+// tell prints what was found, so that nothing is lost if a later part fails.
+func tell(s section) section {
+	fmt.Printf("\n%s\n%s", s.name, s.text)
+	return s
 }

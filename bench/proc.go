@@ -49,9 +49,16 @@ func (p *process) usage(ctx context.Context) (usage, error) {
 			return u, fmt.Errorf("read allocations of %s: %w", p.name, err)
 		}
 	}
+	u.cpu, u.resident, err = p.consumed()
+	return u, err
+}
+
+// consumed is the processor time that the process has used so far, and its
+// resident memory, out of the kernel's books.
+func (p *process) consumed() (cpu time.Duration, resident int, err error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
-		return u, fmt.Errorf("read processor time of %s: %w; its last words:\n%s", p.name, err, p.stderr.text)
+		return 0, 0, fmt.Errorf("read processor time of %s: %w; its last words:\n%s", p.name, err, p.stderr.text)
 	}
 	// The name in parentheses may hold spaces; the fields count from behind it.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
@@ -59,10 +66,9 @@ func (p *process) usage(ctx context.Context) (usage, error) {
 	system, err2 := strconv.Atoi(fields[12])
 	pages, err3 := strconv.Atoi(fields[21])
 	if err1 != nil || err2 != nil || err3 != nil {
-		return u, fmt.Errorf("read processor time of %s: %q", p.name, stat)
+		return 0, 0, fmt.Errorf("read processor time of %s: %q", p.name, stat)
 	}
-	u.cpu, u.resident = time.Duration(user+system)*tick, pages*os.Getpagesize()
-	return u, nil
+	return time.Duration(user+system) * tick, pages * os.Getpagesize(), nil
 }
 
 // machineBusy is how long all processors together have worked.

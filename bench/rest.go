@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -298,14 +299,15 @@ func (s *stage) gateway(ctx context.Context, name string, instance registry.Inst
 }
 
 // warrenProcess starts one of Warren's programs with everything that a process
-// of a system is told, and waits until it listens.
+// of a system is told, and waits until it listens. The name is that of its
+// folder; the last part of it, that of the service.
 func (s *stage) warrenProcess(ctx context.Context, program, name, address, list string, command ...string) (*process, error) {
 	admin, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
 	p, err := s.start(program, admin, append(command,
-		"--system", "bench", "--service", name, "--instance", name+"/1", "--registry", list,
+		"--system", "bench", "--service", path.Base(name), "--instance", path.Base(name)+"/1", "--registry", list,
 		"--config", "file://"+filepath.Join(s.dir, "settings.json"), "--system-file", filepath.Join(s.dir, "warren.yaml"),
 		"--key-file", filepath.Join(s.dir, "key"), "--traces", "otlp://"+s.traces.address, "--data", filepath.Join(s.dir, name),
 		"--address", address, "--admin", admin, "--log-format", "json")...)

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,24 +20,33 @@ import (
 type stage struct {
 	dir      string
 	match    string
+	only     string
 	profiles string
 	traces   *collector
 	keys     *issuer
 	others   []float64 // share of the machine that strangers used, per measurement
 	running  []*process
+
+	postgres *postgres
+	folders  []string  // beside its own
+	crews    int       // so far
+	idle     []float64 // share of the machine in use between the rounds of transactions
 }
 
 // programs are built afresh, so that what is measured is what is in the tree.
-var programs = []struct{ name, dir, path string }{
-	{"plain", ".", "./plain"},
-	{"kratos", ".", "./kratos"},
-	{"gozero", ".", "./gozero"},
-	{"warren-service", ".", "./warren"},
-	{"load", ".", "./load"},
-	{"warren", "..", "./cmd/warren"},
+var programs = []struct{ name, dir, path, parts string }{
+	{"plain", ".", "./plain", "hop rest"},
+	{"kratos", ".", "./kratos", "hop rest"},
+	{"gozero", ".", "./gozero", "hop rest"},
+	{"warren-service", ".", "./warren", "hop rest"},
+	{"load", ".", "./load", "rest"},
+	{"txnwarren", ".", "./txnwarren", "txn"},
+	{"txndtm", ".", "./txndtm", "txn"},
+	{"dtm", "dtm", "github.com/dtm-labs/dtm", "txn"}, // of a module of its own: with the libraries it was released with
+	{"warren", "..", "./cmd/warren", "rest txn"},
 }
 
-func open(ctx context.Context) (_ *stage, err error) {
+func open(ctx context.Context, only string) (_ *stage, err error) {
 	// Names of unix sockets are short: the system's own folder is, too.
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
@@ -54,6 +65,9 @@ func open(ctx context.Context) (_ *stage, err error) {
 		return nil, err
 	}
 	for _, p := range programs {
+		if !strings.Contains(p.parts, only) {
+			continue
+		}
 		fmt.Fprintf(os.Stderr, "building %s\n", p.name)
 		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, p.name), p.path)
 		build.Dir = p.dir
@@ -73,13 +87,15 @@ func (s *stage) close() {
 	if s.keys != nil {
 		s.keys.close()
 	}
-	if err := os.RemoveAll(s.dir); err != nil {
-		fmt.Fprintf(os.Stderr, "bench: clean up: %v\n", err)
+	for _, dir := range append(s.folders, s.dir) {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: clean up: %v\n", err)
+		}
 	}
 }
 
 func (s *stage) stop() {
-	for _, p := range s.running {
+	for _, p := range slices.Backward(s.running) { // a database after those who use it
 		p.stop()
 	}
 	s.running = nil
@@ -90,6 +106,7 @@ type process struct {
 	name   string
 	probe  string // host:port of its metrics
 	cmd    *exec.Cmd
+	end    os.Signal // with which it is asked to end; nil: none
 	stderr *tail
 	in     io.WriteCloser
 	pipe   io.Closer
@@ -99,9 +116,14 @@ type process struct {
 // start runs a program of the stage. Its standard output, where access logs
 // go, ends in /dev/null.
 func (s *stage) start(name string, probe string, args ...string) (*process, error) {
-	p := &process{name: name, probe: probe, stderr: &tail{}}
-	p.cmd = exec.Command(filepath.Join(s.dir, name), args...)
-	p.cmd.Dir, p.cmd.Stderr = s.dir, p.stderr
+	cmd := exec.Command(filepath.Join(s.dir, name), args...)
+	cmd.Dir = s.dir
+	return s.launch(name, probe, cmd)
+}
+
+func (s *stage) launch(name, probe string, cmd *exec.Cmd) (*process, error) {
+	p := &process{name: name, probe: probe, cmd: cmd, stderr: &tail{}}
+	cmd.Stderr = p.stderr
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -113,7 +135,7 @@ func (s *stage) start(name string, probe string, args ...string) (*process, erro
 	defer inherited.Close()
 	p.cmd.ExtraFiles = []*os.File{inherited}
 	p.pipe, p.out = results, json.NewDecoder(results)
-	tie(p.cmd)
+	tie(cmd)
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -123,9 +145,29 @@ func (s *stage) start(name string, probe string, args ...string) (*process, erro
 
 func (p *process) stop() {
 	_ = p.in.Close()
-	_ = p.cmd.Process.Kill() // nothing that it holds is worth a farewell
+	if p.end != nil {
+		late := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
+		defer late.Stop()
+		_ = p.cmd.Process.Signal(p.end)
+	} else {
+		_ = p.cmd.Process.Kill() // nothing that it holds is worth a farewell
+	}
 	_ = p.cmd.Wait()
 	_ = p.pipe.Close()
+}
+
+// ask has the process do something that it reports on. One that takes far too
+// long is ended.
+func (p *process) ask(order, answer any, patience time.Duration) error {
+	late := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
+	if err := json.NewEncoder(p.in).Encode(order); err != nil {
+		return fmt.Errorf("order from %s: %w: %s", p.name, err, p.stderr.text)
+	}
+	if err := p.out.Decode(answer); err != nil {
+		return fmt.Errorf("read the answer of %s: %w: %s", p.name, err, p.stderr.text)
+	}
+	return nil
 }
 
 // tail keeps the last words of a process.

@@ -116,16 +116,18 @@ func (s *stage) about(p plan) string {
 // more of them than of the contestants.
 const quiet = 0.05
 
-// write replaces what stands between the markers of each table.
-func write(path, about string, tables []table) error {
+// section is what one place of the document says.
+type section struct{ name, text string }
+
+// write replaces what stands between the markers of each section.
+func write(path string, sections []section) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
-	text, err = replace(text, "about", about+"\n")
-	for _, t := range tables {
+	for _, s := range sections {
 		if err == nil {
-			text, err = replace(text, t.name, t.markdown())
+			text, err = replace(text, s.name, s.text)
 		}
 	}
 	if err != nil {
