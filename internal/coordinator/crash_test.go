@@ -289,28 +289,37 @@ func TestA09EndUnderLoadLosesNothing(t *testing.T) {
 func TestA10HungParticipantsHoldUpNobodyElse(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))
 	n := w.start(Options{}, entry("txn.call_timeout", "1m"), entry("txn.participant.concurrency", "10"))
-	release := make(chan struct{})
-	hang := func(ctx context.Context, _ *txnv1.Branch, _ []byte) ([]byte, error) {
-		select {
-		case <-release:
-			return nil, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	// healthy runs sagas one after the other, and returns how long the median took.
+	healthy := func(name string) time.Duration {
+		took := make([]time.Duration, 100)
+		for i := range took {
+			gid, began := fmt.Sprint(name, i), time.Now()
+			n.submit(chain(gid, "a", "b"))
+			n.wants(gid, txnv1.State_STATE_SUCCEEDED)
+			took[i] = time.Since(began)
 		}
+		slices.Sort(took)
+		return took[len(took)/2]
 	}
+	alone := healthy("alone")
+	hang, reached, release := holding()
 	w.people.handlers["/hung.S/a"] = hang
 	for i := range 30 {
 		saga := chain(fmt.Sprintf("hung%d", i), "a")
 		saga.Steps[0].Method = "/hung.S/a"
 		n.submit(saga)
 	}
-	began := time.Now()
-	for i := range 100 {
-		gid := fmt.Sprintf("well%d", i)
-		n.submit(chain(gid, "a", "b"))
-		n.wants(gid, txnv1.State_STATE_SUCCEEDED)
+	for range 10 { // as many as it gets at once
+		<-reached
 	}
-	t.Logf("100 healthy sagas one after the other beside 30 hung ones: %v", time.Since(began))
+	beside := healthy("beside")
+	t.Logf("a healthy saga took %v alone, %v beside 30 hung ones", alone, beside)
+	if beside > 10*max(alone, 5*time.Millisecond) {
+		t.Errorf("a healthy saga took %v alone, and %v beside 30 hung ones", alone, beside)
+	}
+	if len(reached) > 0 {
+		t.Error("the hung participant got more calls than it may")
+	}
 	close(release)
 	for i := range 30 {
 		n.wants(fmt.Sprintf("hung%d", i), txnv1.State_STATE_SUCCEEDED)
