@@ -111,7 +111,10 @@ func (s *system) policies(admin string) []config.Entry {
 func TestRegistryIsAway(t *testing.T) {
 	etcd := enginestest.StartEtcd(t)
 	file := variant(t, func(text string) string {
-		return strings.ReplaceAll(text, ": embedded", ": "+etcd.URL("shop"))
+		for _, engine := range []string{"registry", "config", "locks"} {
+			text = strings.Replace(text, engine+": embedded", engine+": "+etcd.URL("shop"), 1)
+		}
+		return text
 	})
 	s := upWith(t, t.TempDir(), file)
 	before := registered(t, etcd.URL("shop"))
