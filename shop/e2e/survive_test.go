@@ -27,7 +27,7 @@ type soak struct {
 // checkouts; SEED chooses another course.
 func TestCheckoutSurvives(t *testing.T) {
 	plan := soak{customers: 24, checkouts: 400, pace: 900 * time.Millisecond, kills: 1500 * time.Millisecond, cuts: 1,
-		bound: 3 * time.Minute, rest: time.Minute}
+		bound: 3 * time.Minute, rest: 2 * time.Minute}
 	if n, err := strconv.Atoi(os.Getenv("SOAK")); err == nil {
 		plan = soak{customers: 64, checkouts: n, kills: 2 * time.Second, cuts: 1 + n/2500,
 			bound: 2 * time.Hour, rest: 5 * time.Minute}
