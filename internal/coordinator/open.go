@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 

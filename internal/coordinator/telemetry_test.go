@@ -54,7 +54,7 @@ func TestSpansContinueTheSubmittersTrace(t *testing.T) {
 		}
 		attributes := map[string]string{}
 		for _, a := range s.Attributes {
-			attributes[string(a.Key)] = a.Value.Emit()
+			attributes[string(a.Key)] = a.Value.String()
 		}
 		if attributes["warren.txn.gid"] != "g" || attributes["warren.txn.op"] != "OP_ACTION" || attributes["warren.txn.attempt"] != "1" {
 			t.Errorf("%s says %v", s.Name, attributes)

@@ -54,10 +54,10 @@ func From(ctx context.Context) (Branch, bool) {
 
 func causeOf(sent *txnv1.Branch) *rpc.Error {
 	said := &status.Status{}
-	if len(sent.GetReasonStatus()) == 0 || proto.Unmarshal(sent.GetReasonStatus(), said) != nil {
-		return nil
+	if len(sent.GetReasonStatus()) > 0 && proto.Unmarshal(sent.GetReasonStatus(), said) == nil {
+		return rpc.FromError(grpcstatus.ErrorProto(said)) // nil for a status that is OK
 	}
-	return rpc.FromError(grpcstatus.ErrorProto(said)) // nil for a status that is OK
+	return nil
 }
 
 // Outgoing returns a context whose next call is the branch.
