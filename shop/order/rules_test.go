@@ -117,4 +117,30 @@ func TestNewsThatComeEarlyWait(t *testing.T) {
 			t.Errorf("shipped while %s is early: %v", state, got)
 		}
 	}
+	for state, want := range map[orderv1.State]bool{
+		orderv1.State_PAID: true, orderv1.State_CANCELLING: true, orderv1.State_SHIPPED: false, orderv1.State_CANCELLED: false,
+	} {
+		if got := (&order{state: state}).early(orderv1.State_DELIVERED); got != want {
+			t.Errorf("delivered while %s is early: %v", state, got)
+		}
+	}
+}
+
+// What is said twice has been said; only who could not be stopped is paid again.
+func TestAStateIsComeIntoOnce(t *testing.T) {
+	o := &order{state: orderv1.State_PLACED}
+	for _, next := range []orderv1.State{orderv1.State_CONFIRMED, orderv1.State_PAID, orderv1.State_CANCELLING, orderv1.State_PAID, orderv1.State_SHIPPED} {
+		if o.became(next) {
+			t.Errorf("%s, it became %s before", o.state, next)
+		}
+		if err := o.become(next, "", noon); err != nil {
+			t.Fatal(err)
+		}
+		if !o.became(next) {
+			t.Errorf("it has just become %s", next)
+		}
+	}
+	if !o.became(orderv1.State_PAID) || o.became(orderv1.State_DELIVERED) {
+		t.Errorf("it went %v", o.history)
+	}
 }
