@@ -93,22 +93,23 @@ var drivers = map[string]string{
 }
 
 // portable packages hold the logic that all engines share.
-var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "telemetry", "events", "lock", "page", "txn", "txn/barrier"}
+var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "telemetry", "events", "idempotency", "lock", "page", "store/shards", "txn", "txn/barrier"}
 
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
-	"internal/doctor":     {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
-	"internal/edge":       {"internal/gateway", "internal/node"},
-	"internal/etcdurl":    {"internal/openurl"},
-	"internal/gateway":    {"internal/contract", "internal/limit", "internal/openapi", "internal/reflected", "internal/transcode"},
-	"internal/lint":       {"internal/contract", "internal/protogen"},
-	"internal/node":       {"internal/admin", "internal/openurl", "internal/system"},
-	"internal/openapi":    {"internal/contract", "internal/transcode"},
-	"internal/protogen":   {"internal/contract"},
-	"internal/scaffold":   {"internal/protogen", "internal/system"},
-	"internal/supervisor": {"internal/engines", "internal/fleet", "internal/node", "internal/openurl", "internal/system"},
-	"internal/system":     {"internal/openurl"},
-	"internal/transcode":  {"internal/contract"},
+	"internal/coordinator": {"internal/contract"},
+	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
+	"internal/edge":        {"internal/gateway", "internal/node"},
+	"internal/etcdurl":     {"internal/openurl"},
+	"internal/gateway":     {"internal/contract", "internal/limit", "internal/openapi", "internal/reflected", "internal/transcode"},
+	"internal/lint":        {"internal/contract", "internal/protogen"},
+	"internal/node":        {"internal/admin", "internal/openurl", "internal/system"},
+	"internal/openapi":     {"internal/contract", "internal/transcode"},
+	"internal/protogen":    {"internal/contract"},
+	"internal/scaffold":    {"internal/protogen", "internal/system"},
+	"internal/supervisor":  {"internal/engines", "internal/fleet", "internal/node", "internal/openurl", "internal/system"},
+	"internal/system":      {"internal/openurl"},
+	"internal/transcode":   {"internal/contract"},
 }
 
 func TestArchitecture(t *testing.T) {
