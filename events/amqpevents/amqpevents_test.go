@@ -25,9 +25,14 @@ var openers = map[string]openurl.Opener[driver.Driver]{"amqp": amqpevents.Open}
 
 // The broker is common to all tests, each of which has a system of its own. Stop
 // takes every process's way to it away.
-func TestConformance(t *testing.T) {
-	server := address(t)
-	eventstest.Run(t, func(tb testing.TB) eventstest.Harness {
+func TestConformance(t *testing.T) { eventstest.Run(t, start(t)) }
+
+func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, start(b)) }
+func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, start(b)) }
+
+func start(tb testing.TB) func(testing.TB) eventstest.Harness {
+	server := address(tb)
+	return func(tb testing.TB) eventstest.Harness {
 		system := "test" + strings.ToLower(rand.Text()[:10])
 		tb.Cleanup(func() { clean(tb, server, system) })
 		ways := &ways{}
@@ -45,10 +50,10 @@ func TestConformance(t *testing.T) {
 			Stop:  func(testing.TB) { ways.set(true) },
 			Start: func(testing.TB) { ways.set(false) },
 		}
-	})
+	}
 }
 
-func address(t *testing.T) *url.URL {
+func address(t testing.TB) *url.URL {
 	raw := os.Getenv("WARREN_TEST_AMQP")
 	if raw == "" {
 		t.Fatal(`WARREN_TEST_AMQP is not set: run "make test", or eval "$(scripts/servers start)", for a real server`)

@@ -70,29 +70,32 @@ func (f *fake) stop(testing.TB) {
 	}
 }
 
-func TestConformance(t *testing.T) {
-	eventstest.Run(t, func(tb testing.TB) eventstest.Harness {
-		kafka := startFake(tb)
-		return eventstest.Harness{
-			Open: func(tb testing.TB) eventstest.Connection {
-				// Brokers say where they are, so the way to them is changed where it is dialled.
-				proxy := enginestest.StartProxy(tb, kafka.address())
-				u, err := openurl.Parse("kafka://" + kafka.address() + "/shop?lanes=4&session=1s&max_size=65536")
-				if err != nil {
-					tb.Fatal(err)
-				}
-				d, err := open(u, func(ctx context.Context, network, _ string) (net.Conn, error) {
-					return (&net.Dialer{}).DialContext(ctx, network, proxy.Address())
-				})
-				if err != nil {
-					tb.Fatal(err)
-				}
-				return eventstest.Connection{Driver: d, Network: proxy}
-			},
-			Stop:  kafka.stop,
-			Start: kafka.start,
-		}
-	})
+func TestConformance(t *testing.T) { eventstest.Run(t, start) }
+
+func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, start) }
+func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, start) }
+
+func start(tb testing.TB) eventstest.Harness {
+	kafka := startFake(tb)
+	return eventstest.Harness{
+		Open: func(tb testing.TB) eventstest.Connection {
+			// Brokers say where they are, so the way to them is changed where it is dialled.
+			proxy := enginestest.StartProxy(tb, kafka.address())
+			u, err := openurl.Parse("kafka://" + kafka.address() + "/shop?lanes=4&session=1s&max_size=65536")
+			if err != nil {
+				tb.Fatal(err)
+			}
+			d, err := open(u, func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, proxy.Address())
+			})
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return eventstest.Connection{Driver: d, Network: proxy}
+		},
+		Stop:  kafka.stop,
+		Start: kafka.start,
+	}
 }
 
 func TestOpenErrors(t *testing.T) {

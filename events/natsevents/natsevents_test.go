@@ -14,23 +14,27 @@ import (
 
 var openers = map[string]openurl.Opener[driver.Driver]{"nats": natsevents.Open}
 
-func TestConformance(t *testing.T) {
-	eventstest.Run(t, func(tb testing.TB) eventstest.Harness {
-		nats := enginestest.StartNATS(tb)
-		return eventstest.Harness{
-			Open: func(tb testing.TB) eventstest.Connection {
-				proxy := enginestest.StartProxy(tb, nats.Endpoint())
-				d, err := openurl.Open(context.Background(), "events", "nats://"+proxy.Address()+"/shop?ack_wait=1s", openers)
-				if err != nil {
-					tb.Fatal(err)
-				}
-				return eventstest.Connection{Driver: d, Network: proxy}
-			},
-			Stop:  nats.Stop,
-			Start: nats.Start,
-			Lose:  nats.Lose,
-		}
-	})
+func TestConformance(t *testing.T) { eventstest.Run(t, start) }
+
+func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, start) }
+func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, start) }
+
+// start starts an embedded server, which syncs every second.
+func start(tb testing.TB) eventstest.Harness {
+	nats := enginestest.StartNATS(tb)
+	return eventstest.Harness{
+		Open: func(tb testing.TB) eventstest.Connection {
+			proxy := enginestest.StartProxy(tb, nats.Endpoint())
+			d, err := openurl.Open(context.Background(), "events", "nats://"+proxy.Address()+"/shop?ack_wait=1s", openers)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return eventstest.Connection{Driver: d, Network: proxy}
+		},
+		Stop:  nats.Stop,
+		Start: nats.Start,
+		Lose:  nats.Lose,
+	}
 }
 
 func TestOpenErrors(t *testing.T) {
