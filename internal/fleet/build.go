@@ -35,6 +35,9 @@ func build(ctx context.Context, plan Plan, events func(Event)) ([]string, error)
 		}
 	}
 	if !refresh(ctx, plan.Root, bin, there, events) {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("build services: %w", context.Cause(ctx))
+		}
 		rest = append(rest, there...)
 	}
 	group, ctx := errgroup.WithContext(ctx)
