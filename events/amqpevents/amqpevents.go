@@ -32,6 +32,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"sync"
@@ -105,7 +106,9 @@ var errAway = errors.New("the broker is away")
 // keep connects, again and again.
 func (l *line) keep(ctx context.Context, b *broker) {
 	for at := 0; ctx.Err() == nil; at++ {
-		conn, err := amqp.DialConfig(b.servers[at%len(b.servers)], b.config)
+		config := b.config
+		config.Properties = maps.Clone(b.config.Properties) // the client adds to them
+		conn, err := amqp.DialConfig(b.servers[at%len(b.servers)], config)
 		if err == nil {
 			closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 			if b.prepare(conn) == nil {
