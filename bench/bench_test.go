@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gowarren/warren/bench/internal/load"
+	"github.com/gowarren/warren/bench/internal/sagas"
 )
 
 func TestRatiosAreTakenWithinARound(t *testing.T) {
@@ -90,5 +94,60 @@ func orderFor(server *httptest.Server) load.Order {
 	return load.Order{
 		Address: server.Listener.Addr().String(), Path: "/", Connections: 4,
 		Warm: 20 * time.Millisecond, Duration: 100 * time.Millisecond,
+	}
+}
+
+func TestBarrierTableReadsTheBenchmark(t *testing.T) {
+	var out strings.Builder
+	for _, store := range []string{"sqlite", "postgres"} {
+		for how, ns := range map[string]int{"without": 100000, "with": 150000, "again": 50000} {
+			for _, callers := range []int{1, 16} {
+				fmt.Fprintf(&out, "BenchmarkCall/%s/%s/%d-2 \t 5000 \t %d ns/op\n", store, how, callers, ns)
+			}
+		}
+	}
+	table, err := barrierTable([]byte(out.String()))
+	if err != nil || !strings.Contains(table, "| PostgreSQL, callers at once: 16 | 100 | 150 | +50 % | 50 |") {
+		t.Errorf("%v\n%s", err, table)
+	}
+	if _, err := barrierTable([]byte("PASS")); err == nil {
+		t.Error("a benchmark that said nothing made a table")
+	}
+}
+
+func TestSagasAreComparedOnTheirStoreWithinARound(t *testing.T) {
+	crews := []*crew{{kind: kind{name: "peer", store: "one"}}, {kind: kind{name: "ours", store: "one"}}, {kind: kind{name: "other", store: "two"}}}
+	seen := map[string]map[int][]saga{}
+	for name, factor := range map[string]float64{"peer": 1, "ours": 5, "other": 2} {
+		seen[name] = map[int][]saga{}
+		for _, n := range clients {
+			for _, machine := range []float64{1, 0.3, 0.5} { // it is slower in some rounds
+				seen[name][n] = append(seen[name][n], saga{rate: 100 * factor * machine})
+			}
+		}
+	}
+	table := sagaTable(crews, seen)
+	for _, want := range []string{"| peer | 50 | 1.0 |", "| ours | 250 | 5.0 |", "| other | 100 | 1.0 |"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("there is no %q in\n%s", want, table)
+		}
+	}
+}
+
+func TestClientsCountEverySaga(t *testing.T) {
+	var begun atomic.Int64
+	run := func(_ context.Context, id string, kind sagas.Kind) error {
+		if begun.Add(1); !strings.HasPrefix(id, "p-") || kind != sagas.Submitted {
+			return errors.New("another order: " + id)
+		}
+		return nil
+	}
+	r := sagas.Measure(context.Background(), sagas.Order{Kind: sagas.Submitted, Prefix: "p-", Clients: 4, Count: 100}, run)
+	if r.Error != "" || r.All != 100 || begun.Load() != 100 {
+		t.Errorf("%d were begun, the result is %+v", begun.Load(), r)
+	}
+	broken := func(context.Context, string, sagas.Kind) error { return errors.New("broken") }
+	if r := sagas.Measure(context.Background(), sagas.Order{Clients: 2, Count: 10}, broken); r.Error != "broken" {
+		t.Errorf("the result of broken sagas is %+v", r)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -47,6 +48,9 @@ type options struct {
 	only, match, document, profiles string
 }
 
+// parts are what can be measured alone; nothing means everything.
+var parts = []string{"", "hop", "rest", "txn", "sagas", "hung", "recovery", "barrier", "checkout"}
+
 func parse(args []string) (options, error) {
 	o := options{plan: plan{warm: 500 * time.Millisecond}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -54,7 +58,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.duration, "duration", 0, "how long each is measured per round (default 3s; transactions 2s)")
 	flags.IntVar(&o.connections, "connections", 64, "connections, and callers of the single hop")
 	quick := flags.Bool("quick", false, "a short try, which writes nothing")
-	flags.StringVar(&o.only, "only", "", "measure only hop or rest, and write nothing; or only txn")
+	flags.StringVar(&o.only, "only", "", "measure only hop, rest, or one of sagas, hung, recovery, barrier and checkout, and write nothing; or all of the latter as txn, and write them")
 	flags.StringVar(&o.match, "match", "", "measure only contestants whose name contains this, beside the first, and write nothing")
 	flags.StringVar(&o.document, "write", "../docs/performance.md", "the document whose tables are replaced; empty: none")
 	flags.StringVar(&o.profiles, "profile", "", "folder for CPU profiles of single hops and of Warren's processes, taken before the rounds")
@@ -68,8 +72,8 @@ func parse(args []string) (options, error) {
 	if *quick || o.only != "" && o.only != "txn" || o.match != "" {
 		o.document = ""
 	}
-	if !slices.Contains([]string{"", "hop", "rest", "txn"}, o.only) {
-		return o, fmt.Errorf("read flags: -only is hop, rest or txn, not %q", o.only)
+	if !slices.Contains(parts, o.only) {
+		return o, fmt.Errorf("read flags: -only is one of%s, not %q", strings.Join(parts, " "), o.only)
 	}
 	if o.rounds < 0 || o.connections < 1 || o.duration < 0 {
 		return o, errors.New("read flags: -rounds, -connections and -duration must be more than zero")
@@ -100,7 +104,7 @@ func run(ctx context.Context, args []string) error {
 		plan    plan
 	}{
 		{s.calls, []string{"", "hop", "rest"}, o.plan.or(7, 3*time.Second)},
-		{s.transactions, []string{"", "txn"}, o.plan.or(3, 2*time.Second)},
+		{s.transactions, append([]string{"", "txn"}, parts[4:]...), o.plan.or(3, 2*time.Second)},
 	} {
 		if !slices.Contains(part.names, o.only) {
 			continue

@@ -40,10 +40,10 @@ var programs = []struct{ name, dir, path, parts string }{
 	{"gozero", ".", "./gozero", "hop rest"},
 	{"warren-service", ".", "./warren", "hop rest"},
 	{"load", ".", "./load", "rest"},
-	{"txnwarren", ".", "./txnwarren", "txn"},
-	{"txndtm", ".", "./txndtm", "txn"},
-	{"dtm", "dtm", "github.com/dtm-labs/dtm", "txn"}, // of a module of its own: with the libraries it was released with
-	{"warren", "..", "./cmd/warren", "rest txn"},
+	{"txnwarren", ".", "./txnwarren", "txn sagas hung recovery"},
+	{"txndtm", ".", "./txndtm", "txn sagas hung recovery"},
+	{"dtm", "dtm", "github.com/dtm-labs/dtm", "txn sagas hung recovery"}, // of a module of its own: with the libraries it was released with
+	{"warren", "..", "./cmd/warren", "rest txn sagas hung recovery checkout"},
 }
 
 func open(ctx context.Context, only string) (_ *stage, err error) {

@@ -23,6 +23,9 @@ func (s *stage) transactions(ctx context.Context, p plan) (found []section, err 
 		name    string
 		measure func(context.Context, plan) (string, error)
 	}{{"sagas", s.sagas}, {"hung", s.hung}, {"recovery", s.recovery}, {"barrier", s.barrier}, {"checkout", s.checkout}} {
+		if s.only != "" && s.only != "txn" && s.only != part.name {
+			continue
+		}
 		text, err := part.measure(ctx, p)
 		if err != nil {
 			return found, fmt.Errorf("measure %s: %w", part.name, err)
@@ -98,7 +101,7 @@ func sagaTable(crews []*crew, seen map[string]map[int][]saga) string {
 	var b strings.Builder
 	b.WriteString("| |")
 	for _, n := range clients {
-		fmt.Fprintf(&b, " sagas/s, %d clients | ratio | p50 ms | p99 ms |", n)
+		fmt.Fprintf(&b, " sagas/s, %d at once | ratio | p50 ms | p99 ms |", n)
 	}
 	b.WriteString(" CPU µs per saga |\n|---|" + strings.Repeat("---|", 4*len(clients)+1))
 	for _, c := range crews {
