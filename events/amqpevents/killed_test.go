@@ -179,7 +179,7 @@ func (r *rabbit) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.output, r.ended = &bytes.Buffer{}, make(chan struct{})
-	r.command = exec.Command(program) //nolint:noctx // it is killed by the test
+	r.command = exec.Command(program) // it is killed by the test
 	r.command.Env = append(os.Environ(), "HOME="+r.dir, "RABBITMQ_NODENAME=killed"+port+"@localhost", "RABBITMQ_NODE_PORT="+port,
 		"RABBITMQ_DIST_PORT="+between, "RABBITMQ_MNESIA_BASE="+r.dir+"/mnesia", "RABBITMQ_LOG_BASE="+r.dir,
 		"RABBITMQ_CONFIG_FILE="+r.dir+"/rabbitmq.conf", "RABBITMQ_ENABLED_PLUGINS_FILE="+r.dir+"/plugins", "RABBITMQ_CONF_ENV_FILE=/dev/null",

@@ -65,8 +65,11 @@ func (b *broker) keyedLanes() (lanes []string) {
 
 // begin listens to a lane, unless ctx ends before the broker has answered: then
 // what comes of it is given up when it comes, or ends with the connection.
-func (b *broker) begin(ctx context.Context, conn *amqp.Connection, s driver.Subscription, lane string, workers int) (*amqp.Channel, <-chan amqp.Delivery, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the broker does not answer for queue %s: it may have no leader", b.queue(s.Group, s.Topic, lane)))
+func (b *broker) begin(ctx context.Context, conn *amqp.Connection, s driver.Subscription, lane string, workers int) (
+	*amqp.Channel, <-chan amqp.Delivery, error,
+) {
+	silence := fmt.Errorf("the broker does not answer for queue %s: it may have no leader", b.queue(s.Group, s.Topic, lane))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, silence)
 	defer cancel()
 	type answer struct {
 		channel    *amqp.Channel

@@ -99,7 +99,7 @@ func (p benchmarked) Events() *events.Bus { return p.bus }
 
 func (m *meter) handle(b *testing.B, bus *events.Bus) {
 	err := events.Subscribe(benchmarked{bus}, func(ctx context.Context, tx *store.Tx, e *pb.Moved) error {
-		_, err := tx.Exec(ctx, `INSERT INTO effects (position, handler, account, number, attempt) VALUES (0, '', ?, ?, 1)`, e.Account, e.Number)
+		_, err := tx.Exec(ctx, `INSERT INTO effects (position, handler, account, number, attempt) VALUES (0, '', ?, ?, 1)`, e.GetAccount(), e.GetNumber())
 		return err
 	})
 	if err != nil {
