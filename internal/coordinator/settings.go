@@ -68,6 +68,10 @@ type limits struct {
 
 func watchLimits(s *config.Settings) limits {
 	all := config.Scope{}
+	// Those of calls are watched by method, when there are some; that they exist is
+	// told now, so that they can be set before the first transaction.
+	watchCalls(s, all)
+	config.Watch(s, settingConcurrency, all)
 	return limits{
 		prepareTimeout: config.Watch(s, settingPrepareTimeout, all),
 		lockTimeout:    config.Watch(s, settingLockTimeout, all), lockPoll: config.Watch(s, settingLockPoll, all),
