@@ -100,6 +100,22 @@ func TestOperatorsActions(t *testing.T) {
 	})
 }
 
+// What a call that is under way will answer must not be thrown away.
+func TestWhatIsBeingCalledIsNotSkipped(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	n := w.start(Options{})
+	h, reached, goOn := holding()
+	w.people.on("b", h)
+	n.submit(chain("g", "a", "b"))
+	<-reached
+	if _, err := n.ops.Skip(cli(t.Context()), &txnv1.SkipRequest{Gid: "g", Branch: "b", By: by}); !errors.Is(err, reason(txnv1.Reason_BRANCH_BUSY)) {
+		t.Errorf("skipped while it is called: %v", err)
+	}
+	close(goOn)
+	n.wants("g", txnv1.State_STATE_SUCCEEDED)
+	w.nets("g", 1, "a", "b")
+}
+
 func TestEditTakesNoSecrets(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))
 	n := w.start(Options{})

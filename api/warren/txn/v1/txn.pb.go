@@ -79,6 +79,8 @@ const (
 	Reason_PREPARED_LOST Reason = 21
 	// The database cannot prepare transactions, or the service does not allow it.
 	Reason_TWO_PHASE_UNSUPPORTED Reason = 22
+	// A call of the branch is under way, and its answer would be thrown away.
+	Reason_BRANCH_BUSY Reason = 23
 )
 
 // Enum value maps for Reason.
@@ -107,6 +109,7 @@ var (
 		20: "NOT_AN_OPERATOR",
 		21: "PREPARED_LOST",
 		22: "TWO_PHASE_UNSUPPORTED",
+		23: "BRANCH_BUSY",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":    0,
@@ -132,6 +135,7 @@ var (
 		"NOT_AN_OPERATOR":       20,
 		"PREPARED_LOST":         21,
 		"TWO_PHASE_UNSUPPORTED": 22,
+		"BRANCH_BUSY":           23,
 	}
 )
 
@@ -3668,7 +3672,7 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\x03gid\x18\x01 \x01(\tR\x03gid\x12\x16\n" +
 	"\x06branch\x18\x02 \x01(\tR\x06branch\x12=\n" +
 	"\fprepare_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vprepareTime\x12\x1a\n" +
-	"\bdatabase\x18\x04 \x01(\tR\bdatabase*\xce\a\n" +
+	"\bdatabase\x18\x04 \x01(\tR\bdatabase*\xf8\a\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12(\n" +
 	"\x15TRANSACTION_NOT_FOUND\x10\x01\x1a\r\xe2\xd4\x1c\tNOT_FOUND\x12*\n" +
@@ -3694,7 +3698,8 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\x0fAUTHOR_REQUIRED\x10\x13\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12*\n" +
 	"\x0fNOT_AN_OPERATOR\x10\x14\x1a\x15\xe2\xd4\x1c\x11PERMISSION_DENIED\x12*\n" +
 	"\rPREPARED_LOST\x10\x15\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x122\n" +
-	"\x15TWO_PHASE_UNSUPPORTED\x10\x16\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x1a\x10\xe2\xd4\x1c\f\n" +
+	"\x15TWO_PHASE_UNSUPPORTED\x10\x16\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x12(\n" +
+	"\vBRANCH_BUSY\x10\x17\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x1a\x10\xe2\xd4\x1c\f\n" +
 	"\n" +
 	"txn.warren*\\\n" +
 	"\aPattern\x12\x17\n" +
