@@ -37,6 +37,44 @@ func TestGuaranteesAreShown(t *testing.T) {
 	}
 }
 
+// TestSettingsAreTold: the document of the settings names all there are, and no
+// others.
+func TestSettingsAreTold(t *testing.T) {
+	text, err := os.ReadFile("docs/settings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[string]bool{}
+	declaration := regexp.MustCompile(`config\.(?:Int|Duration|Float|Bool|String|Enum|Sensitive)\("([a-z_.]+)"`)
+	for dir, p := range readHouse(t).packages {
+		for _, f := range p.files {
+			if f.test || dir == "config" || strings.HasPrefix(dir, "config/") {
+				continue
+			}
+			source, err := os.ReadFile(f.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range declaration.FindAllStringSubmatch(string(source), -1) {
+				declared[name[1]] = true
+			}
+		}
+	}
+	told := map[string]bool{}
+	for _, row := range regexp.MustCompile("X").FindAllStringSubmatch(string(text), -1) {
+		told[row[1]] = true
+		// Those of rates are one declaration in a loop.
+		if !declared[row[1]] && !strings.HasPrefix(row[1], "gateway.rate.") {
+			t.Errorf("docs/settings.md: there is no setting %s", row[1])
+		}
+	}
+	for name := range declared {
+		if !told[name] {
+			t.Errorf("docs/settings.md does not tell of %s", name)
+		}
+	}
+}
+
 func goSources(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
