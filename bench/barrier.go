@@ -19,11 +19,12 @@ func (s *stage) barrier(ctx context.Context, p plan) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	took := 500 * time.Millisecond
+	took, rounds := 300*time.Millisecond, 3
 	if p.quick {
-		took = 100 * time.Millisecond
+		took, rounds = 100*time.Millisecond, 1
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkCall$/^(sqlite|postgres)$", "-benchtime", took.String(), "./txn/barrier")
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkCall$/^(sqlite|postgres)$",
+		"-benchtime", took.String(), "-count", strconv.Itoa(rounds), "./txn/barrier")
 	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0", "WARREN_TEST_POSTGRES="+url)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -32,9 +33,10 @@ func (s *stage) barrier(ctx context.Context, p plan) (string, error) {
 	return barrierTable(out)
 }
 
-// barrierTable reads lines such as BenchmarkCall/sqlite/with/16-2 5000 240000 ns/op.
+// barrierTable reads lines such as BenchmarkCall/sqlite/with/16-2 5000 240000 ns/op,
+// and takes the median of those that are alike.
 func barrierTable(out []byte) (string, error) {
-	took := map[string]float64{} // microseconds
+	took := map[string][]float64{} // microseconds
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 4 || fields[3] != "ns/op" {
@@ -45,13 +47,14 @@ func barrierTable(out []byte) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("read the benchmark of the barrier: %q", lines.Text())
 		}
-		took[name] = ns / 1000
+		took[name] = append(took[name], ns/1000)
 	}
 	var b strings.Builder
 	b.WriteString("| | µs per call without | with the barrier | added | the same call again |\n|---|---|---|---|---|")
 	for _, store := range []struct{ key, name string }{{"sqlite", "SQLite"}, {"postgres", "PostgreSQL"}} {
 		for _, callers := range []string{"1", "16"} {
-			without, with, again := took[store.key+"/without/"+callers], took[store.key+"/with/"+callers], took[store.key+"/again/"+callers]
+			key := func(how string) float64 { return median(took[store.key+"/"+how+"/"+callers]) }
+			without, with, again := key("without"), key("with"), key("again")
 			if without == 0 || with == 0 || again == 0 {
 				return "", fmt.Errorf("the benchmark of the barrier said nothing of %s with %s callers:\n%s", store.name, callers, out)
 			}

@@ -55,7 +55,7 @@ func parse(args []string) (options, error) {
 	o := options{plan: plan{warm: 500 * time.Millisecond}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 0, "how often everybody is measured (default 7; transactions 3)")
-	flags.DurationVar(&o.duration, "duration", 0, "how long each is measured per round (default 3s; transactions 2s)")
+	flags.DurationVar(&o.duration, "duration", 0, "how long each is measured per round (default 3s; transactions 1.5s)")
 	flags.IntVar(&o.connections, "connections", 64, "connections, and callers of the single hop")
 	quick := flags.Bool("quick", false, "a short try, which writes nothing")
 	flags.StringVar(&o.only, "only", "", "measure only hop, rest, or one of sagas, hung, recovery, barrier and checkout, and write nothing; or all of the latter as txn, and write them")
@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string) error {
 		plan    plan
 	}{
 		{s.calls, []string{"", "hop", "rest"}, o.plan.or(7, 3*time.Second)},
-		{s.transactions, append([]string{"", "txn"}, parts[4:]...), o.plan.or(3, 2*time.Second)},
+		{s.transactions, append([]string{"", "txn"}, parts[4:]...), o.plan.or(3, 1500*time.Millisecond)},
 	} {
 		if !slices.Contains(part.names, o.only) {
 			continue

@@ -147,7 +147,8 @@ func recovered(name string, r branch.Report, start, half time.Time, count int) s
 		return fmt.Sprintf("%.2f s", t.Sub(start).Seconds())
 	}
 	rate := "–"
-	if r.Done() > 0 && r.Last.After(r.First) {
+	const few = 10 // say nothing of a rate
+	if r.Done() > few && r.Last.After(r.First) {
 		rate = fmt.Sprintf("%.0f", float64(r.Done())/r.Last.Sub(r.First).Seconds())
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %d | %s | %d |", name, after(r.First, r.Done() > 0), after(half, !half.IsZero()),
