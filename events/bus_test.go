@@ -164,7 +164,7 @@ func TestGrace(t *testing.T) {
 	next := events.New(hub.Open(), db, events.Options{Service: "s", Logger: quiet})
 	got := make(chan int64, 1)
 	err = events.Subscribe(ledger{next}, func(_ context.Context, _ *store.Tx, e *eventstestv1.Moved) error {
-		got <- e.Number
+		got <- e.GetNumber()
 		return nil
 	})
 	if err != nil {

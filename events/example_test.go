@@ -36,7 +36,7 @@ func Example() {
 	handled := make(chan string)
 	err = events.Subscribe(ledger{bus}, func(ctx context.Context, tx *store.Tx, e *eventstestv1.Moved) error {
 		// What is written through tx takes place once per event.
-		tx.AfterCommit(func() { handled <- fmt.Sprintf("%s moved %d", e.Account, e.Number) })
+		tx.AfterCommit(func() { handled <- fmt.Sprintf("%s moved %d", e.GetAccount(), e.GetNumber()) })
 		return nil
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -177,7 +178,7 @@ func (m *mortal) Subscribe(ctx context.Context, s driver.Subscription, handle fu
 }
 
 // isMoved tells whether it is the Moved with the number, which is its header, too.
-func isMoved(m driver.Message, n int) bool { return m.Headers["number"] == fmt.Sprint(n) }
+func isMoved(m driver.Message, n int) bool { return m.Headers["number"] == strconv.Itoa(n) }
 
 // victim publishes until it is killed.
 func victim(how string) int {
@@ -198,7 +199,7 @@ func victim(how string) int {
 			if err := insert(ctx, tx, "committed", n); err != nil {
 				return err
 			}
-			return events.Publish(ctx, tx, &eventstestv1.Moved{Account: "ada", Number: n}, events.WithHeader("number", fmt.Sprint(n)))
+			return events.Publish(ctx, tx, &eventstestv1.Moved{Account: "ada", Number: n}, events.WithHeader("number", strconv.FormatInt(n, 10)))
 		})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

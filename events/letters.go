@@ -323,13 +323,12 @@ func chosen(ctx context.Context, db *store.DB, f Filter) ([]string, error) {
 
 // change works on one dead letter, in whichever database it is.
 func (l *Letters) change(ctx context.Context, id, action, author, reason string, do change) error {
-	err := error(ErrNoLetter)
 	for _, db := range l.dbs() {
-		if err = changeIn(ctx, db, id, action, author, reason, do); !errors.Is(err, ErrNoLetter) {
+		if err := changeIn(ctx, db, id, action, author, reason, do); !errors.Is(err, ErrNoLetter) {
 			return err
 		}
 	}
-	return err
+	return ErrNoLetter
 }
 
 // changeIn works on one dead letter that nobody else changes, and writes down who

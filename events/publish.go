@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -146,7 +147,7 @@ func (t *eventType) keyOf(msg proto.Message) string {
 	}
 	leaf := t.key[len(t.key)-1]
 	if leaf.Kind() == protoreflect.BytesKind {
-		return fmt.Sprintf("%x", at.Get(leaf).Bytes())
+		return hex.EncodeToString(at.Get(leaf).Bytes())
 	}
 	return at.Get(leaf).String()
 }

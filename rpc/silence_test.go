@@ -168,7 +168,7 @@ func once(r *echov1.EchoRequest, stream watchStream) error {
 func inFlight(s *system, id string) int64 {
 	for _, in := range s.state().Instances {
 		if in.ID == id {
-			return int64(in.InFlight)
+			return in.InFlight
 		}
 	}
 	return 0

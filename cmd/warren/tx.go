@@ -112,7 +112,9 @@ func newTxChange(o *options, change txChange) *cobra.Command {
 }
 
 // changeTx changes a transaction in the user's name, and prints what it is then.
-func (o *options) changeTx(cmd *cobra.Command, reason string, do func(context.Context, *guest, txnv1.OperatorServiceClient, *txnv1.By) (*txnv1.Transaction, error)) error {
+func (o *options) changeTx(cmd *cobra.Command, reason string,
+	do func(context.Context, *guest, txnv1.OperatorServiceClient, *txnv1.By) (*txnv1.Transaction, error),
+) error {
 	if strings.TrimSpace(reason) == "" {
 		return errNoReason
 	}

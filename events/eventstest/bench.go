@@ -165,7 +165,7 @@ func (p *process) effect(ctx context.Context, tx *store.Tx, handler, account str
 func (p *process) handle(name string, then func(ctx context.Context, e *pb.Moved) error) {
 	p.Helper()
 	p.must(events.Subscribe(p, func(ctx context.Context, tx *store.Tx, e *pb.Moved) error {
-		if err := p.effect(ctx, tx, name, e.Account, e.Number); err != nil || then == nil {
+		if err := p.effect(ctx, tx, name, e.GetAccount(), e.GetNumber()); err != nil || then == nil {
 			return err
 		}
 		return then(ctx, e)
@@ -235,7 +235,7 @@ func (b *bench) count(db *store.DB, query string, args ...any) int {
 func (p *process) quiet(groups ...string) {
 	p.Helper()
 	conn := p.h.Open(p)
-	defer conn.Driver.Close()
+	defer conn.Close()
 	p.eventually("everything is handled", func() bool {
 		if p.count(p.db, `SELECT COUNT(*) FROM warren_outbox WHERE state = 0`)+p.count(p.db, `SELECT COUNT(*) FROM warren_retries`) > 0 {
 			return false

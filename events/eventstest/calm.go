@@ -49,7 +49,7 @@ func unordered(t *testing.T, b *bench) {
 	var running atomic.Int64
 	together := make(chan struct{})
 	p.must(events.Subscribe(p, func(ctx context.Context, tx *store.Tx, e *pb.Seen) error {
-		if e.Number == 0 { // a probe
+		if e.GetNumber() == 0 { // a probe
 			return p.effect(ctx, tx, "seen", "probe", 0)
 		}
 		if running.Add(1) == 3 {
@@ -117,13 +117,13 @@ func headers(t *testing.T, b *bench) {
 	padding := string([]byte{0, 255, 128, '\n'})
 	p.must(events.Subscribe(p, func(ctx context.Context, tx *store.Tx, e *pb.Moved) error {
 		m, _ := events.FromContext(ctx)
-		if e.Account == "a" {
-			if string(e.Padding) != padding {
-				t.Errorf("payload arrived as %q", e.Padding)
+		if e.GetAccount() == "a" {
+			if string(e.GetPadding()) != padding {
+				t.Errorf("payload arrived as %q", e.GetPadding())
 			}
 			got <- m
 		}
-		return p.effect(ctx, tx, "bank", e.Account, e.Number)
+		return p.effect(ctx, tx, "bank", e.GetAccount(), e.GetNumber())
 	}))
 	p.run()
 	p.began("bank")
@@ -159,10 +159,10 @@ func outcomes(t *testing.T, b *bench) {
 	calls := map[string]int{}
 	p.handle("ledger", func(ctx context.Context, e *pb.Moved) error {
 		mu.Lock()
-		calls[e.Account]++
-		n := calls[e.Account]
+		calls[e.GetAccount()]++
+		n := calls[e.GetAccount()]
 		mu.Unlock()
-		switch e.Account {
+		switch e.GetAccount() {
 		case "fails-twice":
 			if n < 3 {
 				return errors.New("not yet")
@@ -207,7 +207,7 @@ func poison(t *testing.T, b *bench) {
 	p := b.process(processOptions{settings: []string{"events.attempts", "4"}})
 	var tried atomic.Int64
 	p.handle("ledger", func(_ context.Context, e *pb.Moved) error {
-		if e.Account == "a" && e.Number == 2 {
+		if e.GetAccount() == "a" && e.GetNumber() == 2 {
 			tried.Add(1)
 			return errors.New("poison")
 		}
@@ -229,8 +229,8 @@ func letters(t *testing.T, b *bench) {
 	p := b.process(processOptions{settings: []string{"events.attempts", "1"}})
 	var mended atomic.Bool
 	p.handle("ledger", func(_ context.Context, e *pb.Moved) error {
-		if e.Account != "probe" && !mended.Load() {
-			return fmt.Errorf("no account %s", e.Account)
+		if e.GetAccount() != "probe" && !mended.Load() {
+			return fmt.Errorf("no account %s", e.GetAccount())
 		}
 		return nil
 	})
@@ -247,7 +247,8 @@ func letters(t *testing.T, b *bench) {
 	b.eventually("all are dead", func() bool { return len(list(events.Filter{})) == 5 })
 	admin, ctx := p.bus.Letters(), p.Context()
 	only := list(events.Filter{Reason: "account a"})
-	if len(only) != 1 || len(list(events.Filter{Reason: "account %"})) != 0 || len(list(events.Filter{Key: "b", Topic: "eventstest.v1.Moved", Group: "ledger"})) != 1 {
+	if len(only) != 1 || len(list(events.Filter{Reason: "account %"})) != 0 ||
+		len(list(events.Filter{Key: "b", Topic: "eventstest.v1.Moved", Group: "ledger"})) != 1 {
 		t.Fatalf("filters chose %+v", only)
 	}
 	id := only[0].LetterID
@@ -302,7 +303,7 @@ func letters(t *testing.T, b *bench) {
 func unreadable(t *testing.T, b *bench) {
 	p := b.process(processOptions{})
 	p.handle("ledger", func(_ context.Context, e *pb.Moved) error {
-		if e.Account == "newer" {
+		if e.GetAccount() == "newer" {
 			return events.DeadLetter("look at it")
 		}
 		return nil
@@ -312,7 +313,7 @@ func unreadable(t *testing.T, b *bench) {
 	newer := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), []byte("newer"))
 	newer = protowire.AppendBytes(protowire.AppendTag(newer, 99, protowire.BytesType), []byte("from the future"))
 	conn := b.h.Open(t)
-	defer conn.Driver.Close()
+	defer conn.Close()
 	b.eventually("the broker takes them", func() bool {
 		errs := conn.Publish(t.Context(), []driver.Message{
 			{ID: "broken", Topic: "eventstest.v1.Moved", Key: "x", Published: time.Now(), Payload: []byte("\xff\xffno message")},
@@ -355,7 +356,7 @@ func refused(t *testing.T, b *bench) {
 	var most int
 	func() {
 		conn := b.h.Open(t)
-		defer conn.Driver.Close()
+		defer conn.Close()
 		b.eventually("the broker says what it takes", func() bool {
 			_ = conn.Publish(t.Context(), nil)
 			most = conn.Capabilities().MaxSize

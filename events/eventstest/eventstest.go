@@ -3,6 +3,7 @@
 package eventstest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gowarren/warren/events/driver"
@@ -85,10 +86,5 @@ func Run(t *testing.T, start func(testing.TB) Harness, only ...string) {
 }
 
 func contains(list []string, name string) bool {
-	for _, one := range list {
-		if one == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, name)
 }

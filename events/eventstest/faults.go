@@ -158,7 +158,7 @@ func slowHandler(t *testing.T, b *bench) {
 	var calls atomic.Int64
 	for _, each := range []*process{p, q} {
 		each.must(events.Subscribe(each, func(ctx context.Context, tx *store.Tx, e *pb.Moved) error {
-			if e.Account == "slow" {
+			if e.GetAccount() == "slow" {
 				calls.Add(1)
 				select {
 				case <-time.After(2500 * time.Millisecond):
@@ -166,7 +166,7 @@ func slowHandler(t *testing.T, b *bench) {
 					return ctx.Err()
 				}
 			}
-			return each.effect(ctx, tx, "ledger", e.Account, e.Number)
+			return each.effect(ctx, tx, "ledger", e.GetAccount(), e.GetNumber())
 		}, events.WithGroup("ledger")))
 		each.run()
 	}

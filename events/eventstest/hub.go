@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -168,7 +169,7 @@ func (c *HubConn) Incarnation() string {
 	if c.hub.down || c.cut {
 		return ""
 	}
-	return fmt.Sprint(c.hub.life)
+	return strconv.Itoa(c.hub.life)
 }
 
 // Lag implements driver.Driver.

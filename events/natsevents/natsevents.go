@@ -29,6 +29,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -161,7 +162,7 @@ func (n *broker) ready(ctx context.Context) (jetstream.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", n.name(), err)
 	}
-	if lanes := stream.CachedInfo().Config.Metadata[laneCount]; lanes != fmt.Sprint(n.lanes) {
+	if lanes := stream.CachedInfo().Config.Metadata[laneCount]; lanes != strconv.Itoa(n.lanes) {
 		return nil, fmt.Errorf("stream %s has %s lanes, and the URL says %d: the order of keys would break", n.name(), lanes, n.lanes)
 	}
 	n.stream = stream
@@ -174,7 +175,7 @@ func (n *broker) config() jetstream.StreamConfig {
 		MaxAge: n.retention, MaxBytes: -1, Duplicates: min(2*time.Minute, n.retention),
 		// A full stream makes publishers wait; it never drops what nobody has read.
 		Discard:  jetstream.DiscardNew,
-		Metadata: map[string]string{laneCount: fmt.Sprint(n.lanes)},
+		Metadata: map[string]string{laneCount: strconv.Itoa(n.lanes)},
 	}
 	if n.maxBytes > 0 {
 		c.MaxBytes = n.maxBytes

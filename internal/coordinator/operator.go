@@ -121,7 +121,8 @@ func (s *operators) Skip(ctx context.Context, req *txnv1.SkipRequest) (*txnv1.Tr
 			return refused(txnv1.Reason_WRONG_PATTERN, "transaction %q has not begun", t.row.gid)
 		case b.busy:
 			// What it answers would be thrown away, and never undone.
-			return refused(txnv1.Reason_BRANCH_BUSY, "branch %q is being called: park the transaction, and skip the branch when the call has ended", req.GetBranch())
+			return refused(txnv1.Reason_BRANCH_BUSY,
+				"branch %q is being called: park the transaction, and skip the branch when the call has ended", req.GetBranch())
 		}
 		b.row.state, b.row.stuck, b.row.due, b.changed = txnv1.BranchState_BRANCH_STATE_SKIPPED, false, 0, true
 		t.unpark()

@@ -143,7 +143,8 @@ func brokerPromise(url, scheme string, single bool) (promise, bool) {
 	case (scheme == "nats" || scheme == "tls") && single:
 		return promise{"one NATS server", "the end of any service; while it is down events wait in their databases", again, "one server"}, true
 	case scheme == "nats" || scheme == "tls":
-		return promise{"a NATS cluster", "the loss of a minority of its servers, with replicas=3 in the URL", again, "a stream needs a majority of its replicas"}, true
+		return promise{"a NATS cluster", "the loss of a minority of its servers, with replicas=3 in the URL",
+			again, "a stream needs a majority of its replicas"}, true
 	case scheme == "amqp" || scheme == "amqps":
 		return promise{"RabbitMQ", "the loss of a minority of its nodes", "nothing that was accepted",
 			"a new group gets nothing from before it; a handler has consumer_timeout"}, true

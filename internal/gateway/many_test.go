@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestContractsThatAreReadTogetherAreSavedOnce(t *testing.T) {
 	t.Cleanup(server.Stop)
 	const services = 50
 	for i := range services {
-		_ = engine.Put(context.Background(), registry.Instance{ID: fmt.Sprint(i), Service: fmt.Sprint("library", i), Weight: 100,
+		_ = engine.Put(context.Background(), registry.Instance{ID: strconv.Itoa(i), Service: fmt.Sprint("library", i), Weight: 100,
 			Address: l.Addr().String(), Contracts: []string{"library.v1.LibraryService"}, State: registry.Ready})
 	}
 	changes, stop := reg.Watch()

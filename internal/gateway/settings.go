@@ -76,7 +76,8 @@ func newLimitSettings(name, who string) limitSettings {
 func Definitions() []config.Definition {
 	defs := []config.Definition{
 		settingHeader.Definition(), settingHeaderFields.Definition(), settingBody.Definition(), settingConcurrent.Definition(),
-		settingBodyTimeout.Definition(), settingWriteTimeout.Definition(), settingProxyTimeout.Definition(), settingHeartbeat.Definition(), settingGzipMin.Definition(),
+		settingBodyTimeout.Definition(), settingWriteTimeout.Definition(), settingProxyTimeout.Definition(),
+		settingHeartbeat.Definition(), settingGzipMin.Definition(),
 		settingRetryAfter.Definition(), settingOrigins.Definition(), settingCORSAge.Definition(), settingProxies.Definition(),
 		settingTraceTrust.Definition(),
 	}

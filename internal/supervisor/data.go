@@ -53,7 +53,8 @@ func openData(dir string, fresh bool) (*data, error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("open data folder %s: another system runs in it; stop that one with warren down, or give this one a folder of its own with --data", dir)
+		return nil, fmt.Errorf("open data folder %s: another system runs in it; stop that one with warren down, "+
+			"or give this one a folder of its own with --data", dir)
 	}
 	d := &data{dir: dir, lock: lock}
 	if fresh {

@@ -71,7 +71,8 @@ func (s *Supervisor) instances(services []string) ([]*fleetv1.Instance, error) {
 func (s *Supervisor) unknown(name string) error {
 	if now, err := system.Load(s.opts.File, s.opts.Environment); err == nil {
 		if _, ok := now.Service(name); ok {
-			return status.Error(codes.FailedPrecondition, fmt.Sprintf("service %s is new in %s, and this system was started without it; warren down, then warren up",
+			return status.Error(codes.FailedPrecondition, fmt.Sprintf("service %s is new in %s, "+
+				"and this system was started without it; warren down, then warren up",
 				name, filepath.Base(now.File)))
 		}
 	}

@@ -226,10 +226,10 @@ func (f *facts) nothingElse() {
 	for id, o := range f.orders {
 		want := outcomes()[o.GetState()]
 		rejected := o.GetState() == orderv1.State_REJECTED // what was never there need not be undone
-		if r := reservations[id]; !(rejected && r == nil) && (r == nil || r[1] != want.reservation) {
+		if r := reservations[id]; (!rejected || r != nil) && (r == nil || r[1] != want.reservation) {
 			f.shop.t.Errorf("I5: order %s is %s, its reservation: %v", id, o.GetState(), r)
 		}
-		if p := parcels[id]; !(rejected && p == nil) && (p == nil || p[1] != want.parcel) {
+		if p := parcels[id]; (!rejected || p != nil) && (p == nil || p[1] != want.parcel) {
 			f.shop.t.Errorf("I5: order %s is %s, its shipment: %v", id, o.GetState(), p)
 		}
 		for _, kind := range []string{"-cancel", "-return"} {

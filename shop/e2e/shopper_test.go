@@ -183,7 +183,7 @@ func (c *shopper) topUp(ctx context.Context, key, card string, units int64) (boo
 	return up.GetState() == paymentv1.TopUpState_CONFIRMED, nil
 }
 
-// order is what an order's request says: what is given as sku, quantity, …
+// order is what an order's request says: what is given as sku, quantity, ….
 func orderBody(lines map[string]int) string {
 	var parts []string
 	for sku, n := range lines {

@@ -38,10 +38,10 @@ func TestStaffChangesAPrice(t *testing.T) {
 		t.Fatalf("change: %d %s", got.status, got.body)
 	}
 	for range 10 {
-		if got := s.call("GET", path, "", ""); !strings.Contains(string(got.body), `"424242"`) {
+		if got := s.call("GET", path, "", ""); !strings.Contains(got.body, `"424242"`) {
 			t.Errorf("the old price: %d %s", got.status, got.body)
 		}
-		if got := s.call("GET", list, "", ""); !strings.Contains(string(got.body), `"22423"`) {
+		if got := s.call("GET", list, "", ""); !strings.Contains(got.body, `"22423"`) {
 			t.Errorf("the old list: %d %s", got.status, got.body)
 		}
 	}

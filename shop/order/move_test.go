@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -82,7 +83,7 @@ func (s *shop) move(t testing.TB, shard int32, database string) {
 	last := ""
 	for {
 		p, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		must(t, err)

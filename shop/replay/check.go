@@ -22,7 +22,7 @@ func (b *buyer) check(ctx context.Context) {
 	}
 	for _, do := range []func(context.Context) error{b.checkOrders, b.checkWallet, b.checkShipments, b.checkMessages} {
 		if err := do(ctx); err != nil {
-			b.problem("check: %v", err)
+			b.problemf("check: %v", err)
 		}
 	}
 }
@@ -36,7 +36,7 @@ func (b *buyer) checkOrders(ctx context.Context) error {
 			continue
 		}
 		if known[p.order.GetOrderId()] {
-			b.problem("order %s was the answer to two wishes", p.order.GetOrderId())
+			b.problemf("order %s was the answer to two wishes", p.order.GetOrderId())
 		}
 		known[p.order.GetOrderId()] = true
 		want, got, total := map[string]int64{}, map[string]int64{}, int64(0)
@@ -48,7 +48,7 @@ func (b *buyer) checkOrders(ctx context.Context) error {
 			total += int64(l.GetQuantity()) * l.GetPrice().GetMinorUnits()
 		}
 		if !maps.Equal(want, got) || total != p.order.GetTotal().GetMinorUnits() {
-			b.problem("order %s has other lines, or another total, than what was wanted", p.order.GetOrderId())
+			b.problemf("order %s has other lines, or another total, than what was wanted", p.order.GetOrderId())
 		}
 	}
 	for token := ""; ; {
@@ -58,7 +58,7 @@ func (b *buyer) checkOrders(ctx context.Context) error {
 		}
 		for _, o := range page.GetOrders() {
 			if !known[o.GetOrderId()] {
-				b.problem("there is an order %s that nobody placed", o.GetOrderId())
+				b.problemf("there is an order %s that nobody placed", o.GetOrderId())
 			}
 			delete(known, o.GetOrderId())
 		}
@@ -67,7 +67,7 @@ func (b *buyer) checkOrders(ctx context.Context) error {
 		}
 	}
 	for id := range known {
-		b.problem("order %s is lost", id)
+		b.problemf("order %s is lost", id)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (b *buyer) checkWallet(ctx context.Context) error {
 		return err
 	}
 	if w.GetAvailable().GetMinorUnits() != want || w.GetHeld().GetMinorUnits() != 0 {
-		b.problem("%d pence in the wallet, and %d held; want %d and nothing", w.GetAvailable().GetMinorUnits(), w.GetHeld().GetMinorUnits(), want)
+		b.problemf("%d pence in the wallet, and %d held; want %d and nothing", w.GetAvailable().GetMinorUnits(), w.GetHeld().GetMinorUnits(), want)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (b *buyer) checkShipments(ctx context.Context) error {
 			return err
 		}
 		if s.GetState() != shippingv1.State_DELIVERED || len(s.GetLines()) != len(p.lines) {
-			b.problem("order %s is delivered; its shipment of %d lines is %s", p.order.GetOrderId(), len(s.GetLines()), s.GetState())
+			b.problemf("order %s is delivered; its shipment of %d lines is %s", p.order.GetOrderId(), len(s.GetLines()), s.GetState())
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (b *buyer) checkMessages(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(end) || !pause(ctx, time.Second) {
-			b.problem("was told %d things, want %d, each once", len(got), len(want))
+			b.problemf("was told %d things, want %d, each once", len(got), len(want))
 			return nil
 		}
 	}

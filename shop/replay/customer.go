@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -57,7 +58,7 @@ func newCustomer(o options, name string, n int) *customer {
 	}
 }
 
-func (c *customer) problem(format string, args ...any) {
+func (c *customer) problemf(format string, args ...any) {
 	c.problems = append(c.problems, fmt.Sprintf("customer %s: ", c.name)+fmt.Sprintf(format, args...))
 }
 
@@ -124,7 +125,7 @@ func (c *customer) send(ctx context.Context, method, path, key, body string) (in
 func (c *customer) register(ctx context.Context) error {
 	body := fmt.Sprintf(`{"email": %q, "password": %q, "displayName": "Customer %s"}`, c.email, password, c.name)
 	err := c.ask(ctx, "POST", "/v1/users", "", body, &identityv1.User{})
-	if no, ok := err.(*refusal); err != nil && !(ok && no.status == http.StatusConflict) {
+	if no, ok := errors.AsType[*refusal](err); err != nil && (!ok || no.status != http.StatusConflict) {
 		return fmt.Errorf("register: %w", err)
 	}
 	return c.signIn(ctx)

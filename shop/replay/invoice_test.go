@@ -32,12 +32,14 @@ func TestOddLinesAreReported(t *testing.T) {
 			t.Fatalf("%s: %d lines, %v", line, rows, err)
 		}
 		got := ""
+		var gotSb35 strings.Builder
 		for _, one := range odd {
-			got += one.kind
+			gotSb35.WriteString(one.kind)
 			if one.refused {
-				got += "!"
+				gotSb35.WriteString("!")
 			}
 		}
+		got += gotSb35.String()
 		if refused := strings.HasSuffix(want, "!"); got != want || refused == (len(all) == 1) {
 			t.Errorf("%s: %q and %d invoices, want %q", line, got, len(all), want)
 		}

@@ -57,7 +57,7 @@ func replay(ctx context.Context, o options, out io.Writer) (bool, error) {
 		all.Go(func() {
 			defer func() { <-free }()
 			if err := b.buy(ctx, prices); err != nil {
-				b.problem("%v", err)
+				b.problemf("%v", err)
 			}
 		})
 	}
@@ -164,7 +164,7 @@ func (b *buyer) buy(ctx context.Context, prices map[string]int64) error {
 			err := b.ask(ctx, "POST", "/v1/orders", p.key, p.body(b.name, v.country), p.order)
 			if no, ok := errors.AsType[*refusal](err); ok {
 				p.refused = no.Error()
-				b.problem("invoice %s: order refused: %s", v.number, p.refused)
+				b.problemf("invoice %s: order refused: %s", v.number, p.refused)
 				continue
 			}
 			if err != nil {

@@ -457,7 +457,7 @@ func TestMoverWakesUpTooLate(t *testing.T) {
 	each(t, func(t *testing.T, urls []string) {
 		opts := options()
 		opts.FenceTime = 500 * time.Millisecond
-		one, two := (*shards.Shards)(nil), open(t, opts, urls...)
+		two := open(t, opts, urls...)
 		slow := opts
 		var slept atomic.Int64
 		shards.Failpoint(&slow, func(at string) {
@@ -467,7 +467,7 @@ func TestMoverWakesUpTooLate(t *testing.T) {
 				}
 			}
 		})
-		one = open(t, slow, urls...)
+		one := open(t, slow, urls...)
 		tr := startTraffic(t, []*shards.Shards{one, two}, 0, 2)
 		tr.until(50)
 		if err := one.Move(t.Context(), 0, urls[1], nil); err == nil {
