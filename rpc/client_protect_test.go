@@ -168,6 +168,29 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
+// Those whom an open breaker sends away are told when it lets calls through, not
+// for how long it was opened, and not all the same moment.
+func TestBreakerTellsWhenToComeBack(t *testing.T) {
+	const open = 10 * time.Second
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.breaker.calls", "1", "rpc.breaker.open", open.String(), "rpc.retry.attempts", "1")})
+	var on atomic.Bool
+	on.Store(true)
+	s.start("a", failing(codes.Internal, &on))
+	s.usable(1)
+	_ = s.say(within(t))
+	told := map[time.Duration]bool{}
+	for range 20 {
+		e := wantReason(t, s.say(within(t)), codes.Unavailable, rpcv1.Reason_REASON_BREAKER_OPEN)
+		if e.RetryAfter <= 0 || e.RetryAfter > open+open/2 {
+			t.Fatalf("told to come back after %s", e.RetryAfter)
+		}
+		told[e.RetryAfter] = true
+	}
+	if len(told) < 10 {
+		t.Errorf("20 callers were told %d moments", len(told))
+	}
+}
+
 func TestBreakerTriesAndCloses(t *testing.T) {
 	s := newSystem(t, rpc.ClientOptions{Settings: file(t,
 		"rpc.breaker.calls", "5", "rpc.breaker.open", "50ms", "rpc.breaker.probes", "2", "rpc.retry.attempts", "1")})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -189,7 +190,7 @@ func (t *target) acquire(ctx context.Context, m *method, p *policy, tried []*ins
 			return in, b, nil
 		}
 		if refused {
-			return nil, nil, m.breakerOpen(p)
+			return nil, nil, m.breakerOpen(v, p)
 		}
 		if timeout == nil {
 			timer := time.NewTimer(p.wait)
@@ -305,9 +306,22 @@ func (v *view) noInstance(contract, service string) error {
 	return &Error{Code: codes.Unavailable, Reason: "NO_INSTANCE", Domain: domain, RetryAfter: time.Second, Message: message}
 }
 
-func (m *method) breakerOpen(p *policy) error {
-	return &Error{Code: codes.Unavailable, Reason: "BREAKER_OPEN", Domain: domain, RetryAfter: p.breaker.open,
+func (m *method) breakerOpen(v *view, p *policy) error {
+	return &Error{Code: codes.Unavailable, Reason: "BREAKER_OPEN", Domain: domain, RetryAfter: m.comeBack(v, p),
 		Message: m.spanName + " fails on every instance and is given time to recover"}
+}
+
+// probing is after how long to come back while others try whether it works again.
+const probing = 50 * time.Millisecond
+
+// comeBack is after how long the first breaker lets calls through. It is drawn by
+// chance, so that those who are told don't all come in one moment.
+func (m *method) comeBack(v *view, p *policy) time.Duration {
+	remaining := p.breaker.open
+	for _, in := range v.usable {
+		remaining = min(remaining, in.stats.breaker(m, p.breaker).circuit.RemainingDelay())
+	}
+	return remaining + probing + rand.N(probing+remaining/4)
 }
 
 func errClosed() error {
