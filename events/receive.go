@@ -66,8 +66,8 @@ func (p *place) take(ctx context.Context, s *subscription, m driver.Message, dou
 		return s.run(ctx, tx, p.Bus, m, 1), nil
 	})
 	switch {
-	case err != nil && called && failure == nil && !away(err):
-		failure = err // the handler's statements, whose error it kept to itself
+	case failure == nil && called && keptToItself(err):
+		failure = err
 	case err != nil && failure == nil:
 		end(err)
 		return err
@@ -90,6 +90,10 @@ func (p *place) take(ctx context.Context, s *subscription, m driver.Message, dou
 	}
 	return err
 }
+
+// keptToItself tells whether a transaction went wrong by the handler's statements,
+// of which the handler said nothing.
+func keptToItself(err error) bool { return err != nil && !away(err) }
 
 // repeated counts a message that was dropped because it was handled before.
 func (p *place) repeated(s *subscription, began time.Time) {

@@ -101,7 +101,7 @@ const forever = time.Duration(1 << 61)
 
 func (s *shard) take(key string, rate Rate, now time.Duration) Decision {
 	interval := max(1, rate.Per/time.Duration(rate.Requests))
-	tolerance := interval * min(time.Duration(rate.Burst), forever/interval)
+	tolerance := interval * min(time.Duration(rate.Burst), forever/interval) //nolint:durationcheck // a count of intervals
 	full, known := s.full[key]
 	// A bucket emptied under a slower rate must not block for longer than the
 	// rate now in force can explain.
