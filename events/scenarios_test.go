@@ -106,9 +106,13 @@ func TestDamagedRow(t *testing.T) {
 	if n := <-got; n != 7 {
 		t.Errorf("got %d", n)
 	}
-	letters, err := bus.Letters().List(t.Context(), events.Filter{})
-	if err != nil || len(letters) != 1 || letters[0].ID != "bad" || !strings.Contains(letters[0].Reason, "headers are damaged") {
-		t.Errorf("letters: %+v, %v", letters, err)
+	var letters []events.Letter
+	eventually(t, "the damaged row is a dead letter", func() bool {
+		letters, err = bus.Letters().List(t.Context(), events.Filter{})
+		return err == nil && len(letters) > 0
+	})
+	if len(letters) != 1 || letters[0].ID != "bad" || !strings.Contains(letters[0].Reason, "headers are damaged") {
+		t.Errorf("letters: %+v", letters)
 	}
 }
 

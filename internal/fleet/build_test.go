@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -34,7 +35,12 @@ func TestServicesAreBuiltAgain(t *testing.T) {
 		for _, s := range plan.Services {
 			write(s.Package+"/main.go", strings.Replace(says, "%", s.Name+version, 1))
 		}
-		programs, err := build(t.Context(), plan, func(e Event) { told = append(told, e.Message) })
+		var mu sync.Mutex
+		programs, err := build(t.Context(), plan, func(e Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, e.Message)
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -105,6 +105,11 @@ func (p *process) die() {
 	if p.dead.Swap(true) {
 		return
 	}
+	p.world.mu.Lock()
+	defer p.world.mu.Unlock()
+	if p.world.closed {
+		return // nobody takes its place any more
+	}
 	p.world.restarts.Go(func() {
 		p.kill()
 		if err := p.world.startCoordinator(context.Background()); err != nil {

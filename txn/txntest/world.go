@@ -45,7 +45,8 @@ type World struct {
 
 	mu          sync.Mutex
 	coordinator *process
-	started     int // coordinators so far
+	started     int  // coordinators so far
+	closed      bool // none is started any more
 }
 
 // New starts a world whose services the function registers, and which ends with
@@ -157,6 +158,9 @@ func (w *World) serve(service, id string, server *rpc.Server) (stop func(), err 
 
 // close ends everything, the last first.
 func (w *World) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
 	w.restarts.Wait()
 	if p := w.process(); p != nil {
 		p.kill()
