@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: alerts.proto
+// source: warren/observe/v1/alerts.proto
 
 package observev1
 
@@ -63,11 +63,11 @@ func (x Alert_State) String() string {
 }
 
 func (Alert_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_alerts_proto_enumTypes[0].Descriptor()
+	return file_warren_observe_v1_alerts_proto_enumTypes[0].Descriptor()
 }
 
 func (Alert_State) Type() protoreflect.EnumType {
-	return &file_alerts_proto_enumTypes[0]
+	return &file_warren_observe_v1_alerts_proto_enumTypes[0]
 }
 
 func (x Alert_State) Number() protoreflect.EnumNumber {
@@ -76,7 +76,7 @@ func (x Alert_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Alert_State.Descriptor instead.
 func (Alert_State) EnumDescriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{0, 0}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{0, 0}
 }
 
 // Alert is one rule's finding for one set of labels.
@@ -105,7 +105,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_alerts_proto_msgTypes[0]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -117,7 +117,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[0]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -130,7 +130,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{0}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Alert) GetName() string {
@@ -215,7 +215,7 @@ type ListAlertsRequest struct {
 
 func (x *ListAlertsRequest) Reset() {
 	*x = ListAlertsRequest{}
-	mi := &file_alerts_proto_msgTypes[1]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -227,7 +227,7 @@ func (x *ListAlertsRequest) String() string {
 func (*ListAlertsRequest) ProtoMessage() {}
 
 func (x *ListAlertsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[1]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -240,7 +240,7 @@ func (x *ListAlertsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlertsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlertsRequest) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{1}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *ListAlertsRequest) GetInactive() bool {
@@ -266,7 +266,7 @@ type ListAlertsResponse struct {
 
 func (x *ListAlertsResponse) Reset() {
 	*x = ListAlertsResponse{}
-	mi := &file_alerts_proto_msgTypes[2]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +278,7 @@ func (x *ListAlertsResponse) String() string {
 func (*ListAlertsResponse) ProtoMessage() {}
 
 func (x *ListAlertsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[2]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +291,7 @@ func (x *ListAlertsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlertsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlertsResponse) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{2}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ListAlertsResponse) GetAlerts() []*Alert {
@@ -330,7 +330,7 @@ type Rule struct {
 
 func (x *Rule) Reset() {
 	*x = Rule{}
-	mi := &file_alerts_proto_msgTypes[3]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +342,7 @@ func (x *Rule) String() string {
 func (*Rule) ProtoMessage() {}
 
 func (x *Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[3]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +355,7 @@ func (x *Rule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rule.ProtoReflect.Descriptor instead.
 func (*Rule) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{3}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Rule) GetGroup() string {
@@ -464,7 +464,7 @@ type ListRulesRequest struct {
 
 func (x *ListRulesRequest) Reset() {
 	*x = ListRulesRequest{}
-	mi := &file_alerts_proto_msgTypes[4]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +476,7 @@ func (x *ListRulesRequest) String() string {
 func (*ListRulesRequest) ProtoMessage() {}
 
 func (x *ListRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[4]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +489,7 @@ func (x *ListRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRulesRequest.ProtoReflect.Descriptor instead.
 func (*ListRulesRequest) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{4}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{4}
 }
 
 type ListRulesResponse struct {
@@ -502,7 +502,7 @@ type ListRulesResponse struct {
 
 func (x *ListRulesResponse) Reset() {
 	*x = ListRulesResponse{}
-	mi := &file_alerts_proto_msgTypes[5]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +514,7 @@ func (x *ListRulesResponse) String() string {
 func (*ListRulesResponse) ProtoMessage() {}
 
 func (x *ListRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[5]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +527,7 @@ func (x *ListRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRulesResponse.ProtoReflect.Descriptor instead.
 func (*ListRulesResponse) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{5}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListRulesResponse) GetRules() []*Rule {
@@ -563,7 +563,7 @@ type SLO struct {
 
 func (x *SLO) Reset() {
 	*x = SLO{}
-	mi := &file_alerts_proto_msgTypes[6]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +575,7 @@ func (x *SLO) String() string {
 func (*SLO) ProtoMessage() {}
 
 func (x *SLO) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[6]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +588,7 @@ func (x *SLO) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SLO.ProtoReflect.Descriptor instead.
 func (*SLO) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{6}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SLO) GetName() string {
@@ -677,7 +677,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_alerts_proto_msgTypes[7]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +689,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[7]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +702,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{7}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Burn) GetWindow() *durationpb.Duration {
@@ -741,7 +741,7 @@ type ListSLOsRequest struct {
 
 func (x *ListSLOsRequest) Reset() {
 	*x = ListSLOsRequest{}
-	mi := &file_alerts_proto_msgTypes[8]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +753,7 @@ func (x *ListSLOsRequest) String() string {
 func (*ListSLOsRequest) ProtoMessage() {}
 
 func (x *ListSLOsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[8]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +766,7 @@ func (x *ListSLOsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSLOsRequest.ProtoReflect.Descriptor instead.
 func (*ListSLOsRequest) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{8}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{8}
 }
 
 type ListSLOsResponse struct {
@@ -778,7 +778,7 @@ type ListSLOsResponse struct {
 
 func (x *ListSLOsResponse) Reset() {
 	*x = ListSLOsResponse{}
-	mi := &file_alerts_proto_msgTypes[9]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +790,7 @@ func (x *ListSLOsResponse) String() string {
 func (*ListSLOsResponse) ProtoMessage() {}
 
 func (x *ListSLOsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[9]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +803,7 @@ func (x *ListSLOsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSLOsResponse.ProtoReflect.Descriptor instead.
 func (*ListSLOsResponse) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{9}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListSLOsResponse) GetSlos() []*SLO {
@@ -828,7 +828,7 @@ type Matcher struct {
 
 func (x *Matcher) Reset() {
 	*x = Matcher{}
-	mi := &file_alerts_proto_msgTypes[10]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +840,7 @@ func (x *Matcher) String() string {
 func (*Matcher) ProtoMessage() {}
 
 func (x *Matcher) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[10]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +853,7 @@ func (x *Matcher) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Matcher.ProtoReflect.Descriptor instead.
 func (*Matcher) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{10}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Matcher) GetLabel() string {
@@ -900,7 +900,7 @@ type SilenceEntry struct {
 
 func (x *SilenceEntry) Reset() {
 	*x = SilenceEntry{}
-	mi := &file_alerts_proto_msgTypes[11]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +912,7 @@ func (x *SilenceEntry) String() string {
 func (*SilenceEntry) ProtoMessage() {}
 
 func (x *SilenceEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[11]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +925,7 @@ func (x *SilenceEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SilenceEntry.ProtoReflect.Descriptor instead.
 func (*SilenceEntry) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{11}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SilenceEntry) GetId() string {
@@ -979,7 +979,7 @@ type ListSilencesRequest struct {
 
 func (x *ListSilencesRequest) Reset() {
 	*x = ListSilencesRequest{}
-	mi := &file_alerts_proto_msgTypes[12]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +991,7 @@ func (x *ListSilencesRequest) String() string {
 func (*ListSilencesRequest) ProtoMessage() {}
 
 func (x *ListSilencesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[12]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1004,7 @@ func (x *ListSilencesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSilencesRequest.ProtoReflect.Descriptor instead.
 func (*ListSilencesRequest) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{12}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListSilencesRequest) GetEnded() bool {
@@ -1024,7 +1024,7 @@ type ListSilencesResponse struct {
 
 func (x *ListSilencesResponse) Reset() {
 	*x = ListSilencesResponse{}
-	mi := &file_alerts_proto_msgTypes[13]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1036,7 @@ func (x *ListSilencesResponse) String() string {
 func (*ListSilencesResponse) ProtoMessage() {}
 
 func (x *ListSilencesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[13]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1049,7 @@ func (x *ListSilencesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSilencesResponse.ProtoReflect.Descriptor instead.
 func (*ListSilencesResponse) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{13}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListSilencesResponse) GetSilences() []*SilenceEntry {
@@ -1072,7 +1072,7 @@ type SilenceRequest struct {
 
 func (x *SilenceRequest) Reset() {
 	*x = SilenceRequest{}
-	mi := &file_alerts_proto_msgTypes[14]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1084,7 @@ func (x *SilenceRequest) String() string {
 func (*SilenceRequest) ProtoMessage() {}
 
 func (x *SilenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[14]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1097,7 @@ func (x *SilenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SilenceRequest.ProtoReflect.Descriptor instead.
 func (*SilenceRequest) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{14}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SilenceRequest) GetMatchers() []*Matcher {
@@ -1137,7 +1137,7 @@ type SilenceResponse struct {
 
 func (x *SilenceResponse) Reset() {
 	*x = SilenceResponse{}
-	mi := &file_alerts_proto_msgTypes[15]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1149,7 @@ func (x *SilenceResponse) String() string {
 func (*SilenceResponse) ProtoMessage() {}
 
 func (x *SilenceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[15]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1162,7 @@ func (x *SilenceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SilenceResponse.ProtoReflect.Descriptor instead.
 func (*SilenceResponse) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{15}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SilenceResponse) GetSilence() *SilenceEntry {
@@ -1181,7 +1181,7 @@ type UnsilenceRequest struct {
 
 func (x *UnsilenceRequest) Reset() {
 	*x = UnsilenceRequest{}
-	mi := &file_alerts_proto_msgTypes[16]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1193,7 @@ func (x *UnsilenceRequest) String() string {
 func (*UnsilenceRequest) ProtoMessage() {}
 
 func (x *UnsilenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[16]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1206,7 @@ func (x *UnsilenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnsilenceRequest.ProtoReflect.Descriptor instead.
 func (*UnsilenceRequest) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{16}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UnsilenceRequest) GetId() string {
@@ -1224,7 +1224,7 @@ type UnsilenceResponse struct {
 
 func (x *UnsilenceResponse) Reset() {
 	*x = UnsilenceResponse{}
-	mi := &file_alerts_proto_msgTypes[17]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1236,7 +1236,7 @@ func (x *UnsilenceResponse) String() string {
 func (*UnsilenceResponse) ProtoMessage() {}
 
 func (x *UnsilenceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[17]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1249,7 +1249,7 @@ func (x *UnsilenceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnsilenceResponse.ProtoReflect.Descriptor instead.
 func (*UnsilenceResponse) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{17}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{17}
 }
 
 // Change is that an alert began or ceased to fire.
@@ -1268,7 +1268,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_alerts_proto_msgTypes[18]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1280,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[18]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1293,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{18}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Change) GetTime() *timestamppb.Timestamp {
@@ -1358,7 +1358,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_alerts_proto_msgTypes[19]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1370,7 +1370,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[19]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1383,7 +1383,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{19}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HistoryRequest) GetName() string {
@@ -1416,7 +1416,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_alerts_proto_msgTypes[20]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1428,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[20]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1441,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{20}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HistoryResponse) GetChanges() []*Change {
@@ -1474,7 +1474,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_alerts_proto_msgTypes[21]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1486,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[21]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1499,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{21}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Delivery) GetTime() *timestamppb.Timestamp {
@@ -1575,7 +1575,7 @@ type DeliveriesRequest struct {
 
 func (x *DeliveriesRequest) Reset() {
 	*x = DeliveriesRequest{}
-	mi := &file_alerts_proto_msgTypes[22]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1587,7 @@ func (x *DeliveriesRequest) String() string {
 func (*DeliveriesRequest) ProtoMessage() {}
 
 func (x *DeliveriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[22]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1600,7 @@ func (x *DeliveriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveriesRequest.ProtoReflect.Descriptor instead.
 func (*DeliveriesRequest) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{22}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeliveriesRequest) GetLimit() int32 {
@@ -1619,7 +1619,7 @@ type DeliveriesResponse struct {
 
 func (x *DeliveriesResponse) Reset() {
 	*x = DeliveriesResponse{}
-	mi := &file_alerts_proto_msgTypes[23]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1631,7 @@ func (x *DeliveriesResponse) String() string {
 func (*DeliveriesResponse) ProtoMessage() {}
 
 func (x *DeliveriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_alerts_proto_msgTypes[23]
+	mi := &file_warren_observe_v1_alerts_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1644,7 @@ func (x *DeliveriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveriesResponse.ProtoReflect.Descriptor instead.
 func (*DeliveriesResponse) Descriptor() ([]byte, []int) {
-	return file_alerts_proto_rawDescGZIP(), []int{23}
+	return file_warren_observe_v1_alerts_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeliveriesResponse) GetDeliveries() []*Delivery {
@@ -1654,11 +1654,11 @@ func (x *DeliveriesResponse) GetDeliveries() []*Delivery {
 	return nil
 }
 
-var File_alerts_proto protoreflect.FileDescriptor
+var File_warren_observe_v1_alerts_proto protoreflect.FileDescriptor
 
-const file_alerts_proto_rawDesc = "" +
+const file_warren_observe_v1_alerts_proto_rawDesc = "" +
 	"\n" +
-	"\falerts.proto\x12\x11warren.observe.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\x80\x05\n" +
+	"\x1ewarren/observe/v1/alerts.proto\x12\x11warren.observe.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\x80\x05\n" +
 	"\x05Alert\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1e.warren.observe.v1.Alert.StateR\x05state\x12\x1a\n" +
@@ -1821,20 +1821,20 @@ const file_alerts_proto_rawDesc = "" +
 	"Deliveries\x12$.warren.observe.v1.DeliveriesRequest\x1a%.warren.observe.v1.DeliveriesResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01B<Z:github.com/gowarren/warren/api/warren/observe/v1;observev1b\x06proto3"
 
 var (
-	file_alerts_proto_rawDescOnce sync.Once
-	file_alerts_proto_rawDescData []byte
+	file_warren_observe_v1_alerts_proto_rawDescOnce sync.Once
+	file_warren_observe_v1_alerts_proto_rawDescData []byte
 )
 
-func file_alerts_proto_rawDescGZIP() []byte {
-	file_alerts_proto_rawDescOnce.Do(func() {
-		file_alerts_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_alerts_proto_rawDesc), len(file_alerts_proto_rawDesc)))
+func file_warren_observe_v1_alerts_proto_rawDescGZIP() []byte {
+	file_warren_observe_v1_alerts_proto_rawDescOnce.Do(func() {
+		file_warren_observe_v1_alerts_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_warren_observe_v1_alerts_proto_rawDesc), len(file_warren_observe_v1_alerts_proto_rawDesc)))
 	})
-	return file_alerts_proto_rawDescData
+	return file_warren_observe_v1_alerts_proto_rawDescData
 }
 
-var file_alerts_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_alerts_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
-var file_alerts_proto_goTypes = []any{
+var file_warren_observe_v1_alerts_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_warren_observe_v1_alerts_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_warren_observe_v1_alerts_proto_goTypes = []any{
 	(Alert_State)(0),              // 0: warren.observe.v1.Alert.State
 	(*Alert)(nil),                 // 1: warren.observe.v1.Alert
 	(*ListAlertsRequest)(nil),     // 2: warren.observe.v1.ListAlertsRequest
@@ -1869,7 +1869,7 @@ var file_alerts_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
 	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
 }
-var file_alerts_proto_depIdxs = []int32{
+var file_warren_observe_v1_alerts_proto_depIdxs = []int32{
 	0,  // 0: warren.observe.v1.Alert.state:type_name -> warren.observe.v1.Alert.State
 	25, // 1: warren.observe.v1.Alert.labels:type_name -> warren.observe.v1.Alert.LabelsEntry
 	26, // 2: warren.observe.v1.Alert.annotations:type_name -> warren.observe.v1.Alert.AnnotationsEntry
@@ -1926,29 +1926,29 @@ var file_alerts_proto_depIdxs = []int32{
 	0,  // [0:33] is the sub-list for field type_name
 }
 
-func init() { file_alerts_proto_init() }
-func file_alerts_proto_init() {
-	if File_alerts_proto != nil {
+func init() { file_warren_observe_v1_alerts_proto_init() }
+func file_warren_observe_v1_alerts_proto_init() {
+	if File_warren_observe_v1_alerts_proto != nil {
 		return
 	}
-	file_alerts_proto_msgTypes[6].OneofWrappers = []any{}
-	file_alerts_proto_msgTypes[7].OneofWrappers = []any{}
+	file_warren_observe_v1_alerts_proto_msgTypes[6].OneofWrappers = []any{}
+	file_warren_observe_v1_alerts_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_alerts_proto_rawDesc), len(file_alerts_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_observe_v1_alerts_proto_rawDesc), len(file_warren_observe_v1_alerts_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_alerts_proto_goTypes,
-		DependencyIndexes: file_alerts_proto_depIdxs,
-		EnumInfos:         file_alerts_proto_enumTypes,
-		MessageInfos:      file_alerts_proto_msgTypes,
+		GoTypes:           file_warren_observe_v1_alerts_proto_goTypes,
+		DependencyIndexes: file_warren_observe_v1_alerts_proto_depIdxs,
+		EnumInfos:         file_warren_observe_v1_alerts_proto_enumTypes,
+		MessageInfos:      file_warren_observe_v1_alerts_proto_msgTypes,
 	}.Build()
-	File_alerts_proto = out.File
-	file_alerts_proto_goTypes = nil
-	file_alerts_proto_depIdxs = nil
+	File_warren_observe_v1_alerts_proto = out.File
+	file_warren_observe_v1_alerts_proto_goTypes = nil
+	file_warren_observe_v1_alerts_proto_depIdxs = nil
 }

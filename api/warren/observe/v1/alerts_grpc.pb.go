@@ -2,7 +2,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: alerts.proto
+// source: warren/observe/v1/alerts.proto
 
 package observev1
 
@@ -407,5 +407,5 @@ var AlertService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "alerts.proto",
+	Metadata: "warren/observe/v1/alerts.proto",
 }

@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: metrics.proto
+// source: warren/observe/v1/metrics.proto
 
 // Package observev1 is the contract of what is seen of a running
 // system: metrics, alerts, traces, logs and experiments.
@@ -71,11 +71,11 @@ func (x QueryResponse_Kind) String() string {
 }
 
 func (QueryResponse_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_metrics_proto_enumTypes[0].Descriptor()
+	return file_warren_observe_v1_metrics_proto_enumTypes[0].Descriptor()
 }
 
 func (QueryResponse_Kind) Type() protoreflect.EnumType {
-	return &file_metrics_proto_enumTypes[0]
+	return &file_warren_observe_v1_metrics_proto_enumTypes[0]
 }
 
 func (x QueryResponse_Kind) Number() protoreflect.EnumNumber {
@@ -84,7 +84,7 @@ func (x QueryResponse_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use QueryResponse_Kind.Descriptor instead.
 func (QueryResponse_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{4, 0}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{4, 0}
 }
 
 type Target_Health int32
@@ -124,11 +124,11 @@ func (x Target_Health) String() string {
 }
 
 func (Target_Health) Descriptor() protoreflect.EnumDescriptor {
-	return file_metrics_proto_enumTypes[1].Descriptor()
+	return file_warren_observe_v1_metrics_proto_enumTypes[1].Descriptor()
 }
 
 func (Target_Health) Type() protoreflect.EnumType {
-	return &file_metrics_proto_enumTypes[1]
+	return &file_warren_observe_v1_metrics_proto_enumTypes[1]
 }
 
 func (x Target_Health) Number() protoreflect.EnumNumber {
@@ -137,7 +137,7 @@ func (x Target_Health) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Target_Health.Descriptor instead.
 func (Target_Health) EnumDescriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{17, 0}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // Point is a value at a moment.
@@ -151,7 +151,7 @@ type Point struct {
 
 func (x *Point) Reset() {
 	*x = Point{}
-	mi := &file_metrics_proto_msgTypes[0]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -163,7 +163,7 @@ func (x *Point) String() string {
 func (*Point) ProtoMessage() {}
 
 func (x *Point) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[0]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -176,7 +176,7 @@ func (x *Point) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Point.ProtoReflect.Descriptor instead.
 func (*Point) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{0}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Point) GetTime() *timestamppb.Timestamp {
@@ -205,7 +205,7 @@ type Sample struct {
 
 func (x *Sample) Reset() {
 	*x = Sample{}
-	mi := &file_metrics_proto_msgTypes[1]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -217,7 +217,7 @@ func (x *Sample) String() string {
 func (*Sample) ProtoMessage() {}
 
 func (x *Sample) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[1]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -230,7 +230,7 @@ func (x *Sample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sample.ProtoReflect.Descriptor instead.
 func (*Sample) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{1}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Sample) GetLabels() map[string]string {
@@ -259,7 +259,7 @@ type Series struct {
 
 func (x *Series) Reset() {
 	*x = Series{}
-	mi := &file_metrics_proto_msgTypes[2]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -271,7 +271,7 @@ func (x *Series) String() string {
 func (*Series) ProtoMessage() {}
 
 func (x *Series) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[2]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -284,7 +284,7 @@ func (x *Series) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Series.ProtoReflect.Descriptor instead.
 func (*Series) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{2}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Series) GetLabels() map[string]string {
@@ -314,7 +314,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_metrics_proto_msgTypes[3]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +326,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[3]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +339,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{3}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *QueryRequest) GetQuery() string {
@@ -380,7 +380,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_metrics_proto_msgTypes[4]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -392,7 +392,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[4]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -405,7 +405,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{4}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *QueryResponse) GetKind() QueryResponse_Kind {
@@ -473,7 +473,7 @@ type QueryRangeRequest struct {
 
 func (x *QueryRangeRequest) Reset() {
 	*x = QueryRangeRequest{}
-	mi := &file_metrics_proto_msgTypes[5]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +485,7 @@ func (x *QueryRangeRequest) String() string {
 func (*QueryRangeRequest) ProtoMessage() {}
 
 func (x *QueryRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[5]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +498,7 @@ func (x *QueryRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRangeRequest.ProtoReflect.Descriptor instead.
 func (*QueryRangeRequest) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{5}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *QueryRangeRequest) GetQuery() string {
@@ -550,7 +550,7 @@ type QueryRangeResponse struct {
 
 func (x *QueryRangeResponse) Reset() {
 	*x = QueryRangeResponse{}
-	mi := &file_metrics_proto_msgTypes[6]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +562,7 @@ func (x *QueryRangeResponse) String() string {
 func (*QueryRangeResponse) ProtoMessage() {}
 
 func (x *QueryRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[6]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +575,7 @@ func (x *QueryRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRangeResponse.ProtoReflect.Descriptor instead.
 func (*QueryRangeResponse) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{6}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *QueryRangeResponse) GetSeries() []*Series {
@@ -625,7 +625,7 @@ type LabelNamesRequest struct {
 
 func (x *LabelNamesRequest) Reset() {
 	*x = LabelNamesRequest{}
-	mi := &file_metrics_proto_msgTypes[7]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +637,7 @@ func (x *LabelNamesRequest) String() string {
 func (*LabelNamesRequest) ProtoMessage() {}
 
 func (x *LabelNamesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[7]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +650,7 @@ func (x *LabelNamesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelNamesRequest.ProtoReflect.Descriptor instead.
 func (*LabelNamesRequest) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{7}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LabelNamesRequest) GetSelectors() []string {
@@ -692,7 +692,7 @@ type LabelNamesResponse struct {
 
 func (x *LabelNamesResponse) Reset() {
 	*x = LabelNamesResponse{}
-	mi := &file_metrics_proto_msgTypes[8]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +704,7 @@ func (x *LabelNamesResponse) String() string {
 func (*LabelNamesResponse) ProtoMessage() {}
 
 func (x *LabelNamesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[8]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +717,7 @@ func (x *LabelNamesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelNamesResponse.ProtoReflect.Descriptor instead.
 func (*LabelNamesResponse) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{8}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LabelNamesResponse) GetNames() []string {
@@ -749,7 +749,7 @@ type LabelValuesRequest struct {
 
 func (x *LabelValuesRequest) Reset() {
 	*x = LabelValuesRequest{}
-	mi := &file_metrics_proto_msgTypes[9]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +761,7 @@ func (x *LabelValuesRequest) String() string {
 func (*LabelValuesRequest) ProtoMessage() {}
 
 func (x *LabelValuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[9]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +774,7 @@ func (x *LabelValuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelValuesRequest.ProtoReflect.Descriptor instead.
 func (*LabelValuesRequest) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{9}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LabelValuesRequest) GetLabel() string {
@@ -829,7 +829,7 @@ type LabelValuesResponse struct {
 
 func (x *LabelValuesResponse) Reset() {
 	*x = LabelValuesResponse{}
-	mi := &file_metrics_proto_msgTypes[10]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +841,7 @@ func (x *LabelValuesResponse) String() string {
 func (*LabelValuesResponse) ProtoMessage() {}
 
 func (x *LabelValuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[10]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +854,7 @@ func (x *LabelValuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelValuesResponse.ProtoReflect.Descriptor instead.
 func (*LabelValuesResponse) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{10}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LabelValuesResponse) GetValues() []string {
@@ -883,7 +883,7 @@ type SeriesRequest struct {
 
 func (x *SeriesRequest) Reset() {
 	*x = SeriesRequest{}
-	mi := &file_metrics_proto_msgTypes[11]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +895,7 @@ func (x *SeriesRequest) String() string {
 func (*SeriesRequest) ProtoMessage() {}
 
 func (x *SeriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[11]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +908,7 @@ func (x *SeriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeriesRequest.ProtoReflect.Descriptor instead.
 func (*SeriesRequest) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{11}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SeriesRequest) GetSelectors() []string {
@@ -950,7 +950,7 @@ type SeriesResponse struct {
 
 func (x *SeriesResponse) Reset() {
 	*x = SeriesResponse{}
-	mi := &file_metrics_proto_msgTypes[12]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +962,7 @@ func (x *SeriesResponse) String() string {
 func (*SeriesResponse) ProtoMessage() {}
 
 func (x *SeriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[12]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +975,7 @@ func (x *SeriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeriesResponse.ProtoReflect.Descriptor instead.
 func (*SeriesResponse) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{12}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SeriesResponse) GetSeries() []*Series {
@@ -1002,7 +1002,7 @@ type MetadataRequest struct {
 
 func (x *MetadataRequest) Reset() {
 	*x = MetadataRequest{}
-	mi := &file_metrics_proto_msgTypes[13]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1014,7 +1014,7 @@ func (x *MetadataRequest) String() string {
 func (*MetadataRequest) ProtoMessage() {}
 
 func (x *MetadataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[13]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1027,7 +1027,7 @@ func (x *MetadataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetadataRequest.ProtoReflect.Descriptor instead.
 func (*MetadataRequest) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{13}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MetadataRequest) GetMetric() string {
@@ -1051,7 +1051,7 @@ type Metric struct {
 
 func (x *Metric) Reset() {
 	*x = Metric{}
-	mi := &file_metrics_proto_msgTypes[14]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1063,7 @@ func (x *Metric) String() string {
 func (*Metric) ProtoMessage() {}
 
 func (x *Metric) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[14]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1076,7 @@ func (x *Metric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metric.ProtoReflect.Descriptor instead.
 func (*Metric) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{14}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Metric) GetName() string {
@@ -1117,7 +1117,7 @@ type MetadataResponse struct {
 
 func (x *MetadataResponse) Reset() {
 	*x = MetadataResponse{}
-	mi := &file_metrics_proto_msgTypes[15]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1129,7 @@ func (x *MetadataResponse) String() string {
 func (*MetadataResponse) ProtoMessage() {}
 
 func (x *MetadataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[15]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1142,7 @@ func (x *MetadataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetadataResponse.ProtoReflect.Descriptor instead.
 func (*MetadataResponse) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{15}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MetadataResponse) GetMetrics() []*Metric {
@@ -1161,7 +1161,7 @@ type TargetsRequest struct {
 
 func (x *TargetsRequest) Reset() {
 	*x = TargetsRequest{}
-	mi := &file_metrics_proto_msgTypes[16]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1173,7 @@ func (x *TargetsRequest) String() string {
 func (*TargetsRequest) ProtoMessage() {}
 
 func (x *TargetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[16]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1186,7 @@ func (x *TargetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetsRequest.ProtoReflect.Descriptor instead.
 func (*TargetsRequest) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{16}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TargetsRequest) GetServices() []string {
@@ -1216,7 +1216,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_metrics_proto_msgTypes[17]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1228,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[17]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1241,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{17}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Target) GetService() string {
@@ -1317,7 +1317,7 @@ type TargetsResponse struct {
 
 func (x *TargetsResponse) Reset() {
 	*x = TargetsResponse{}
-	mi := &file_metrics_proto_msgTypes[18]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1329,7 @@ func (x *TargetsResponse) String() string {
 func (*TargetsResponse) ProtoMessage() {}
 
 func (x *TargetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_metrics_proto_msgTypes[18]
+	mi := &file_warren_observe_v1_metrics_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1342,7 @@ func (x *TargetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetsResponse.ProtoReflect.Descriptor instead.
 func (*TargetsResponse) Descriptor() ([]byte, []int) {
-	return file_metrics_proto_rawDescGZIP(), []int{18}
+	return file_warren_observe_v1_metrics_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TargetsResponse) GetTargets() []*Target {
@@ -1352,11 +1352,11 @@ func (x *TargetsResponse) GetTargets() []*Target {
 	return nil
 }
 
-var File_metrics_proto protoreflect.FileDescriptor
+var File_warren_observe_v1_metrics_proto protoreflect.FileDescriptor
 
-const file_metrics_proto_rawDesc = "" +
+const file_warren_observe_v1_metrics_proto_rawDesc = "" +
 	"\n" +
-	"\rmetrics.proto\x12\x11warren.observe.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"M\n" +
+	"\x1fwarren/observe/v1/metrics.proto\x12\x11warren.observe.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"M\n" +
 	"\x05Point\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\"\x98\x01\n" +
@@ -1470,20 +1470,20 @@ const file_metrics_proto_rawDesc = "" +
 	"\aTargets\x12!.warren.observe.v1.TargetsRequest\x1a\".warren.observe.v1.TargetsResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01B<Z:github.com/gowarren/warren/api/warren/observe/v1;observev1b\x06proto3"
 
 var (
-	file_metrics_proto_rawDescOnce sync.Once
-	file_metrics_proto_rawDescData []byte
+	file_warren_observe_v1_metrics_proto_rawDescOnce sync.Once
+	file_warren_observe_v1_metrics_proto_rawDescData []byte
 )
 
-func file_metrics_proto_rawDescGZIP() []byte {
-	file_metrics_proto_rawDescOnce.Do(func() {
-		file_metrics_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_metrics_proto_rawDesc), len(file_metrics_proto_rawDesc)))
+func file_warren_observe_v1_metrics_proto_rawDescGZIP() []byte {
+	file_warren_observe_v1_metrics_proto_rawDescOnce.Do(func() {
+		file_warren_observe_v1_metrics_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_warren_observe_v1_metrics_proto_rawDesc), len(file_warren_observe_v1_metrics_proto_rawDesc)))
 	})
-	return file_metrics_proto_rawDescData
+	return file_warren_observe_v1_metrics_proto_rawDescData
 }
 
-var file_metrics_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_metrics_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
-var file_metrics_proto_goTypes = []any{
+var file_warren_observe_v1_metrics_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_warren_observe_v1_metrics_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_warren_observe_v1_metrics_proto_goTypes = []any{
 	(QueryResponse_Kind)(0),       // 0: warren.observe.v1.QueryResponse.Kind
 	(Target_Health)(0),            // 1: warren.observe.v1.Target.Health
 	(*Point)(nil),                 // 2: warren.observe.v1.Point
@@ -1510,7 +1510,7 @@ var file_metrics_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
 	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
 }
-var file_metrics_proto_depIdxs = []int32{
+var file_warren_observe_v1_metrics_proto_depIdxs = []int32{
 	23, // 0: warren.observe.v1.Point.time:type_name -> google.protobuf.Timestamp
 	21, // 1: warren.observe.v1.Sample.labels:type_name -> warren.observe.v1.Sample.LabelsEntry
 	22, // 2: warren.observe.v1.Series.labels:type_name -> warren.observe.v1.Series.LabelsEntry
@@ -1561,27 +1561,27 @@ var file_metrics_proto_depIdxs = []int32{
 	0,  // [0:29] is the sub-list for field type_name
 }
 
-func init() { file_metrics_proto_init() }
-func file_metrics_proto_init() {
-	if File_metrics_proto != nil {
+func init() { file_warren_observe_v1_metrics_proto_init() }
+func file_warren_observe_v1_metrics_proto_init() {
+	if File_warren_observe_v1_metrics_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_metrics_proto_rawDesc), len(file_metrics_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_observe_v1_metrics_proto_rawDesc), len(file_warren_observe_v1_metrics_proto_rawDesc)),
 			NumEnums:      2,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_metrics_proto_goTypes,
-		DependencyIndexes: file_metrics_proto_depIdxs,
-		EnumInfos:         file_metrics_proto_enumTypes,
-		MessageInfos:      file_metrics_proto_msgTypes,
+		GoTypes:           file_warren_observe_v1_metrics_proto_goTypes,
+		DependencyIndexes: file_warren_observe_v1_metrics_proto_depIdxs,
+		EnumInfos:         file_warren_observe_v1_metrics_proto_enumTypes,
+		MessageInfos:      file_warren_observe_v1_metrics_proto_msgTypes,
 	}.Build()
-	File_metrics_proto = out.File
-	file_metrics_proto_goTypes = nil
-	file_metrics_proto_depIdxs = nil
+	File_warren_observe_v1_metrics_proto = out.File
+	file_warren_observe_v1_metrics_proto_goTypes = nil
+	file_warren_observe_v1_metrics_proto_depIdxs = nil
 }

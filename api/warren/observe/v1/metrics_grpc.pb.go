@@ -2,7 +2,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: metrics.proto
+// source: warren/observe/v1/metrics.proto
 
 // Package warren.observe.v1 is the contract of what is seen of a running
 // system: metrics, alerts, traces, logs and experiments.
@@ -372,5 +372,5 @@ var MetricService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "metrics.proto",
+	Metadata: "warren/observe/v1/metrics.proto",
 }
