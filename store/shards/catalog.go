@@ -77,8 +77,13 @@ func (s *Shards) number(ctx context.Context, id, address string) (number int, er
 		if err := tx.QueryRow(ctx, `SELECT one FROM warren_shard_set WHERE one = 1 FOR UPDATE`).Scan(&one); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO warren_shard_members (member, url, number)
-			SELECT ?, ?, COALESCE(MAX(number), 0) + 1 FROM warren_shard_members WHERE TRUE ON CONFLICT (member) DO NOTHING`, id, address)
+		// Not in one statement: MariaDB refuses MAX beside placeholders when it runs a
+		// prepared statement again.
+		var next int
+		if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(number), 0) + 1 FROM warren_shard_members`).Scan(&next); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO warren_shard_members (member, url, number) VALUES (?, ?, ?) ON CONFLICT (member) DO NOTHING`, id, address, next)
 		if err != nil {
 			return err
 		}

@@ -57,6 +57,22 @@ func TestIDsCarryTheirShardAndSortByTime(t *testing.T) {
 	}
 }
 
+// TestDatabasesAreNumbered: each database gets the next number, once, and keeps it.
+// The statements are prepared the first time, and run again from then on.
+func TestDatabasesAreNumbered(t *testing.T) {
+	each(t, func(t *testing.T, urls []string) {
+		s := open(t, options(), urls...)
+		for range 2 { // the same again
+			for i := range 5 {
+				got, err := shards.Number(t.Context(), s, string(rune('a'+i)), "sqlite:nowhere.db")
+				if err != nil || got != 2+i { // the second database is 1
+					t.Errorf("number of database %d of the others is %d, want %d: %v", i, got, 2+i, err)
+				}
+			}
+		}
+	})
+}
+
 func TestTransactionsAreInOneShard(t *testing.T) {
 	each(t, func(t *testing.T, urls []string) {
 		s, ctx := open(t, options(), urls...), t.Context()
