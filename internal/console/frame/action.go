@@ -1,0 +1,107 @@
+package frame
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// maxForm bounds what a browser may send.
+const maxForm = 1 << 20
+
+// asked is what the templates of actions see.
+type asked struct {
+	Form    Form
+	Problem string
+	Reason  string
+	Action  string
+}
+
+// ask shows what an action will do, and asks for the reason.
+func (f *Frame) ask(a *Action) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+		r := f.request(hr, &Page{Name: "ask", Title: a.Name})
+		f.drawForm(w, r, a, "")
+	})
+}
+
+func (f *Frame) drawForm(w http.ResponseWriter, r *Request, a *Action, problem string) {
+	v := &view{Request: r, Frame: f, Theme: theme(r.Request)}
+	form, err := a.Ask(r)
+	if r.Caller.Role < a.Needs {
+		err = forbidden(a.Needs)
+	}
+	if err != nil {
+		v.Problem = problemOf(err, r.ID)
+		r.status = v.Problem.Status
+	}
+	for i, field := range form.Fields {
+		if r.PostForm != nil && r.PostForm.Has(field.Name) {
+			form.Fields[i].Value = r.PostForm.Get(field.Name)
+		}
+	}
+	if problem != "" {
+		r.status = http.StatusUnprocessableEntity
+	}
+	r.page.Title = form.Title
+	v.Data = asked{Form: form, Problem: problem, Reason: r.PostForm.Get("reason"), Action: r.URL.RequestURI()}
+	f.draw(w, v, "ask")
+}
+
+// do does it, and writes down who did what and why, however it ended.
+func (f *Frame) do(a *Action) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+		hr.Body = http.MaxBytesReader(w, hr.Body, maxForm)
+		if err := hr.ParseForm(); err != nil {
+			http.Error(w, "this form can't be read", http.StatusBadRequest)
+			return
+		}
+		r := f.request(hr, &Page{Name: "done", Title: a.Name})
+		form, problem := f.checked(r, a)
+		if problem != "" {
+			f.drawForm(w, r, a, problem)
+			return
+		}
+		outcome, err := a.Do(r)
+		f.audit(r, a, form, err)
+		if err != nil {
+			f.drawForm(w, r, a, problemOf(err, r.ID).Text)
+			return
+		}
+		r.page.Title = outcome.Title
+		f.draw(w, &view{Request: r, Frame: f, Theme: theme(hr), Data: outcome}, "done")
+	})
+}
+
+// checked tells what keeps the action from being done.
+func (f *Frame) checked(r *Request, a *Action) (Form, string) {
+	if r.Caller.Role < a.Needs {
+		f.audit(r, a, Form{Target: r.URL.Path}, forbidden(a.Needs))
+		return Form{}, "This needs the role " + a.Needs.String() + "."
+	}
+	form, err := a.Ask(r)
+	switch {
+	case err != nil:
+		return form, problemOf(err, r.ID).Text
+	case r.Reason() == "":
+		return form, "Say why: the reason is kept with what you do."
+	case form.Type != "" && strings.TrimSpace(r.PostForm.Get("typed")) != form.Type:
+		return form, "Type " + form.Type + " to confirm."
+	}
+	return form, ""
+}
+
+// Reason is why somebody does something.
+func (r *Request) Reason() string { return strings.TrimSpace(r.PostForm.Get("reason")) }
+
+// audit writes a line that says who did what to what, and why.
+func (f *Frame) audit(r *Request, a *Action, form Form, err error) {
+	attrs := []any{
+		"kind", "audit", "author", r.Caller.Name, "role", r.Caller.Role.String(), "action", a.Name, "target", form.Target,
+		"reason", r.Reason(), "from", r.RemoteAddr, "request", r.ID,
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	f.opts.Logger.Info("console action", attrs...)
+}

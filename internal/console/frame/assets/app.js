@@ -1,0 +1,138 @@
+// The keyboard, the dialog, the theme, and what else needs a hand after a page
+// has changed. Pages work without it.
+"use strict";
+(() => {
+  const $ = (query, from = document) => from.querySelector(query);
+  const main = () => document.getElementById("main");
+  const dialog = () => document.getElementById("dialog");
+  let row = "";
+
+  const typing = (e) => e.target.closest("input, textarea, select, [contenteditable]") !== null;
+  const opened = () => $("dialog[open]");
+  const say = (text) => { $("#said").textContent = text; };
+
+  // Rows
+
+  const rows = () => [...main().querySelectorAll("tr[data-href]")];
+
+  function mark() {
+    for (const r of rows()) r.classList.toggle("at", r.id !== "" && r.id === row);
+  }
+
+  function step(by) {
+    const all = rows();
+    if (all.length === 0) return;
+    const at = all.findIndex((r) => r.id === row);
+    const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
+    row = next.id;
+    mark();
+    next.scrollIntoView({ block: "nearest" });
+    say(next.innerText.replace(/\s+/g, " "));
+  }
+
+  function open() {
+    const link = $("tr.at a");
+    if (link) link.click();
+  }
+
+  // Keys
+
+  const named = {
+    "/": () => $("#search").focus(),
+    "?": () => $("#help").showModal(),
+    j: () => step(1),
+    k: () => step(-1),
+    Enter: open,
+    p: () => { const b = $("[data-pause]"); if (b) b.click(); },
+    ".": () => { const s = $("[data-range]"); if (s) { s.click(); s.focus(); } },
+  };
+
+  document.addEventListener("keydown", (e) => {
+    if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
+    if (e.key === "Escape") return close(e);
+    if (typing(e) || opened()) return;
+    if (e.key === "Enter" && e.target.closest("a, button, summary")) return;
+    const page = [...document.querySelectorAll("[data-key]")].find((a) => a.dataset.key === e.key);
+    const does = named[e.key] || (page && (() => page.click()));
+    if (!does) return;
+    e.preventDefault();
+    does();
+  });
+
+  function close(e) {
+    if (opened()) return; // the browser closes it
+    const menu = $("details.menu[open]");
+    if (menu) {
+      menu.open = false;
+      $("summary", menu).focus();
+    } else if (typing(e)) {
+      e.target.blur();
+    } else {
+      row = "";
+      mark();
+    }
+  }
+
+  // Clicks
+
+  document.addEventListener("click", (e) => {
+    const on = (query) => e.target.closest(query);
+    if (on("[data-help]")) $("#help").showModal();
+    if (on("[data-close]") && dialog().open) {
+      e.preventDefault();
+      dialog().close();
+    }
+    const copy = on("[data-copy]");
+    if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => say("Copied"));
+    if (on("[data-theme-switch]")) {
+      e.preventDefault();
+      theme(on("[data-theme-switch]"));
+    }
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(e.target)) menu.open = false;
+    }
+    const tr = on("tr[data-href]");
+    if (tr && !on("a, button, summary, input") && String(getSelection()) === "") {
+      const link = $("a", tr);
+      if (link) link.click();
+    }
+  }, true);
+
+  function theme(button) {
+    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const root = document.documentElement;
+    const now = root.dataset.theme === "system" ? (dark ? "dark" : "light") : root.dataset.theme;
+    const next = now === "dark" ? "light" : "dark";
+    root.dataset.theme = next;
+    button.value = now;
+    document.cookie = `warren_theme=${next}; path=/; max-age=31536000; samesite=strict`;
+    document.dispatchEvent(new Event("warren:themed"));
+  }
+
+  // What pages bring
+
+  document.addEventListener("htmx:afterSwap", (e) => {
+    if (e.detail.target === dialog()) {
+      if (!dialog().open) dialog().showModal();
+      if ($("[data-done]", dialog())) document.dispatchEvent(new Event("warren:changed"));
+      return;
+    }
+    settle();
+    if (e.detail.target === document.body) main().focus({ preventScroll: true });
+  });
+  document.addEventListener("warren:renewed", mark);
+
+  function settle() {
+    row = "";
+    document.dispatchEvent(new Event("warren:page"));
+    const here = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    if (here) here.scrollIntoView({ block: "center" });
+  }
+
+  // Fields that change what is listed do so at once.
+  document.addEventListener("change", (e) => {
+    if (e.target.matches("[data-submit]")) e.target.form.requestSubmit();
+  });
+
+  document.addEventListener("DOMContentLoaded", settle);
+})();

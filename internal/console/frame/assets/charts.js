@@ -1,0 +1,90 @@
+// Draws what stands in data-chart. The figures are in the page as a table, too.
+"use strict";
+(() => {
+  const plots = new Map(); // by element
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  const sizes = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
+  function short(v, unit) {
+    if (v === null || v === undefined) return "–";
+    if (unit === "%") return round(100 * v) + " %";
+    if (unit === "s") return v === 0 ? "0" : v < 1e-3 ? round(v * 1e6) + " µs" : v < 1 ? round(v * 1e3) + " ms" : round(v) + " s";
+    if (unit === "B") {
+      let i = 0;
+      while (Math.abs(v) >= 1024 && i < 4) { v /= 1024; i++; }
+      return round(v) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][i];
+    }
+    for (const [size, name] of sizes) if (Math.abs(v) >= size) return round(v / size) + name;
+    return round(v);
+  }
+  const round = (v) => String(Number(v.toPrecision(3)));
+
+  // Vertical lines where something was changed.
+  function marks(list) {
+    return (u) => {
+      const ctx = u.ctx;
+      ctx.save();
+      ctx.strokeStyle = colour("--warn");
+      ctx.setLineDash([4, 4]);
+      for (const m of list) {
+        const x = u.valToPos(m.time, "x", true);
+        if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
+        ctx.beginPath();
+        ctx.moveTo(x, u.bbox.top);
+        ctx.lineTo(x, u.bbox.top + u.bbox.height);
+        ctx.stroke();
+      }
+      ctx.restore();
+    };
+  }
+
+  function draw(figure) {
+    const box = figure.querySelector(".plot");
+    if (!box) return;
+    const text = figure.dataset.chart;
+    const now = plots.get(box);
+    if (now && now.text === text && now.width === box.clientWidth) return;
+    const data = JSON.parse(text);
+    const values = [data.times, ...data.lines.map((l) => l.values)];
+    const names = data.lines.map((l) => l.name).join("\n");
+    if (now && now.names === names && now.width === box.clientWidth) {
+      now.plot.setData(values);
+      now.text = text;
+      return;
+    }
+    if (now) now.plot.destroy();
+    box.replaceChildren();
+    const axis = { stroke: colour("--text-faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "11px system-ui" };
+    const options = {
+      width: box.clientWidth, height: 180, legend: { show: data.lines.length > 1 && data.lines.length < 9, live: true },
+      cursor: { sync: { key: "page" }, points: { size: 6 } },
+      scales: { y: { range: (_, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.08 : 1] } },
+      axes: [{ ...axis }, { ...axis, size: 62, values: (_, ticks) => ticks.map((v) => short(v, data.unit)) }],
+      series: [{}, ...data.lines.map((l, i) => ({
+        label: l.name, stroke: colour(`--chart-${(i % 8) + 1}`), width: 1.6, spanGaps: false, points: { show: data.times.length < 3 },
+        value: (_, v) => short(v, data.unit),
+      }))],
+      hooks: { draw: [marks(data.marks)] },
+    };
+    plots.set(box, { plot: new uPlot(options, values, box), text, names, width: box.clientWidth });
+  }
+
+  function all() {
+    for (const [box, p] of plots) {
+      if (!box.isConnected) { p.plot.destroy(); plots.delete(box); }
+    }
+    document.querySelectorAll("[data-chart]").forEach(draw);
+  }
+
+  function anew() {
+    for (const p of plots.values()) p.plot.destroy();
+    plots.clear();
+    all();
+  }
+
+  let timer = 0;
+  window.addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(all, 120); });
+  document.addEventListener("warren:page", all);
+  document.addEventListener("warren:renewed", all);
+  document.addEventListener("warren:themed", anew);
+})();
