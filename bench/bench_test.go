@@ -115,6 +115,37 @@ func TestBarrierTableReadsTheBenchmark(t *testing.T) {
 	}
 }
 
+func TestEventsTableReadsTheBenchmarks(t *testing.T) {
+	seen := map[string][]float64{}
+	say := func(driver, name string, ns ...int) {
+		for _, n := range ns {
+			line := fmt.Sprintf("goos: linux\nBenchmark%s-2 \t 4000 \t %d ns/op \t 77 events/s\nPASS\n", name, n)
+			if err := readEvents(driver, []byte(line), seen); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, b := range brokers {
+		for _, d := range databases {
+			say(b.driver, "Relay/"+d.key, 20000, 25000, 90000) // the median counts
+			say(b.driver, "Consume/"+d.key, 400000)
+		}
+	}
+	if _, err := eventsTable(seen); err == nil {
+		t.Error("benchmarks of which some are missing made a table")
+	}
+	for _, d := range databases {
+		say("events", "Publish/"+d.key+"/without", 200000)
+		say("events", "Publish/"+d.key+"/with", 230000)
+	}
+	table, err := eventsTable(seen)
+	for _, want := range []string{"| RabbitMQ, one node, quorum queues | 40000 | 40000 | 2500 | 2500 |", "| PostgreSQL | 200 | 230 | +15 % |"} {
+		if err != nil || !strings.Contains(table, want) {
+			t.Errorf("%v: there is no %q in\n%s", err, want, table)
+		}
+	}
+}
+
 func TestSagasAreComparedOnTheirStoreWithinARound(t *testing.T) {
 	crews := []*crew{{kind: kind{name: "peer", store: "one"}}, {kind: kind{name: "ours", store: "one"}}, {kind: kind{name: "other", store: "two"}}}
 	seen := map[string]map[int][]saga{}

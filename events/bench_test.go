@@ -3,25 +3,27 @@ package events_test
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"testing"
 
 	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/events/eventstest"
 	eventstestv1 "github.com/gowarren/warren/events/internal/testpb/eventstest/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/store/storetest"
 )
 
 // BenchmarkPublish is what an event costs its publisher: one row more in its
-// transaction, on SQLite with full synchronisation.
+// transaction, which SQLite writes with full synchronisation.
 func BenchmarkPublish(b *testing.B) {
-	for name, each := range map[string]int{"Without": 0, "OneEvent": 1} {
-		b.Run(name, func(b *testing.B) { publishes(b, each) })
+	for database, address := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.PostgreSQL} {
+		for name, each := range map[string]int{"without": 0, "with": 1} {
+			b.Run(database+"/"+name, func(b *testing.B) { publishes(b, address(b), each) })
+		}
 	}
 }
 
-func publishes(b *testing.B, each int) {
-	db, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "bench.db"), store.Options{})
+func publishes(b *testing.B, address string, each int) {
+	db, err := store.Open(context.Background(), address, store.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -27,25 +27,42 @@ var openers = map[string]openurl.Opener[driver.Driver]{"amqp": amqpevents.Open}
 // takes every process's way to it away.
 func TestConformance(t *testing.T) { eventstest.Run(t, start(t)) }
 
-func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, start(b)) }
-func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, start(b)) }
+func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, direct) }
+func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, direct) }
+
+// direct is the way that nobody cuts, and the defaults.
+func direct(tb testing.TB) eventstest.Harness {
+	server := address(tb)
+	system := newSystem(tb, server)
+	return eventstest.Harness{Open: func(tb testing.TB) eventstest.Connection { return connect(tb, server, server.Host, "/"+system) }}
+}
+
+// newSystem names a system, whose queues are deleted after the test.
+func newSystem(tb testing.TB, server *url.URL) string {
+	system := "test" + strings.ToLower(rand.Text()[:10])
+	tb.Cleanup(func() { clean(tb, server, system) })
+	return system
+}
+
+func connect(tb testing.TB, server *url.URL, host, rest string) eventstest.Connection {
+	d, err := openurl.Open(context.Background(), "events", "amqp://"+server.User.String()+"@"+host+rest, openers)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return eventstest.Connection{Driver: d}
+}
 
 func start(tb testing.TB) func(testing.TB) eventstest.Harness {
 	server := address(tb)
 	return func(tb testing.TB) eventstest.Harness {
-		system := "test" + strings.ToLower(rand.Text()[:10])
-		tb.Cleanup(func() { clean(tb, server, system) })
-		ways := &ways{}
+		system, ways := newSystem(tb, server), &ways{}
 		return eventstest.Harness{
 			Open: func(tb testing.TB) eventstest.Connection {
 				proxy := enginestest.StartProxy(tb, server.Host)
 				ways.add(proxy)
-				d, err := openurl.Open(context.Background(), "events",
-					"amqp://"+server.User.String()+"@"+proxy.Address()+"/"+system+"?lanes=2&max_size=65536", openers)
-				if err != nil {
-					tb.Fatal(err)
-				}
-				return eventstest.Connection{Driver: d, Network: proxy}
+				c := connect(tb, server, proxy.Address(), "/"+system+"?lanes=2&max_size=65536")
+				c.Network = proxy
+				return c
 			},
 			Stop:  func(testing.TB) { ways.set(true) },
 			Start: func(testing.TB) { ways.set(false) },
@@ -104,7 +121,7 @@ func clean(tb testing.TB, server *url.URL, system string) {
 	defer conn.Close()
 	for _, group := range []string{"ledger", "audit", "mail", "bank"} {
 		for _, topic := range []string{"eventstest.v1.Moved", "eventstest.v1.Seen"} {
-			for _, lane := range []string{"0", "1", "all"} {
+			for _, lane := range []string{"0", "1", "2", "3", "all"} {
 				channel, err := conn.Channel()
 				if err != nil {
 					tb.Error(err)

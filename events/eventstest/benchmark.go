@@ -19,9 +19,23 @@ import (
 const benchmarkKeys = 100
 
 // BenchmarkRelay measures how fast an outbox that has filled is carried to the
-// broker, confirmations and notes included.
-func BenchmarkRelay(b *testing.B, start func(testing.TB) Harness) {
-	m := newMeter(b, start(b))
+// broker, confirmations and notes included. The benchmarks are for PostgreSQL, too,
+// so that what the broker can do is told from what the database can.
+func BenchmarkRelay(b *testing.B, start func(testing.TB) Harness) { eachDatabase(b, start, relays) }
+
+// BenchmarkConsume measures how fast a group handles what the broker has for it:
+// each event in a transaction with its inbox and one row of the handler's.
+func BenchmarkConsume(b *testing.B, start func(testing.TB) Harness) {
+	eachDatabase(b, start, consumes)
+}
+
+func eachDatabase(b *testing.B, start func(testing.TB) Harness, measure func(*testing.B, *meter)) {
+	for name, database := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.PostgreSQL} {
+		b.Run(name, func(b *testing.B) { measure(b, newMeter(b, start(b), database(b))) })
+	}
+}
+
+func relays(b *testing.B, m *meter) {
 	m.bus(b, "bank")
 	m.publish(b)
 	bus := m.bus(b, "bank")
@@ -33,10 +47,7 @@ func BenchmarkRelay(b *testing.B, start func(testing.TB) Harness) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkConsume measures how fast a group handles what the broker has for it:
-// each event in a transaction with its inbox and one row of the handler's.
-func BenchmarkConsume(b *testing.B, start func(testing.TB) Harness) {
-	m := newMeter(b, start(b))
+func consumes(b *testing.B, m *meter) {
 	// The group is known to the broker before the events are.
 	first := m.bus(b, "ledger")
 	m.handle(b, first)
@@ -68,11 +79,8 @@ type meter struct {
 	db *store.DB
 }
 
-func newMeter(b *testing.B, h Harness) *meter {
-	if h.Database == nil {
-		h.Database = storetest.SQLite
-	}
-	db, err := store.Open(context.Background(), h.Database(b), store.Options{})
+func newMeter(b *testing.B, h Harness, address string) *meter {
+	db, err := store.Open(context.Background(), address, store.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

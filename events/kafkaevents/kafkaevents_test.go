@@ -72,8 +72,28 @@ func (f *fake) stop(testing.TB) {
 
 func TestConformance(t *testing.T) { eventstest.Run(t, start) }
 
-func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, start) }
-func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, start) }
+func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, direct) }
+func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, direct) }
+
+// direct is the way that nobody cuts, and the defaults.
+func direct(tb testing.TB) eventstest.Harness {
+	kafka := startFake(tb)
+	return eventstest.Harness{Open: func(tb testing.TB) eventstest.Connection {
+		return connect(tb, "kafka://"+kafka.address()+"/shop", nil)
+	}}
+}
+
+func connect(tb testing.TB, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) eventstest.Connection {
+	u, err := openurl.Parse(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d, err := open(u, dial)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return eventstest.Connection{Driver: d}
+}
 
 func start(tb testing.TB) eventstest.Harness {
 	kafka := startFake(tb)
@@ -81,17 +101,11 @@ func start(tb testing.TB) eventstest.Harness {
 		Open: func(tb testing.TB) eventstest.Connection {
 			// Brokers say where they are, so the way to them is changed where it is dialled.
 			proxy := enginestest.StartProxy(tb, kafka.address())
-			u, err := openurl.Parse("kafka://" + kafka.address() + "/shop?lanes=4&session=1s&max_size=65536")
-			if err != nil {
-				tb.Fatal(err)
-			}
-			d, err := open(u, func(ctx context.Context, network, _ string) (net.Conn, error) {
+			c := connect(tb, "kafka://"+kafka.address()+"/shop?lanes=4&session=1s&max_size=65536", func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return (&net.Dialer{}).DialContext(ctx, network, proxy.Address())
 			})
-			if err != nil {
-				tb.Fatal(err)
-			}
-			return eventstest.Connection{Driver: d, Network: proxy}
+			c.Network = proxy
+			return c
 		},
 		Stop:  kafka.stop,
 		Start: kafka.start,

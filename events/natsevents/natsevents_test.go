@@ -16,8 +16,22 @@ var openers = map[string]openurl.Opener[driver.Driver]{"nats": natsevents.Open}
 
 func TestConformance(t *testing.T) { eventstest.Run(t, start) }
 
-func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, start) }
-func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, start) }
+func BenchmarkRelay(b *testing.B)   { eventstest.BenchmarkRelay(b, direct) }
+func BenchmarkConsume(b *testing.B) { eventstest.BenchmarkConsume(b, direct) }
+
+// direct is the way that nobody cuts, and the defaults.
+func direct(tb testing.TB) eventstest.Harness {
+	nats := enginestest.StartNATS(tb)
+	return eventstest.Harness{Open: func(tb testing.TB) eventstest.Connection { return connect(tb, "nats://"+nats.Endpoint()+"/shop") }}
+}
+
+func connect(tb testing.TB, address string) eventstest.Connection {
+	d, err := openurl.Open(context.Background(), "events", address, openers)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return eventstest.Connection{Driver: d}
+}
 
 // start starts an embedded server, which syncs every second.
 func start(tb testing.TB) eventstest.Harness {
@@ -25,11 +39,9 @@ func start(tb testing.TB) eventstest.Harness {
 	return eventstest.Harness{
 		Open: func(tb testing.TB) eventstest.Connection {
 			proxy := enginestest.StartProxy(tb, nats.Endpoint())
-			d, err := openurl.Open(context.Background(), "events", "nats://"+proxy.Address()+"/shop?ack_wait=1s", openers)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			return eventstest.Connection{Driver: d, Network: proxy}
+			c := connect(tb, "nats://"+proxy.Address()+"/shop?ack_wait=1s")
+			c.Network = proxy
+			return c
 		},
 		Stop:  nats.Stop,
 		Start: nats.Start,
