@@ -46,7 +46,7 @@ var (
 )
 
 func newApp(ctx context.Context, n *node.Node) *App {
-	a := &App{node: n, http: newHTTPServer(n.Logger()), peers: newPeers(n), ctx: ctx}
+	a := &App{node: n, http: newHTTPServer(n.Logger(), n.Telemetry.Tracer()), peers: newPeers(n), ctx: ctx}
 	a.server = rpc.NewServer(rpc.ServerOptions{
 		Settings: n.Settings, Tracer: n.Telemetry.Tracer(), Metrics: n.Telemetry.Metrics(), Logger: n.Logger(),
 		Verifier: n.Verifier, ServiceKey: n.Key, Intercept: []grpc.UnaryServerInterceptor{a.intercept},

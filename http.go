@@ -1,6 +1,7 @@
 package warren
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/gowarren/warren/internal/node"
 	"github.com/gowarren/warren/registry"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // httpQuiet is after which time without a new request the callers of an
@@ -27,31 +31,39 @@ type httpServer struct {
 	routes []registry.Route
 	server *http.Server
 	log    *slog.Logger
+	tracer *telemetry.Tracer
 
 	draining atomic.Bool
 	last     atomic.Int64 // when a request last came, since began
 	began    time.Time
 }
 
-func newHTTPServer(log *slog.Logger) *httpServer {
-	s := &httpServer{mux: http.NewServeMux(), log: log, began: time.Now()}
+func newHTTPServer(log *slog.Logger, tracer *telemetry.Tracer) *httpServer {
+	s := &httpServer{mux: http.NewServeMux(), log: log, tracer: tracer, began: time.Now()}
 	s.server = &http.Server{
 		Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s
 }
 
-// ServeHTTP serves a request. A panic is an error to its caller alone.
+// ServeHTTP serves a request, as a span of the caller's trace. A panic is an
+// error to its caller alone.
 func (s *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.last.Store(int64(time.Since(s.began)))
 	if s.draining.Load() {
 		w.Header().Set("Connection", "close") // the next request finds another instance
 	}
+	ctx, span := s.tracer.Start(s.tracer.ExtractHTTP(r.Context(), r.Header), r.Method, trace.SpanKindServer)
+	r = r.WithContext(ctx)
 	defer func() {
+		span.SetName(cmp.Or(r.Pattern, r.Method))
 		p := recover()
 		if p == nil {
+			span.End()
 			return
 		}
+		span.SetError(fmt.Errorf("panic: %v", p))
+		span.End()
 		if p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 			s.log.ErrorContext(r.Context(), "panic in handler", "route", r.Pattern, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}

@@ -1,0 +1,82 @@
+package warren
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gowarren/warren/registry"
+	"github.com/gowarren/warren/telemetry"
+)
+
+// gatewayService is the name under which gateways stand in the registry.
+const gatewayService = "gateway"
+
+// errNoGateway is what a request gets while no gateway is ready.
+var errNoGateway = errors.New("no gateway of the system is ready")
+
+// Gateway sends HTTP requests to the system's gateway, for services that are
+// clients of its public API, such as a web site: they write paths, and no
+// address. The host of a request's URL is not looked at. A gateway is found in
+// the registry for each request; where one refuses the connection, so that
+// nothing was sent, another is tried. The trace of the request's context goes
+// with it.
+func (a *App) Gateway() http.RoundTripper {
+	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}
+	transport := &http.Transport{
+		DialContext:         dialer.DialContext,
+		MaxIdleConnsPerHost: 64, // the default of 2 makes every burst pay for new connections
+		IdleConnTimeout:     time.Minute,
+	}
+	a.OnStop(func(context.Context) error { transport.CloseIdleConnections(); return nil })
+	return &gateways{registry: a.node.Registry, transport: transport, tracer: a.Tracer()}
+}
+
+// gateways is a http.RoundTripper over the gateways that the registry knows.
+type gateways struct {
+	registry  *registry.Registry
+	transport *http.Transport
+	tracer    *telemetry.Tracer
+}
+
+// RoundTrip sends the request to one of the gateways.
+func (g *gateways) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := r.Body
+	if body != nil && body != http.NoBody {
+		defer body.Close() // as a RoundTripper must, also where nobody took it
+	}
+	last := errNoGateway
+	for _, address := range g.addresses() {
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host, out.Host = "http", address, ""
+		if body != nil && body != http.NoBody {
+			out.Body = io.NopCloser(body) // a refused connection must not cost the body
+		}
+		g.tracer.Inject(r.Context(), out.Header.Set)
+		response, err := g.transport.RoundTrip(out)
+		if err == nil {
+			return response, nil
+		}
+		last = err
+		if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" {
+			break
+		}
+	}
+	return nil, last
+}
+
+// addresses returns those of the gateways that are ready, in an order of chance.
+func (g *gateways) addresses() []string {
+	var out []string
+	for _, in := range g.registry.Snapshot().Instances {
+		if in.Service == gatewayService && in.State == registry.Ready {
+			out = append(out, in.Address)
+		}
+	}
+	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
