@@ -63,7 +63,7 @@ type Alert struct {
 	Name                string
 	State               State
 	Labels, Annotations map[string]string
-	Value               float64
+	Value               float64 `json:"-"` // may be what JSON has no number for
 	Since, Fired        time.Time
 	// Resolved is zero while it goes on.
 	Resolved time.Time
@@ -233,4 +233,10 @@ func (r Rule) format() rulefmt.Rule {
 		Record: r.Record, Alert: r.Alert, Expr: strings.TrimSpace(r.Expr), For: model.Duration(r.For), KeepFiringFor: model.Duration(r.KeepFiringFor),
 		Labels: r.Labels, Annotations: r.Annotations,
 	}
+}
+
+// ParseDuration reads a duration as PromQL writes it: 30s, 5m, 1h30m, 30d.
+func ParseDuration(text string) (time.Duration, error) {
+	d, err := model.ParseDuration(text)
+	return time.Duration(d), err
 }

@@ -1,0 +1,131 @@
+package alerting
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+)
+
+func readJSON(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}
+
+// writeJSON writes in one step: half a file would not be read again.
+func writeJSON(path string, what any) error {
+	text, err := json.MarshalIndent(what, "", " ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	next := path + ".next"
+	if err = os.WriteFile(next, text, 0o600); err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// journal keeps the latest entries of a file that is only appended to.
+type journal[T any] struct {
+	path string
+	mu   sync.Mutex
+	kept []T // oldest first
+	more int // lines in the file beyond those kept
+}
+
+const journalKeeps = 5000
+
+func openJournal[T any](path string) (*journal[T], error) {
+	j := &journal[T]{path: path}
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var entry T
+		if json.Unmarshal(lines.Bytes(), &entry) == nil { // a line that a crash cut off is lost
+			j.kept = append(j.kept, entry)
+		}
+	}
+	j.drop()
+	return j, j.rewrite()
+}
+
+func (j *journal[T]) drop() {
+	if over := len(j.kept) - journalKeeps; over > 0 {
+		j.kept = slices.Delete(j.kept, 0, over)
+		j.more += over
+	}
+}
+
+func (j *journal[T]) add(entry T) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.kept = append(j.kept, entry)
+	j.drop()
+	if j.more > journalKeeps {
+		return j.rewrite()
+	}
+	line, err := json.Marshal(entry)
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", j.path, err)
+	}
+	f, err := os.OpenFile(j.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", j.path, err)
+	}
+	_, err = f.Write(append(line, '\n'))
+	return errors.Join(err, f.Close())
+}
+
+func (j *journal[T]) rewrite() error {
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	for _, entry := range j.kept {
+		if err := out.Encode(entry); err != nil {
+			return fmt.Errorf("write %s: %w", j.path, err)
+		}
+	}
+	j.more = 0
+	next := j.path + ".next"
+	err := os.WriteFile(next, text.Bytes(), 0o600)
+	if err == nil {
+		err = os.Rename(next, j.path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", j.path, err)
+	}
+	return nil
+}
+
+// latest returns the entries that are wanted, the newest first.
+func (j *journal[T]) latest(limit int, wanted func(T) bool) []T {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var out []T
+	for _, entry := range slices.Backward(j.kept) {
+		if len(out) < limit && wanted(entry) {
+			out = append(out, entry)
+		}
+	}
+	return out
+}
