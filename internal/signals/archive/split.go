@@ -1,0 +1,263 @@
+package archive
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/gowarren/warren/internal/signals/scrub"
+	"github.com/gowarren/warren/internal/signals/segment"
+	"github.com/gowarren/warren/internal/signals/topology"
+)
+
+// Attributes that say what a trace belongs to.
+const (
+	OrderAttribute = "shop.order.id"
+	GIDAttribute   = "warren.txn.gid"
+)
+
+// Indexed are the attributes that traces are found by.
+func Indexed() []string {
+	return []string{
+		"db.collection.name", "db.system.name", "deployment.environment.name", "error.type", "http.request.method",
+		"http.response.status_code", "http.route", "messaging.destination.name", "rpc.method", "rpc.response.status_code",
+		"service.instance.id", "service.version", OrderAttribute, "user.id", "warren.instance", "warren.synthetic", GIDAttribute,
+	}
+}
+
+// term is a hash that a trace is found by.
+func term(parts ...string) int64 {
+	var d xxhash.Digest
+	d.Reset()
+	for _, p := range parts {
+		_, _ = d.WriteString(p)
+		_, _ = d.Write([]byte{0})
+	}
+	return int64(d.Sum64()) //nolint:gosec // its bits, not its value
+}
+
+func serviceTerm(service string) int64         { return term("s", service) }
+func nameTerm(name string) int64               { return term("n", name) }
+func operationTerm(service, name string) int64 { return term("o", service, name) }
+func attributeTerm(key, value string) int64    { return term("a", key, value) }
+func errorTerm() int64                         { return term("e") }
+
+// Bounds of what one span may bring.
+const (
+	chunkSpans   = 500      // of a trace in one chunk
+	longestValue = 32 << 10 // of an attribute; the rest is cut off
+	longestName  = 512
+	// A clock that is further off is not believed: what it says is kept, and
+	// listed at the time at which it came.
+	mostAhead  = time.Minute
+	mostBehind = 24 * time.Hour
+)
+
+// spans is what came of one message, ready to be written.
+type spans struct {
+	chunks   []*segment.Chunk
+	calls    []topology.Span
+	count    int
+	bytes    int64
+	redacted int
+}
+
+// splitter takes a message apart by traces.
+type splitter struct {
+	now     int64
+	indexed map[string]bool
+	codec   *codec
+	open    map[segment.ID]*building
+	out     spans
+}
+
+// building is a chunk that spans are added to.
+type building struct {
+	chunk     *segment.Chunk
+	traces    ptrace.Traces
+	target    ptrace.SpanSlice
+	resource  int // which resource and scope of the message target is for
+	terms     map[int64]struct{}
+	rootStart int64
+}
+
+// split takes a message apart, which is used up.
+func (a *Archive) split(td ptrace.Traces) (spans, error) {
+	s := &splitter{now: a.now().UnixNano(), indexed: a.indexed, codec: a.codec, open: map[segment.ID]*building{}}
+	place := 0
+	for _, rs := range td.ResourceSpans().All() {
+		resource := rs.Resource()
+		s.out.redacted += s.clean(resource.Attributes())
+		from := origin(resource)
+		for _, ss := range rs.ScopeSpans().All() {
+			place++
+			for _, span := range ss.Spans().All() {
+				if err := s.span(span, rs, ss, from, place); err != nil {
+					return spans{}, err
+				}
+			}
+		}
+	}
+	for _, b := range s.open {
+		if err := s.finish(b); err != nil {
+			return spans{}, err
+		}
+	}
+	return s.out, nil
+}
+
+// from is who recorded a span.
+type from struct{ service, instance, version, environment string }
+
+func origin(r pcommon.Resource) from {
+	get := getter(r.Attributes())
+	return from{
+		service:  cmp.Or(get("service.name"), "unknown"),
+		instance: get("service.instance.id"), version: get("service.version"),
+		environment: get("deployment.environment.name"),
+	}
+}
+
+func short(s string) string {
+	if len(s) > longestName {
+		return s[:longestName]
+	}
+	return s
+}
+
+func (s *splitter) clean(m pcommon.Map) int {
+	for _, v := range m.All() {
+		if v.Type() == pcommon.ValueTypeStr && len(v.Str()) > longestValue {
+			v.SetStr(v.Str()[:longestValue] + "…")
+		}
+	}
+	return scrub.Attributes(m)
+}
+
+func (s *splitter) span(span ptrace.Span, rs ptrace.ResourceSpans, ss ptrace.ScopeSpans, from from, place int) error {
+	if span.TraceID().IsEmpty() || span.SpanID().IsEmpty() {
+		return nil // not a span
+	}
+	span.SetName(short(span.Name()))
+	s.cleanSpan(span)
+	id := segment.ID(span.TraceID())
+	b := s.open[id]
+	if b != nil && b.chunk.Spans >= chunkSpans {
+		if err := s.finish(b); err != nil {
+			return err
+		}
+		b = nil
+	}
+	if b == nil {
+		b = s.begin(id)
+		s.open[id] = b
+	}
+	s.out.count++
+	s.out.calls = append(s.out.calls, side(span, from))
+	b.note(span, from, s.indexed)
+	if b.resource != place {
+		to := b.traces.ResourceSpans().AppendEmpty()
+		rs.Resource().CopyTo(to.Resource())
+		scope := to.ScopeSpans().AppendEmpty()
+		ss.Scope().CopyTo(scope.Scope())
+		b.target, b.resource = scope.Spans(), place
+	}
+	span.MoveTo(b.target.AppendEmpty())
+	return nil
+}
+
+func (s *splitter) cleanSpan(span ptrace.Span) {
+	n := s.clean(span.Attributes())
+	for _, e := range span.Events().All() {
+		n += s.clean(e.Attributes())
+	}
+	for _, l := range span.Links().All() {
+		n += s.clean(l.Attributes())
+	}
+	if clean, found := scrub.Text(span.Name()); found > 0 {
+		span.SetName(clean)
+		n += found
+	}
+	if clean, found := scrub.Text(span.Status().Message()); found > 0 {
+		span.Status().SetMessage(clean)
+		n += found
+	}
+	s.out.redacted += n
+}
+
+func (s *splitter) begin(id segment.ID) *building {
+	return &building{chunk: &segment.Chunk{Trace: id}, traces: ptrace.NewTraces(), terms: map[int64]struct{}{}}
+}
+
+// note adds what a span says of its trace.
+func (b *building) note(span ptrace.Span, from from, indexed map[string]bool) {
+	c := b.chunk
+	start, end := int64(span.StartTimestamp()), int64(max(span.StartTimestamp(), span.EndTimestamp())) //nolint:gosec // until the year 2262
+	root := span.ParentSpanID().IsEmpty()
+	if c.Spans == 0 || root && !c.Rooted || root == c.Rooted && start < b.rootStart {
+		c.Service, c.Name, c.Rooted, b.rootStart = from.service, span.Name(), root, start
+	}
+	if c.Spans == 0 {
+		c.Start, c.End = start, end
+	}
+	c.Start, c.End = min(c.Start, start), max(c.End, end)
+	c.Spans++
+	if i, found := slices.BinarySearch(c.Services, from.service); !found {
+		c.Services = slices.Insert(c.Services, i, from.service)
+	}
+	if span.Status().Code() == ptrace.StatusCodeError {
+		c.Errors++
+		b.terms[errorTerm()] = struct{}{}
+	}
+	operation := operationTerm(from.service, span.Name())
+	if _, known := b.terms[operation]; !known {
+		b.terms[operation] = struct{}{}
+		b.terms[nameTerm(span.Name())] = struct{}{}
+		b.terms[serviceTerm(from.service)] = struct{}{}
+		c.Operations = append(c.Operations, segment.Operation{Service: from.service, Name: span.Name()})
+	}
+	for key, value := range map[string]string{
+		"service.version": from.version, "service.instance.id": from.instance, "deployment.environment.name": from.environment,
+	} {
+		if value != "" {
+			b.terms[attributeTerm(key, value)] = struct{}{}
+		}
+	}
+	for key, v := range span.Attributes().All() {
+		if !indexed[key] {
+			continue
+		}
+		value := v.AsString()
+		b.terms[attributeTerm(key, value)] = struct{}{}
+		switch key {
+		case OrderAttribute:
+			c.OrderID = cmp.Or(c.OrderID, short(value))
+		case GIDAttribute:
+			c.GID = cmp.Or(c.GID, short(value))
+		}
+	}
+}
+
+// finish encodes a chunk.
+func (s *splitter) finish(b *building) (err error) {
+	c := b.chunk
+	c.At = c.Start
+	if c.Start > s.now+int64(mostAhead) || c.Start < s.now-int64(mostBehind) {
+		c.At, c.Skewed = s.now+int64(len(s.out.chunks)), true // each its own, since pages end at a time
+	}
+	for t := range b.terms {
+		c.Terms = append(c.Terms, t)
+	}
+	if c.Data, err = s.codec.encode(b.traces); err != nil {
+		return err
+	}
+	const overhead = 512 // what a chunk takes in memory beside its data
+	s.out.bytes += int64(len(c.Data)+16*len(c.Terms)) + overhead
+	s.out.chunks = append(s.out.chunks, c)
+	delete(s.open, c.Trace)
+	return nil
+}
