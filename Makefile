@@ -25,9 +25,9 @@ generate:
 bench:
 	cd bench && go run .
 
-# Sell while everything is killed: 10,000 checkouts; SOAK=100 for fewer, SEED=1 for a course once more.
+# Sell while everything is killed: 10,000 checkouts; SOAK=100 for fewer, SEED=1 for a course once more. And while the broker is away for a minute.
 soak:
-	SOAK=$${SOAK:-10000} go test ./shop/e2e -run '^TestCheckoutSurvives$$' -count=1 -v -timeout 3h
+	SOAK=$${SOAK:-10000} go test ./shop/e2e -run '^(TestCheckoutSurvives|TestBrokerIsAway)$$' -count=1 -v -timeout 3h
 
 # Have the customers of a real shop buy once more, in the shop that runs: ARGS='--limit 20' for fewer orders.
 replay:

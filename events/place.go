@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gowarren/warren/events/driver"
+	"github.com/gowarren/warren/internal/inshard"
 	"github.com/gowarren/warren/store"
 )
 
@@ -95,21 +96,28 @@ func (b *Bus) place(db *store.DB) *place {
 
 // first looks in the other databases, which the message's key may have been in
 // before: for the message itself, which then was handled, and for earlier ones with
-// its key that wait there to be tried again, which then come here. It asks those
-// that answer.
-func (p *place) first(ctx context.Context, s *subscription, m driver.Message) (handled bool, err error) {
+// its key that wait there to be tried again, which then come here. One that does not
+// answer holds the message, unless it can't have had the key: then those are
+// asked that answer.
+func (p *place) first(ctx context.Context, s *subscription, m driver.Message, stayed bool) (handled bool, err error) {
 	for _, other := range p.all() {
-		if other == p || s.choose == nil || p.outage.is("relay"+other.suffix) {
+		if other == p || s.choose == nil || stayed && p.outage.is("relay"+other.suffix) {
 			continue
 		}
 		var known, waits int
 		err := other.db.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM warren_inbox WHERE consumer_group = ? AND message_id = ?),
 			(SELECT COUNT(*) FROM (SELECT seq FROM warren_retries WHERE consumer_group = ? AND topic = ? AND event_key = ? LIMIT 1) w)`,
 			s.group, m.ID, s.group, m.Topic, m.Key).Scan(&known, &waits)
-		if err == nil && known > 0 {
+		if err != nil && stayed {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("ask database %s whether it has the event: %w", other.db.Name(), err)
+		}
+		if known > 0 {
 			return true, nil
 		}
-		if err == nil && waits > 0 && m.Key != "" {
+		if waits > 0 && m.Key != "" {
 			if err := other.moveAll(ctx, s, m.Key, p); err != nil {
 				return false, err
 			}
@@ -126,7 +134,9 @@ func (p *place) waker(s *subscription) chan struct{} {
 
 // WithDatabase says in which database of the bus an event is handled, instead of
 // in the first: in the shard of its key, say. The type is that of the
-// subscription. An error that passes, such as a database that is away, holds the
+// subscription. An event that may have been handled in another database before waits
+// for that one to answer, unless the choice asks package shards for the database of a shard
+// that never moved. An error that passes, such as a database that is away, holds the
 // event; any other makes it a dead letter.
 func WithDatabase[T any, P interface {
 	*T
@@ -146,24 +156,31 @@ func WithDatabase[T any, P interface {
 	}
 }
 
-// placeOf is where the subscription handles a message. Where nobody can tell, the
-// first place keeps it as a dead letter, for the reason that is returned.
-func (b *Bus) placeOf(ctx context.Context, s *subscription, m driver.Message) (at *place, doubt, err error) {
+// choice is where the subscription handles a message.
+type choice struct {
+	*place
+	doubt  error // why nobody can tell: the first place keeps it as a dead letter
+	stayed bool  // nothing with its key was handled elsewhere, or that does not matter
+}
+
+// placeOf is where the subscription handles a message.
+func (b *Bus) placeOf(ctx context.Context, s *subscription, m driver.Message) (choice, error) {
 	home := b.all()[0]
 	if s.choose == nil {
-		return home, nil, nil
+		return choice{place: home}, nil
 	}
+	ctx, history := inshard.Asking(ctx)
 	db, err := s.choose(ctx, m.Payload)
 	switch {
 	case err != nil && away(err):
-		return nil, nil, err
+		return choice{}, err
 	case err != nil:
-		return home, DeadLetter(err.Error()), nil
+		return choice{place: home, doubt: DeadLetter(err.Error()), stayed: true}, nil
 	}
 	if p := b.place(db); p != nil {
-		return p, nil, nil
+		return choice{place: p, stayed: history.NeverMoved()}, nil
 	}
-	return home, DeadLetter("the bus does not know the database that was chosen for it"), nil
+	return choice{place: home, doubt: DeadLetter("the bus does not know the database that was chosen for it"), stayed: true}, nil
 }
 
 // errBusy: somebody is trying an event that comes before this one.

@@ -3,14 +3,19 @@ package events_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"sync/atomic"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/events/eventstest"
 	eventstestv1 "github.com/gowarren/warren/events/internal/testpb/eventstest/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/store/storetest"
 )
 
 // TestDatabases: a bus over two databases publishes from both, handles each event
@@ -78,6 +83,90 @@ func TestDatabases(t *testing.T) {
 	if got := count(t, even, handled) + count(t, odd, handled); got != total {
 		t.Errorf("%d were handled, want %d", got, total)
 	}
+}
+
+// away is a database behind a line that can be cut.
+func away(t *testing.T) (*storetest.Line, string) {
+	t.Helper()
+	server, err := url.Parse(storetest.PostgreSQL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := storetest.NewLine(t, server.Host)
+	line.Connect()
+	server.Host = line.Address()
+	return line, server.String()
+}
+
+// TestFormerDatabaseIsAway: an event was handled in a database that nobody reaches
+// now, and comes again when its key belongs to another one. It waits, and so does
+// what comes after it, until that can be asked.
+func TestFormerDatabaseIsAway(t *testing.T) {
+	line, address := away(t)
+	former, err := store.Open(t.Context(), address, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = former.Close() })
+	now := open(t)
+	for _, db := range []*store.DB{former, now} {
+		if _, err := db.Exec(t.Context(), `CREATE TABLE handled (number BIGINT)`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sent, metrics := &recorder{Driver: eventstest.NewHub().Open()}, prometheus.NewRegistry()
+	bus := events.New(sent, now, events.Options{Service: "s", Logger: slog.New(slog.DiscardHandler), Metrics: metrics})
+	bus.AddDatabase(former)
+	var at atomic.Pointer[store.DB]
+	at.Store(former)
+	err = events.Subscribe(ledger{bus}, func(ctx context.Context, tx *store.Tx, e *eventstestv1.Moved) error {
+		return insert(ctx, tx, "handled", e.GetNumber())
+	}, events.WithDatabase(func(context.Context, *eventstestv1.Moved) (*store.DB, error) { return at.Load(), nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, bus)
+	const handled = `SELECT COUNT(*) FROM handled`
+	publish(t, now, 1)
+	eventually(t, "the first is handled", func() bool { return count(t, former, handled) == 1 })
+
+	at.Store(now)
+	line.Cut()
+	sent.again(t)
+	publish(t, now, 2)
+	eventually(t, "events wait", func() bool {
+		return counted(t, metrics, "warren_events_outages_total", "database of eventstest.v1.Moved") > 0
+	})
+	if n := count(t, now, handled); n != 0 {
+		t.Errorf("%d were handled while nobody knew whether they had been", n)
+	}
+	line.Connect()
+	eventually(t, "the second is handled", func() bool { return count(t, now, handled) > 0 })
+	eventually(t, "the first is known", func() bool { return counted(t, metrics, "warren_events_duplicates_total", "") == 1 })
+	if first, n := count(t, former, handled), count(t, now, `SELECT SUM(number) FROM handled`); first != 1 || n != 2 {
+		t.Errorf("%d were handled where the key was, and %d is the sum of those where it is", first, n)
+	}
+}
+
+// TestOtherShardIsAway: what has its key in a shard that never moved waits for no
+// database but its own.
+func TestOtherShardIsAway(t *testing.T) {
+	line, address := away(t)
+	s := newSharded(t, []string{storetest.SQLite(t), address})
+	if err := events.Subscribe(s, s.write, events.WithDatabase(s.where)); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s.bus)
+	var account string // in the first database
+	for n := 0; account == ""; n++ {
+		if name := fmt.Sprint("account ", n); s.all.Of(name)%2 == 0 {
+			account = name
+		}
+	}
+	line.Cut()
+	s.publish(t, account, 0, 5)
+	eventually(t, "all are handled", func() bool { return len(s.effects(t, account)) == 5 })
+	line.Connect()
 }
 
 // TestDrain: what runs is finished, nothing else is begun, and publishing goes on.

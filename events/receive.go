@@ -17,9 +17,9 @@ func (b *Bus) receive(r *run, s *subscription, m driver.Message) error {
 	b.metrics.consumed.WithLabelValues(b.metrics.system, s.topic, s.group).Inc()
 	part := "database of " + s.topic
 	for backoff := first; ; backoff = min(2*backoff, last) {
-		at, doubt, err := b.placeOf(r.work, s, m)
+		at, err := b.placeOf(r.work, s, m)
 		if err == nil {
-			err = at.take(r.work, s, m, doubt)
+			err = at.take(r.work, s, m)
 		}
 		if err == nil {
 			b.outage.over(part)
@@ -37,11 +37,11 @@ func (b *Bus) receive(r *run, s *subscription, m driver.Message) error {
 
 // take handles a message that has just arrived, or has it fail for the doubt that
 // there is about it. Its error is the database's.
-func (p *place) take(ctx context.Context, s *subscription, m driver.Message, doubt error) error {
+func (p choice) take(ctx context.Context, s *subscription, m driver.Message) error {
 	ctx, end := s.trace(ctx, p.Bus, m, 1)
 	began := time.Now()
 	var fresh, parked, called bool
-	if handled, err := p.first(ctx, s, m); err != nil || handled {
+	if handled, err := p.first(ctx, s, m, p.stayed); err != nil || handled {
 		end(err)
 		if err == nil {
 			p.repeated(s, began)
@@ -60,8 +60,8 @@ func (p *place) take(ctx context.Context, s *subscription, m driver.Message, dou
 			return nil, park(ctx, tx, s, m, 0, time.Now(), "waits for an earlier event with its key")
 		}
 		called = true
-		if doubt != nil {
-			return doubt, nil
+		if p.doubt != nil {
+			return p.doubt, nil
 		}
 		return s.run(ctx, tx, p.Bus, m, 1), nil
 	})

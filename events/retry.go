@@ -165,12 +165,12 @@ func (p *place) rows(ctx context.Context, which string, args ...any) (out []*wai
 // tryAgain handles a row that is due. Whoever deletes the row has handled it, so
 // two processes that try it at once have one effect.
 func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) error {
-	at, doubt, err := p.placeOf(ctx, s, w.message)
+	at, err := p.placeOf(ctx, s, w.message)
 	if err != nil {
 		return err
 	}
-	if at != p && doubt == nil {
-		_, err := p.move(ctx, s, w, at)
+	if at.place != p && at.doubt == nil {
+		_, err := p.move(ctx, s, w, at.place)
 		return err
 	}
 	attempt := w.attempts + 1
@@ -189,8 +189,8 @@ func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) error
 		if w.broken != nil {
 			return DeadLetter(w.broken.Error()), nil
 		}
-		if doubt != nil {
-			return doubt, nil
+		if at.doubt != nil {
+			return at.doubt, nil
 		}
 		return s.run(ctx, tx, p.Bus, w.message, attempt), nil
 	})

@@ -185,23 +185,32 @@ func moveWhileEventsFlow(t *testing.T, urls []string, joins string) {
 	}
 	check()
 
-	s.sent.mu.Lock()
-	again := slices.DeleteFunc(slices.Clone(s.sent.all), func(m driver.Message) bool { return m.Topic != "eventstest.v1.Moved" })
-	s.sent.mu.Unlock()
-	before := dropped(t, s.metrics)
-	for batch := range slices.Chunk(again, 1) {
-		for _, err := range s.sent.Publish(t.Context(), batch) {
+	before := counted(t, s.metrics, "warren_events_duplicates_total", "")
+	again := s.sent.again(t)
+	eventually(t, "all repetitions are dropped", func() bool {
+		return counted(t, s.metrics, "warren_events_duplicates_total", "")-before >= again
+	})
+	check()
+}
+
+// again hands everything to the broker once more, and returns how much that was.
+func (r *recorder) again(t *testing.T) int {
+	t.Helper()
+	r.mu.Lock()
+	all := slices.DeleteFunc(slices.Clone(r.all), func(m driver.Message) bool { return m.Topic != "eventstest.v1.Moved" })
+	r.mu.Unlock()
+	for batch := range slices.Chunk(all, 1) {
+		for _, err := range r.Publish(t.Context(), batch) {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	eventually(t, "all repetitions are dropped", func() bool { return dropped(t, s.metrics)-before >= len(again) })
-	check()
+	return len(all)
 }
 
-// dropped counts the repetitions that were dropped.
-func dropped(t *testing.T, metrics *prometheus.Registry) (n int) {
+// counted is the sum of a metric, over all labels or those with one value.
+func counted(t *testing.T, metrics *prometheus.Registry, name, label string) (n int) {
 	t.Helper()
 	families, err := metrics.Gather()
 	if err != nil {
@@ -209,7 +218,7 @@ func dropped(t *testing.T, metrics *prometheus.Registry) (n int) {
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == "warren_events_duplicates_total" {
+			if f.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
 				n += int(m.GetCounter().GetValue())
 			}
 		}

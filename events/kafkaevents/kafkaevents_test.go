@@ -2,6 +2,7 @@ package kafkaevents
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strconv"
@@ -33,15 +34,24 @@ type fake struct {
 
 func startFake(tb testing.TB) *fake {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	f := &fake{dir: tb.TempDir(), port: l.Addr().(*net.TCPAddr).Port}
-	l.Close()
+	f := &fake{dir: tb.TempDir(), port: freePort(tb)}
 	f.start(tb)
 	tb.Cleanup(func() { f.stop(tb) })
 	return f
+}
+
+// freePort is below the range of those that anybody is given who asks for one: they
+// may not get it while the broker is stopped.
+func freePort(tb testing.TB) int {
+	for range 100 {
+		port := 10_000 + rand.IntN(10_000)
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	tb.Fatal("no port is free")
+	return 0
 }
 
 func (f *fake) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)) }

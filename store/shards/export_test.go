@@ -6,4 +6,6 @@ import "context"
 func Failpoint(o *Options, f func(at string)) { o.failpoint = f }
 
 // Number has the home number a database.
-func Number(ctx context.Context, s *Shards, id, address string) (int, error) { return s.number(ctx, id, address) }
+func Number(ctx context.Context, s *Shards, id, address string) (int, error) {
+	return s.number(ctx, id, address)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 
+	"github.com/gowarren/warren/internal/inshard"
 	"github.com/gowarren/warren/store"
 )
 
@@ -63,9 +64,10 @@ func (s *Shards) All() []Shard {
 // Database returns the database that has the shard, as far as is known here. It may
 // be out of date at once: what must be right is done by InTx.
 func (s *Shards) Database(ctx context.Context, shard int) (*store.DB, error) {
-	_, m, err := s.where(ctx, shard)
+	p, m, err := s.where(ctx, shard)
 	if err != nil {
 		return nil, err
 	}
+	inshard.Asked(ctx, p.epoch > 1) // each attempt to move it counts
 	return m.db, nil
 }

@@ -25,7 +25,11 @@ type NATS struct {
 // StartNATS starts a server that ends with the test.
 func StartNATS(tb testing.TB) *NATS {
 	tb.Helper()
-	n := &NATS{dir: tb.TempDir()}
+	l := listen(tb) // nobody may get its port while it is stopped
+	n := &NATS{dir: tb.TempDir(), endpoint: l.Addr().String()}
+	if err := l.Close(); err != nil {
+		tb.Fatal(err)
+	}
 	n.Start(tb)
 	tb.Cleanup(func() { n.Stop(tb) })
 	return n
