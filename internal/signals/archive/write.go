@@ -90,6 +90,9 @@ func (a *Archive) write(batch *segment.Batch, now time.Time) (segment.Written, e
 	if errors.Is(err, segment.ErrBroken) {
 		a.abandon(s, err)
 	}
+	for _, l := range batch.Lines {
+		l.Segment = s.Number()
+	}
 	return written, err
 }
 
