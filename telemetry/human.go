@@ -61,9 +61,10 @@ func (h *human) Handle(_ context.Context, record slog.Record) error {
 	}
 	line.WriteString(h.paint(levelColour(record.Level), fmt.Sprintf("%-5s", record.Level)))
 	line.WriteByte(' ')
-	line.WriteString(printable(record.Message))
+	message := withoutCards(record.Message)
+	line.WriteString(printable(message))
 	if attrs.Len() > 0 {
-		if gap := messageWidth - utf8.RuneCountInString(record.Message); gap > 0 {
+		if gap := messageWidth - utf8.RuneCountInString(message); gap > 0 {
 			line.WriteString(strings.Repeat(" ", gap))
 		}
 		line.Write(attrs.Bytes())

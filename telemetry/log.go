@@ -76,10 +76,7 @@ func (h *traced) Handle(ctx context.Context, record slog.Record) error {
 	if l == nil {
 		return h.current.Handle(ctx, record)
 	}
-	ids := []slog.Attr{slog.String("trace_id", l.trace.String())}
-	if l.span != nil {
-		ids = append(ids, slog.String("span_id", l.position.span.String()))
-	}
+	ids := l.logAttrs()
 	if len(h.redo) == 0 {
 		record = record.Clone()
 		record.AddAttrs(ids...)
@@ -113,4 +110,21 @@ func (h *traced) WithGroup(name string) slog.Handler {
 func (h *traced) with(step func(slog.Handler) slog.Handler) slog.Handler {
 	redo := append(h.redo[:len(h.redo):len(h.redo)], step)
 	return &traced{root: h.root, current: step(h.current), redo: redo}
+}
+
+// logAttrs are what a line says of its place in a trace.
+func (l *link) logAttrs() []slog.Attr {
+	var attrs []slog.Attr
+	if l.passage != nil {
+		attrs = append(attrs, slog.String("trace_id", l.passage.trace.String()))
+		if l.current != nil {
+			attrs = append(attrs, slog.String("span_id", l.current.link.id.String()))
+		}
+	}
+	if l.baggage != nil {
+		for key, value := range baggageMembers(*l.baggage) {
+			attrs = append(attrs, slog.String("baggage."+key, value))
+		}
+	}
+	return attrs
 }

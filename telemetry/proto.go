@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	warrenv1 "github.com/gowarren/warren/api/warren/v1"
+	"github.com/gowarren/warren/internal/redact"
 )
 
 // maxLoggedProto bounds what one message may add to a log line.
@@ -42,7 +43,7 @@ func (v protoValue) LogValue() slog.Value {
 // redactMessage overwrites the secret fields of m, at any depth.
 func redactMessage(m protoreflect.Message) {
 	if m.Descriptor().FullName() == "google.protobuf.Any" {
-		redactAny(m)
+		redactPacked(m)
 		return
 	}
 	// The fields are collected first: Range forbids all changes but those of
@@ -61,9 +62,9 @@ func redactMessage(m protoreflect.Message) {
 		switch {
 		case field.IsList() || field.IsMap():
 		case field.Kind() == protoreflect.StringKind:
-			m.Set(field, protoreflect.ValueOfString(redacted))
+			m.Set(field, protoreflect.ValueOfString(redact.Redacted))
 		case field.Kind() == protoreflect.BytesKind:
-			m.Set(field, protoreflect.ValueOfBytes([]byte(redacted)))
+			m.Set(field, protoreflect.ValueOfBytes([]byte(redact.Redacted)))
 		}
 	}
 }
@@ -89,10 +90,10 @@ func redactWithin(field protoreflect.FieldDescriptor, value protoreflect.Value) 
 	}
 }
 
-// redactAny redacts a packed message, and empties one whose contract isn't
+// redactPacked redacts a packed message, and empties one whose contract isn't
 // known here: nobody can say what it holds. It goes by the fields, for an Any
 // inside a dynamic message is a dynamic message too.
-func redactAny(m protoreflect.Message) {
+func redactPacked(m protoreflect.Message) {
 	fields := m.Descriptor().Fields()
 	link, content := fields.ByName("type_url"), fields.ByName("value")
 	packed := &anypb.Any{TypeUrl: m.Get(link).String(), Value: m.Get(content).Bytes()}

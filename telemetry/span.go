@@ -2,62 +2,135 @@ package telemetry
 
 import (
 	"context"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gowarren/warren/internal/redact"
 )
 
-// Span is one recorded step of a trace. A nil Span stands for a step that isn't
-// recorded: its methods do nothing.
+// Span is one step of a trace. Whether it is recorded may turn out as late as its
+// end: before, of a trace that nobody chose, only its beginning is noted. A nil
+// Span stands for a step that is never recorded: its methods do nothing.
 type Span struct {
-	span trace.Span
+	recorded atomic.Pointer[trace.Span] // nil: not yet
+	tracer   *Tracer
+	link     *link // the place in the trace that this step is
+	name     string
+	began    time.Duration // since the tracer's beginning
+	parent   trace.SpanID
+	kind     trace.SpanKind
+	remote   bool // the parent is the caller's
 }
 
-// SpanFromContext returns the span that Start put into ctx, nil where none is
-// recorded.
+// SpanFromContext returns the span that Start put into ctx, nil where none is.
 func SpanFromContext(ctx context.Context) *Span {
 	if l := linkOf(ctx); l != nil {
-		return l.span
+		return l.current
 	}
 	return nil
 }
 
-// Recording says whether the span is kept: ask before computing attributes that
-// cost something.
-func (s *Span) Recording() bool { return s != nil }
-
-// SetName renames the span, once it is known what the request was for.
-func (s *Span) SetName(name string) {
-	if s != nil {
-		s.span.SetName(name)
+// begin notes what recording needs, and records at once what was chosen.
+func (s *Span) begin(t *Tracer, l, parent *link, name string, kind trace.SpanKind) {
+	s.tracer, s.link, s.name, s.kind = t, l, name, kind
+	if parent != nil {
+		s.parent, s.remote = parent.id, parent.remote
+	}
+	if !l.sampled() {
+		s.began = time.Since(t.began)
+		return
+	}
+	l.Context = s.record(time.Time{})
+	if parent != nil && parent.wanted != nil {
+		s.SetAttr(lateAttrs(*parent.wanted)...)
 	}
 }
 
-// SetAttr adds attributes. Values under the keys of secrets are redacted.
+// record builds the span: the only path that costs. It returns the context that
+// OpenTelemetry's own instrumentations know the span by.
+func (s *Span) record(began time.Time) context.Context {
+	l := s.link
+	parent := trace.SpanContextConfig{}
+	if s.parent.IsValid() {
+		parent = trace.SpanContextConfig{TraceID: l.passage.trace, SpanID: s.parent, TraceFlags: l.flags, Remote: s.remote}
+		if l.passage.state != "" {
+			parent.TraceState, _ = trace.ParseTraceState(l.passage.state) // was checked by Extract
+		}
+	}
+	opts := []trace.SpanStartOption{trace.WithSpanKind(s.kind)}
+	if !began.IsZero() {
+		opts = append(opts, trace.WithTimestamp(began))
+	}
+	base := &named{Context: l.Context, link: l}
+	ctx, span := s.tracer.spans.Start(trace.ContextWithSpanContext(base, trace.NewSpanContext(parent)), s.name, opts...)
+	if !s.recorded.CompareAndSwap(nil, &span) {
+		return ctx // somebody else was faster
+	}
+	s.SetAttr(baggageAttrs(l)...)
+	return ctx
+}
+
+// Recording says whether the span is kept. What was not chosen is, once it went
+// wrong or has lasted long: so ask, and set attributes, at the end and after
+// SetError.
+func (s *Span) Recording() bool {
+	return s != nil && (s.recorded.Load() != nil || s.slow())
+}
+
+// SetName renames the span, once it is known what the request was for. It is for
+// whoever started the span.
+func (s *Span) SetName(name string) {
+	if s == nil {
+		return
+	}
+	if span := s.recorded.Load(); span != nil {
+		(*span).SetName(name)
+		return
+	}
+	s.name = name
+}
+
+// SetAttr adds attributes to a span that is recorded. Values under the keys of
+// secrets, and card numbers, are redacted.
 func (s *Span) SetAttr(attrs ...attribute.KeyValue) {
-	if s != nil {
-		s.span.SetAttributes(redactAttrs(attrs)...)
+	if s == nil {
+		return
+	}
+	if span := s.recorded.Load(); span != nil {
+		(*span).SetAttributes(redactAttrs(attrs)...)
 	}
 }
 
 // Event notes that something happened now: a retry, a breaker that opened.
 func (s *Span) Event(name string, attrs ...attribute.KeyValue) {
-	if s != nil {
-		s.span.AddEvent(name, trace.WithAttributes(redactAttrs(attrs)...))
+	if s == nil {
+		return
+	}
+	if span := s.recorded.Load(); span != nil {
+		(*span).AddEvent(name, trace.WithAttributes(redactAttrs(attrs)...))
 	}
 }
 
-// SetError marks the span as gone wrong. A nil error is ignored.
+// SetError marks the span as gone wrong, and has it recorded. A nil error is
+// ignored.
 func (s *Span) SetError(err error) {
-	if s != nil && err != nil {
-		s.span.SetStatus(codes.Error, err.Error())
+	if s == nil || err == nil {
+		return
+	}
+	s.keep(lateError)
+	if span := s.recorded.Load(); span != nil {
+		text, _ := redact.Text(err.Error())
+		(*span).SetStatus(codes.Error, text)
 	}
 }
 
-// End finishes the span and hands it to the exporter.
+// End finishes the span and hands it to the exporter, if it is recorded.
 func (s *Span) End() {
-	if s != nil {
-		s.span.End()
+	if s.Recording() {
+		(*s.recorded.Load()).End()
 	}
 }

@@ -3,10 +3,11 @@
 // together, with nothing in globals.
 //
 // Traces are sampled at the head: the decision is made before anything is
-// built, so a request that nobody looks at pays for one small allocation that
-// carries its trace id onwards. What a contract marks as secret, what has the
-// type of a secret and what is called like one never reaches a log line or a
-// span.
+// built, so a request that nobody looks at pays for one allocation that carries
+// its trace id onwards. Spans that go wrong or last long are recorded all the
+// same, at their end. What a contract marks as secret, what has the type of a
+// secret, what is called like one and what is a card number never reaches a log
+// line or a span.
 package telemetry
 
 import (
@@ -14,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -35,6 +37,15 @@ type Options struct {
 	// Sample is the share of new traces to record, between 0 and 1, asked for
 	// every new trace. Nil means 0.01.
 	Sample func() float64
+	// Slow is how long a span lasts that is recorded although its trace was not
+	// chosen, as those are that go wrong; 0: however long. Nil means a second.
+	Slow func() time.Duration
+	// Late is how many spans a second are recorded for going wrong or lasting
+	// long; 0: none. Nil means 200.
+	Late func() int
+	// Baggage are the keys of W3C Baggage that are carried, with commas between
+	// them. Nil means "synthetic", which marks what tests and probes do.
+	Baggage func() string
 
 	// LogFormat is "json", "human", or empty: human on a terminal, else json.
 	LogFormat string

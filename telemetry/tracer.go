@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
@@ -21,17 +22,27 @@ const defaultSample = 0.01
 // nothing and carries nothing. It is safe for concurrent use.
 type Tracer struct {
 	sample   func() float64
+	allowed  func() string
 	spans    trace.Tracer // nil: nothing is recorded here
 	provider *sdktrace.TracerProvider
+	late     *late
+	began    time.Time // what times of spans are counted from
 }
 
 func newTracer(opts Options, exporter sdktrace.SpanExporter, metrics prometheus.Registerer, logger *slog.Logger) (*Tracer, error) {
-	t := &Tracer{sample: opts.Sample}
+	t := &Tracer{sample: opts.Sample, allowed: opts.Baggage, began: time.Now()}
 	if t.sample == nil {
 		t.sample = func() float64 { return defaultSample }
 	}
+	if t.allowed == nil {
+		t.allowed = func() string { return defaultBaggage }
+	}
 	if exporter == nil {
 		return t, nil
+	}
+	var err error
+	if t.late, err = newLate(opts, metrics); err != nil {
+		return nil, err
 	}
 	batches, err := newBatcher(exporter, metrics, logger)
 	if err != nil {
@@ -40,6 +51,7 @@ func newTracer(opts Options, exporter sdktrace.SpanExporter, metrics prometheus.
 	t.provider = sdktrace.NewTracerProvider(
 		// Start has decided before the SDK is asked.
 		sdktrace.WithSampler(sdktrace.AlwaysSample()),
+		sdktrace.WithIDGenerator(ids{}),
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", opts.Service),
 			attribute.String("service.instance.id", opts.Instance),
@@ -52,28 +64,70 @@ func newTracer(opts Options, exporter sdktrace.SpanExporter, metrics prometheus.
 	return t, nil
 }
 
-// Start begins a span as a child of the one in ctx, or a new trace. The span is
-// nil, and every method of it does nothing, unless the trace is recorded: a
-// trace that came with the request goes on as its caller decided, and a new one,
-// or one that came from a stranger, is recorded by chance.
+// Start begins a span as a child of the one in ctx, or a new trace. A trace that
+// came with the request goes on as its caller decided, and a new one, or one that
+// came from a stranger, is recorded by chance. A span of a trace that is not
+// recorded is noted all the same, as cheaply as can be, until it is known whether
+// it goes wrong or lasts long: then it is recorded after all.
 func (t *Tracer) Start(ctx context.Context, name string, kind trace.SpanKind) (context.Context, *Span) {
 	if t == nil {
 		return ctx, nil
 	}
 	parent := linkOf(ctx)
-	if parent == nil {
-		if t.spans == nil || !t.chosen() {
-			return &link{Context: ctx, position: newPosition()}, nil
+	if parent == nil || parent.passage == nil {
+		return t.first(ctx, parent, name, kind)
+	}
+	flags := parent.flags
+	if parent.open {
+		flags &^= trace.FlagsSampled
+		if t.spans != nil && t.chosen() {
+			flags |= trace.FlagsSampled
 		}
-		return t.record(ctx, trace.SpanContext{}, "", name, kind)
 	}
-	if parent.open && (t.spans == nil || !t.chosen()) {
-		return &link{Context: ctx, position: parent.position, remote: true}, nil
-	}
-	if t.spans == nil || !parent.open && !parent.sampled() {
+	if !parent.open && (t.spans == nil || !flags.IsSampled() && !t.late.wanted()) {
 		return ctx, nil
 	}
-	return t.record(ctx, parent.spanContext(), parent.state, name, kind)
+	l := parent.passage.next()
+	l.Context, l.passage, l.flags, l.baggage = ctx, parent.passage, flags, parent.baggage
+	if t.spans == nil {
+		l.id, l.remote = parent.id, true
+		return l, nil
+	}
+	l.id, l.current = newSpanID(), &l.span
+	l.span.begin(t, l, parent, name, kind)
+	return l, &l.span
+}
+
+// first starts a new trace. What was to be carried by it comes with ctx.
+func (t *Tracer) first(ctx context.Context, carried *link, name string, kind trace.SpanKind) (context.Context, *Span) {
+	p := newPassage(t.room(1))
+	p.begin()
+	l := &p.at
+	l.Context = ctx
+	if carried != nil {
+		l.baggage = carried.baggage
+	}
+	if t.spans == nil {
+		return l, nil
+	}
+	chosen := t.chosen()
+	if !chosen && !t.late.wanted() {
+		return l, nil
+	}
+	if chosen {
+		l.flags |= trace.FlagsSampled
+	}
+	l.current = &l.span
+	l.span.begin(t, l, nil, name, kind)
+	return l, &l.span
+}
+
+// room is for how many steps a passage has room.
+func (t *Tracer) room(most int) int {
+	if t.spans == nil {
+		return 0
+	}
+	return most
 }
 
 // chosen draws whether a new trace is recorded.
@@ -82,27 +136,22 @@ func (t *Tracer) chosen() bool {
 	return share >= 1 || share > 0 && rand.Float64() < share
 }
 
-// record builds the span: the only path that costs.
-func (t *Tracer) record(ctx context.Context, parent trace.SpanContext, state, name string, kind trace.SpanKind) (context.Context, *Span) {
-	ctx, recording := t.spans.Start(trace.ContextWithSpanContext(ctx, parent), name, trace.WithSpanKind(kind))
-	at := recording.SpanContext()
-	span := &Span{span: recording}
-	return &link{
-		Context:  ctx,
-		position: position{trace: at.TraceID(), span: at.SpanID(), flags: at.TraceFlags(), state: state},
-		span:     span,
-	}, span
-}
-
-// Inject hands the trace of ctx to set, as the headers of W3C Trace Context.
+// Inject hands the trace of ctx to set, as the headers of W3C Trace Context, and
+// what it carries as that of W3C Baggage.
 func (t *Tracer) Inject(ctx context.Context, set func(key, value string)) {
 	l := linkOf(ctx)
 	if t == nil || l == nil {
 		return
 	}
+	if l.baggage != nil {
+		set(baggageKey, *l.baggage)
+	}
+	if l.passage == nil {
+		return
+	}
 	set(traceparentKey, l.traceparent())
-	if l.state != "" {
-		set(tracestateKey, l.state)
+	if l.passage.state != "" {
+		set(tracestateKey, l.passage.state)
 	}
 }
 
@@ -112,14 +161,18 @@ func (t *Tracer) Extract(ctx context.Context, get func(key string) string) conte
 	if t == nil {
 		return ctx
 	}
+	baggage := ""
+	if sent := get(baggageKey); sent != "" {
+		baggage = filterBaggage(sent, t.allowed())
+	}
 	at, ok := parseTraceparent(get(traceparentKey))
 	if !ok {
-		return ctx
+		return carry(ctx, baggage)
 	}
 	if state := get(tracestateKey); validTracestate(state) {
 		at.state = state
 	}
-	return &link{Context: ctx, position: at, remote: true}
+	return t.arrive(ctx, at, baggage)
 }
 
 // ExtractHTTP is Extract for HTTP headers: it doesn't pay for spelling their
@@ -128,41 +181,47 @@ func (t *Tracer) ExtractHTTP(ctx context.Context, header http.Header) context.Co
 	if t == nil {
 		return ctx
 	}
-	parents := header["Traceparent"]
-	if len(parents) != 1 { // of two nobody knows which is true
+	parents, baggage := header["Traceparent"], header["Baggage"]
+	if len(parents) != 1 && len(baggage) == 0 { // of two nobody knows which is true
 		return ctx
 	}
 	return t.Extract(ctx, func(key string) string {
-		if key == traceparentKey {
+		switch {
+		case key == baggageKey:
+			return strings.Join(baggage, ",")
+		case key == tracestateKey:
+			return strings.Join(header["Tracestate"], ",")
+		case len(parents) == 1:
 			return parents[0]
 		}
-		return strings.Join(header["Tracestate"], ",")
+		return ""
 	})
 }
 
 // AdoptHTTP goes on with the trace that a stranger sent, so that his logs and
-// ours can be found together, but takes nothing else from him: whether it is
-// recorded is decided here, as for a new trace, and his tracestate is dropped.
+// ours can be found together, but takes little else from him: whether it is
+// recorded is decided here, as for a new trace, and his tracestate is dropped. Of
+// his baggage the keys that are allowed are taken, as from everybody.
 func (t *Tracer) AdoptHTTP(ctx context.Context, header http.Header) context.Context {
-	parents := header["Traceparent"]
-	if t == nil || len(parents) != 1 {
+	if t == nil {
 		return ctx
+	}
+	baggage := ""
+	if sent := header["Baggage"]; len(sent) > 0 {
+		baggage = filterBaggage(strings.Join(sent, ","), t.allowed())
+	}
+	parents := header["Traceparent"]
+	if len(parents) != 1 {
+		return carry(ctx, baggage)
 	}
 	at, ok := parseTraceparent(parents[0])
 	if !ok {
-		return ctx
+		return carry(ctx, baggage)
 	}
 	at.flags &^= trace.FlagsSampled
-	return &link{Context: ctx, position: at, remote: true, open: true}
-}
-
-// spanContext is the position as the SDK wants its parent.
-func (l *link) spanContext() trace.SpanContext {
-	config := trace.SpanContextConfig{TraceID: l.trace, SpanID: l.position.span, TraceFlags: l.flags, Remote: l.remote}
-	if l.state != "" {
-		config.TraceState, _ = trace.ParseTraceState(l.state) // was checked by Extract
-	}
-	return trace.NewSpanContext(config)
+	l := t.arrive(ctx, at, baggage)
+	l.open = true
+	return l
 }
 
 func (t *Tracer) flush(ctx context.Context) error {
@@ -182,8 +241,8 @@ func (t *Tracer) close(ctx context.Context) error {
 // TraceID returns the id of the trace of ctx, or "". It is there whether the
 // trace is recorded or not, so that logs and error answers can name it.
 func TraceID(ctx context.Context) string {
-	if l := linkOf(ctx); l != nil {
-		return l.trace.String()
+	if l := placed(ctx); l != nil {
+		return l.passage.trace.String()
 	}
 	return ""
 }
