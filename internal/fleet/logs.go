@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +33,8 @@ type Logs struct {
 	mu        sync.Mutex
 	recent    map[string][]Line // by instance
 	followers map[chan Line]struct{}
+
+	hand atomic.Pointer[func(Line)]
 }
 
 // NewLogs returns logs whose files are in a folder, made if it is not there.
@@ -53,7 +56,33 @@ func (b *Logs) writer(service, instance string) *lineWriter {
 	return &lineWriter{book: b, service: service, instance: instance}
 }
 
+// Hand gives every line from now on to somebody who keeps it, and first those
+// that are remembered; nil: to nobody. It must not block.
+func (b *Logs) Hand(to func(Line)) {
+	if to == nil {
+		b.hand.Store(nil)
+		return
+	}
+	b.mu.Lock()
+	var before []Line
+	for _, lines := range b.recent {
+		before = append(before, lines...)
+	}
+	b.hand.Store(&to)
+	b.mu.Unlock()
+	for _, line := range before {
+		to(line)
+	}
+}
+
 func (b *Logs) add(line Line) {
+	if hand := b.remember(line); hand != nil {
+		(*hand)(line)
+	}
+}
+
+// remember keeps the line and tells followers, and returns who else wants it.
+func (b *Logs) remember(line Line) *func(Line) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	lines := append(b.recent[line.Instance], line)
@@ -67,6 +96,7 @@ func (b *Logs) add(line Line) {
 		default: // a follower that does not read must not stop the instance
 		}
 	}
+	return b.hand.Load()
 }
 
 // tail returns the last n lines of an instance.

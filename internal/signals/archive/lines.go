@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"github.com/gowarren/warren/internal/redact"
 	"github.com/gowarren/warren/internal/signals/scrub"
 	"github.com/gowarren/warren/internal/signals/segment"
 )
@@ -163,7 +164,7 @@ func (a *Archive) cleaned(l *segment.Line) *segment.Line {
 	}
 	l.Message = strings.ToValidUTF8(l.Message, "\uFFFD")
 	l.Service, l.Instance = short(cmp.Or(l.Service, "unknown")), short(l.Instance)
-	clean, n := scrub.Text(l.Message)
+	clean, n := redact.Text(l.Message)
 	l.Message = clean
 	if len(l.Attributes) > 0 {
 		attributes, more := cleanObject(l.Attributes)
@@ -195,7 +196,7 @@ func cleanObject(raw []byte) ([]byte, int) {
 	return clean, n
 }
 
-func quotedObject() []byte { return []byte(`{"attributes":"` + scrub.Redacted + `"}`) }
+func quotedObject() []byte { return []byte(`{"attributes":"` + redact.Redacted + `"}`) }
 
 // plain replaces JSON numbers by their text, of which they are redacted.
 func plain(v any) any {

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/gowarren/warren/internal/redact"
 	"github.com/gowarren/warren/internal/signals/scrub"
 	"github.com/gowarren/warren/internal/signals/segment"
 	"github.com/gowarren/warren/internal/signals/topology"
@@ -178,11 +179,11 @@ func (s *splitter) cleanSpan(span ptrace.Span) {
 	for _, l := range span.Links().All() {
 		n += s.clean(l.Attributes())
 	}
-	if clean, found := scrub.Text(span.Name()); found > 0 {
+	if clean, found := redact.Text(span.Name()); found > 0 {
 		span.SetName(clean)
 		n += found
 	}
-	if clean, found := scrub.Text(span.Status().Message()); found > 0 {
+	if clean, found := redact.Text(span.Status().Message()); found > 0 {
 		span.Status().SetMessage(clean)
 		n += found
 	}
