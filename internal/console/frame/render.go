@@ -75,7 +75,7 @@ func (f *Frame) funcs() template.FuncMap {
 		"join":    strings.Join,
 		"status":  func(word string, tone Tone) Status { return Status{word, tone} },
 		"with":    func(r *Request, t *Table) tableView { return tableView{r, t} },
-		"json":    indented,
+		"json":    Indented,
 	}
 }
 
@@ -85,8 +85,8 @@ type tableView struct {
 	Table *Table
 }
 
-// indented makes JSON readable; what is none stays as it is.
-func indented(text string) string {
+// Indented makes JSON readable; what is none stays as it is.
+func Indented(text string) string {
 	var out bytes.Buffer
 	if json.Indent(&out, []byte(text), "", "  ") != nil {
 		return text
@@ -194,3 +194,6 @@ func (r *Request) Frozen() string {
 	from, to := r.Range.Millis()
 	return r.With("from", from, "to", to)
 }
+
+// Levels are those of log lines, for pages to choose from.
+func (r *Request) Levels() []string { return []string{"debug", "info", "warn", "error"} }

@@ -78,7 +78,7 @@ func (r *Request) With(pairs ...string) string {
 			q.Set(pairs[i], pairs[i+1])
 		}
 	}
-	return link(r.URL.Path, q)
+	return link(r.URL.EscapedPath(), q)
 }
 
 // Toggled is this page's URL with a value of a repeatable parameter switched.
@@ -91,7 +91,7 @@ func (r *Request) Toggled(name, value string) string {
 	} else {
 		q[name] = append(slices.Clone(have), value)
 	}
-	return link(r.URL.Path, q)
+	return link(r.URL.EscapedPath(), q)
 }
 
 // Has tells whether a parameter has the value.
@@ -103,7 +103,7 @@ func (r *Request) Filtered(names ...string) bool {
 }
 
 // Canonical is the URL of what is shown: sorted, and without what is empty.
-func (r *Request) Canonical() string { return link(r.URL.Path, r.URL.Query()) }
+func (r *Request) Canonical() string { return link(r.URL.EscapedPath(), r.URL.Query()) }
 
 func link(path string, q url.Values) string {
 	for name, values := range q {

@@ -1,0 +1,182 @@
+// Package console is the web console: what runs, how it is doing and why, and
+// what an operator does about it. It knows of a system only what its API tells,
+// over one connection: the console of a laptop is the console of a fleet.
+//
+// To add a page: a file with a function that makes the view model, a template
+// of its name, and a row in pages.
+package console
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+
+	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
+	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/internal/console/frame"
+)
+
+//go:embed templates
+var templates embed.FS
+
+// Options say what a console shows, and to whom.
+type Options struct {
+	// API serves the system's contracts. The caller closes it.
+	API grpc.ClientConnInterface
+	// Address is where to listen, "127.0.0.1:7070". Whoever can reach it is let
+	// in as Caller if only this machine can; all others sign in with a token.
+	Address string
+	// Caller is who sits at this machine.
+	Caller string
+	// Tokens is the file of those who may sign in.
+	Tokens  string
+	Version string
+	Logger  *slog.Logger
+}
+
+// Console is a console that is served.
+type Console struct {
+	frame    *frame.Frame
+	server   *http.Server
+	listener net.Listener
+}
+
+// api are the contracts that the console asks.
+type api struct {
+	fleet     fleetv1.FleetServiceClient
+	txn       txnv1.OperatorServiceClient
+	letters   eventsv1.LetterServiceClient
+	settings  settingsv1.SettingsServiceClient
+	contracts contractsv1.ContractServiceClient
+	metrics   observev1.MetricServiceClient
+	alerts    observev1.AlertServiceClient
+	traces    observev1.TraceServiceClient
+	logs      observev1.LogServiceClient
+}
+
+// screens make the views of all pages.
+type screens struct {
+	api
+	version string
+}
+
+// Open listens and serves. A port in use is an error that says so.
+func Open(opts Options) (*Console, error) {
+	f, err := newFrame(opts)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", opts.Address)
+	if err != nil {
+		return nil, fmt.Errorf("open the console: %w; choose another address with --console, or none with --console off", err)
+	}
+	const header, idle = 10 * time.Second, 2 * time.Minute
+	c := &Console{frame: f, listener: l, server: &http.Server{
+		Handler: f.Handler(), ReadHeaderTimeout: header, ReadTimeout: idle, IdleTimeout: idle, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+	}}
+	go func() {
+		if err := c.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			opts.Logger.Error("console ended", "error", err.Error())
+		}
+	}()
+	return c, nil
+}
+
+// Address is where it listens.
+func (c *Console) Address() string { return c.listener.Addr().String() }
+
+// Close ends it, with all that it keeps up to date.
+func (c *Console) Close() error {
+	c.frame.Close()
+	const patience = time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.server.Shutdown(ctx); err != nil {
+		return c.server.Close()
+	}
+	return nil
+}
+
+func newFrame(opts Options) (*frame.Frame, error) {
+	s := &screens{version: opts.Version, api: api{
+		fleet: fleetv1.NewFleetServiceClient(opts.API), txn: txnv1.NewOperatorServiceClient(opts.API),
+		letters: eventsv1.NewLetterServiceClient(opts.API), settings: settingsv1.NewSettingsServiceClient(opts.API),
+		contracts: contractsv1.NewContractServiceClient(opts.API), metrics: observev1.NewMetricServiceClient(opts.API),
+		alerts: observev1.NewAlertServiceClient(opts.API), traces: observev1.NewTraceServiceClient(opts.API),
+		logs: observev1.NewLogServiceClient(opts.API),
+	}}
+	access, err := accessOf(opts)
+	if err != nil {
+		return nil, err
+	}
+	own, err := fs.Sub(templates, "templates")
+	if err != nil {
+		return nil, err
+	}
+	return frame.New(frame.Options{
+		Pages: s.pages(), Actions: s.actions(), Templates: own, Header: s.header, Find: s.find, Home: "/overview",
+		Version: opts.Version, Access: access, Logger: opts.Logger,
+	})
+}
+
+// accessOf lets in whoever sits at the machine, and nobody else without a token.
+func accessOf(opts Options) (frame.Access, error) {
+	if frame.LoopbackAddress(opts.Address) {
+		return frame.Access{Open: true, Caller: frame.Caller{Name: opts.Caller, Role: frame.Admin}}, nil
+	}
+	if opts.Tokens == "" {
+		return frame.Access{}, errors.New("open the console: at an address that others reach, people sign in, and there is no file of tokens")
+	}
+	return frame.Access{Check: Tokens{Path: opts.Tokens}.check}, nil
+}
+
+// pages is the table of all screens.
+func (s *screens) pages() []frame.Page {
+	const watch, slow = 2 * time.Second, 5 * time.Second
+	const now, signals, work, system = "Now", "Signals", "Work", "System"
+	return []frame.Page{
+		{Name: "overview", Path: "/overview", Title: "Overview", Key: "o", Group: now, Icon: "overview", Live: watch, Show: s.overview},
+		{Name: "topology", Path: "/topology", Title: "Topology", Key: "g", Group: now, Icon: "topology", Live: slow, Ranged: true, Show: s.topology},
+		{Name: "services", Path: "/services", Title: "Services", Key: "s", Group: now, Icon: "services", Live: watch, Show: s.services},
+		{Name: "service", Path: "/services/{service}", Title: "Service", Under: "services", Live: watch, Ranged: true, Show: s.service},
+		{Name: "instance", Path: "/services/{service}/{number}", Title: "Instance", Under: "services", Live: watch, Show: s.instance},
+		{Name: "alerts", Path: "/alerts", Title: "Alerts", Key: "a", Group: now, Icon: "alerts", Live: slow, Show: s.alertList},
+		{Name: "traces", Path: "/traces", Title: "Traces", Key: "t", Group: signals, Icon: "traces", Live: slow, Ranged: true, Show: s.traceList},
+		{Name: "trace", Path: "/traces/{trace}", Title: "Trace", Under: "traces", Show: s.trace},
+		{Name: "logs", Path: "/logs", Title: "Logs", Key: "l", Group: signals, Icon: "logs", Live: watch, Ranged: true, Show: s.logLines},
+		{Name: "metrics", Path: "/metrics", Title: "Metrics", Key: "m", Group: signals, Icon: "metrics", Live: slow, Ranged: true, Show: s.explore},
+		{Name: "transactions", Path: "/transactions", Title: "Transactions", Key: "x", Group: work, Icon: "saga", Live: watch, Show: s.transactions},
+		{Name: "transaction", Path: "/transactions/{gid}", Title: "Transaction", Under: "transactions", Live: watch, Show: s.transaction},
+		{Name: "letters", Path: "/letters", Title: "Dead letters", Key: "d", Group: work, Icon: "letters", Live: slow, Show: s.letterList},
+		{Name: "letter", Path: "/letters/{service}/{letter}", Title: "Dead letter", Under: "letters", Show: s.letter},
+		{Name: "contracts", Path: "/contracts", Title: "Contracts", Key: "c", Group: system, Icon: "contract", Show: s.contractList},
+		{Name: "contract", Path: "/contracts/{contract}", Title: "Contract", Under: "contracts", Show: s.contract},
+		{Name: "settings", Path: "/settings", Title: "Settings", Key: "e", Group: system, Icon: "settings", Show: s.settingList},
+		{Name: "setting", Path: "/settings/{setting}", Title: "Setting", Under: "settings", Show: s.setting},
+		{Name: "history", Path: "/settings-history", Title: "Changes of settings", Under: "settings", Show: s.settingHistory},
+		{Name: "audit", Path: "/audit", Title: "Audit", Key: "u", Group: system, Icon: "audit", Live: slow, Show: s.audit},
+	}
+}
+
+// actions is the table of what people do.
+func (s *screens) actions() []frame.Action {
+	var out []frame.Action
+	out = append(out, s.fleetActions()...)
+	out = append(out, s.txnActions()...)
+	out = append(out, s.letterActions()...)
+	out = append(out, s.settingActions()...)
+	return append(out, s.alertActions()...)
+}

@@ -1,0 +1,187 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	"github.com/gowarren/warren/internal/console/frame"
+)
+
+// line is one line of a log.
+type line struct {
+	ID, Who, Level, Said string
+	Time                 time.Time
+	More                 []fact
+	Trace                string
+}
+
+// supervisor is the name under which the supervisor itself logs.
+const supervisor = "warren"
+
+// lastLines are the newest lines of a service or an instance, oldest first.
+func (s *screens) lastLines(ctx context.Context, who string, n int) ([]line, error) {
+	stream, err := s.fleet.Logs(ctx, &fleetv1.LogsRequest{Services: named(who), Tail: int32(n)})
+	var out []line
+	for err == nil {
+		var one *fleetv1.LogsResponse
+		if one, err = stream.Recv(); err == nil {
+			out = append(out, parseLine(one))
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return out[max(0, len(out)-n):], nil
+}
+
+func named(who string) []string {
+	if who == "" {
+		return nil
+	}
+	return []string{who}
+}
+
+// parseLine reads a line as Warren's processes write it; any other stays text.
+func parseLine(one *fleetv1.LogsResponse) line {
+	l := line{Who: one.GetInstance(), Said: one.GetLine(), Time: one.GetTime().AsTime()}
+	var fields map[string]any
+	if json.Unmarshal([]byte(one.GetLine()), &fields) != nil {
+		return l
+	}
+	take := func(names ...string) string {
+		for _, name := range names {
+			if text, ok := fields[name].(string); ok {
+				delete(fields, name)
+				return text
+			}
+		}
+		return ""
+	}
+	l.Said, l.Level, l.Trace = take("msg", "message"), strings.ToLower(take("level")), take("trace_id")
+	for _, known := range []string{"time", "service", "instance", "version", "span_id"} {
+		delete(fields, known)
+	}
+	for name, value := range fields {
+		text, ok := value.(string)
+		if !ok {
+			text = fmt.Sprint(value)
+		}
+		l.More = append(l.More, fact{name, text})
+	}
+	slices.SortFunc(l.More, func(a, b fact) int { return cmp.Compare(a.Name, b.Name) })
+	return l
+}
+
+func (l line) get(name string) string {
+	for _, f := range l.More {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// happened is something that happened to the system.
+type happened struct {
+	Time time.Time
+	Tone frame.Tone
+	What string
+	By   string
+}
+
+// events are what the supervisor did and saw, and what people did, newest first.
+func (s *screens) events(ctx context.Context) ([]happened, error) {
+	const enough = 400
+	lines, err := s.lastLines(ctx, supervisor, enough)
+	if err != nil {
+		return nil, err
+	}
+	var out []happened
+	for _, l := range slices.Backward(lines) {
+		kind := l.get("kind")
+		h := happened{Time: l.Time, What: l.Said}
+		switch kind {
+		case "":
+			continue
+		case "audit":
+			h.What, h.By, h.Tone = l.get("action")+" "+l.get("target"), l.get("author")+": "+l.get("reason"), frame.Busy
+			if l.get("error") != "" {
+				h.Tone, h.By = frame.Warn, h.By+" ("+l.get("error")+")"
+			}
+		default:
+			h.Tone = toneOf(kind)
+		}
+		out = append(out, h)
+	}
+	return out, nil
+}
+
+// toneOf is how an event of the fleet is meant.
+func toneOf(kind string) frame.Tone {
+	switch {
+	case strings.Contains(kind, "ready"), strings.Contains(kind, "built"):
+		return frame.Good
+	case strings.Contains(kind, "exit"), strings.Contains(kind, "crash"), strings.Contains(kind, "fail"), strings.Contains(kind, "end"):
+		return frame.Bad
+	}
+	return frame.Idle
+}
+
+// marks are the events that may explain a chart of the service.
+func (s *screens) marks(r *frame.Request, service string) []frame.Mark {
+	events, err := s.events(r.Context())
+	if err != nil {
+		return nil // the charts are worth showing without
+	}
+	var out []frame.Mark
+	for _, e := range events {
+		if e.Time.Before(r.Range.From) || e.Time.After(r.Range.To) || service != "" && !strings.Contains(e.What, service) {
+			continue
+		}
+		out = append(out, frame.Mark{Time: e.Time, Text: e.What})
+	}
+	return out
+}
+
+type auditView struct{ Table *frame.Table }
+
+// Export is what people did.
+func (v auditView) Export() *frame.Table { return v.Table }
+
+// audit lists what people did through the console.
+func (s *screens) audit(r *frame.Request) (any, error) {
+	const enough = 5000
+	lines, err := s.lastLines(r.Context(), supervisor, enough)
+	if err != nil {
+		return nil, err
+	}
+	t := frame.Table{
+		Caption: "What people did in the console",
+		Columns: []frame.Column{
+			{Key: "time", Title: "When", Number: true}, {Key: "who", Title: "Who"}, {Key: "what", Title: "What"},
+			{Key: "why", Title: "Why"}, {Key: "ended", Title: "How it ended"}, {Key: "from", Title: "From", Wide: true},
+		},
+		Empty: frame.Empty{Title: "Nobody did anything yet", Text: "Restarts, changes of settings, retries and everything else that people do here is listed with their name and their reason."},
+	}
+	for i, l := range lines {
+		if l.get("kind") != "audit" {
+			continue
+		}
+		ended := frame.Stated("done", frame.Good)
+		if l.get("error") != "" {
+			ended = frame.Cell{Status: &frame.Status{Word: "refused", Tone: frame.Warn}, Sub: l.get("error")}
+		}
+		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("audit-%d", i), Cells: []frame.Cell{
+			frame.At(l.Time), {Text: l.get("author"), Sub: l.get("role")}, {Text: l.get("action"), Sub: l.get("target")}, frame.Text(l.get("reason")), ended, frame.Mono(l.get("from")),
+		}})
+	}
+	return auditView{r.Sorted(t, "-time")}, nil
+}

@@ -1,0 +1,178 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/internal/console/frame"
+)
+
+type overviewView struct {
+	System   *fleetv1.System
+	Verdict  frame.Status
+	Since    string
+	Tiles    []tile
+	SLOs     *frame.Table
+	Alerts   *frame.Table
+	Services *frame.Table
+	Charts   []frame.Chart
+	Events   []happened
+	Gateway  string
+}
+
+// tile is one figure.
+type tile struct{ Name, Value, Sub, Href string }
+
+// overview answers: is it well, since when, and what changed?
+func (s *screens) overview(r *frame.Request) (any, error) {
+	list, err := s.fleet.List(r.Context(), &fleetv1.ListRequest{})
+	if err != nil {
+		return nil, err
+	}
+	v := overviewView{System: list.GetSystem(), Gateway: list.GetSystem().GetGateway()}
+	red, err := s.red(r.Context())
+	r.Missing("Traffic", err)
+	if err == nil {
+		v.Charts, err = s.charts(r, s.marks(r, ""),
+			plan{"rate", "Requests", "/s", rateOf("service", "", window), service},
+			plan{"errors", "Errors", "%", errorsOf("service", "", window), service},
+			plan{"p95", "Duration, p95", "s", quantileOf(0.95, "service", "", window), service},
+		)
+		r.Missing("Charts", err)
+	}
+	v.Events, err = s.events(r.Context())
+	r.Missing("What happened", err)
+	const few = 12
+	v.Events = v.Events[:min(few, len(v.Events))]
+	alerts, err := s.alerts.ListAlerts(r.Context(), &observev1.ListAlertsRequest{})
+	r.Missing("Alerts", err)
+	v.Alerts = firing(alerts.GetAlerts(), r.Now)
+	slos, err := s.alerts.ListSLOs(r.Context(), &observev1.ListSLOsRequest{})
+	if err == nil {
+		v.SLOs = sloTable(slos.GetSlos())
+	}
+	table := serviceTable(list.GetInstances(), red, "")
+	for i := range table.Columns {
+		table.Columns[i].Fixed = true
+	}
+	slices.SortStableFunc(table.Rows, func(a, b frame.Row) int { return cmp.Compare(badness(b.Cells[1]), badness(a.Cells[1])) })
+	v.Services = &table
+	v.Verdict, v.Since = verdict(list, alerts.GetAlerts(), v.Events, r.Now)
+	v.Tiles = s.tiles(r.Context(), red)
+	return v, nil
+}
+
+func service(labels map[string]string) string { return labels["service"] }
+
+// badness puts the worst first.
+func badness(c frame.Cell) int {
+	return slices.Index([]frame.Tone{frame.Idle, frame.Good, frame.Busy, frame.Warn, frame.Bad}, c.Status.Tone)
+}
+
+// verdict is the first thing to know.
+func verdict(list *fleetv1.ListResponse, alerts []*observev1.Alert, events []happened, now time.Time) (frame.Status, string) {
+	h := health(list.GetInstances())
+	since := list.GetSystem().GetStarted().AsTime()
+	for _, e := range events {
+		if e.Tone == frame.Bad {
+			since = e.Time
+			break
+		}
+	}
+	ago := frame.Ago(since, now)
+	loud := 0
+	for _, a := range alerts {
+		if a.GetState() == observev1.Alert_STATE_FIRING && a.GetSilence() == "" {
+			loud++
+		}
+	}
+	for _, e := range list.GetEngines() {
+		if e.GetProblem() != "" {
+			return frame.Status{Word: e.GetKind() + " is not well", Tone: frame.Bad}, e.GetProblem()
+		}
+	}
+	switch {
+	case loud > 0:
+		return frame.Status{Word: plural(loud, "alert") + " firing", Tone: frame.Bad}, "The cause is usually on the page that the alert names."
+	case h.Tone == frame.Bad:
+		return frame.Status{Word: "Something keeps crashing", Tone: frame.Bad}, h.Word + "; the last end of a process was " + ago
+	case h.Tone == frame.Warn:
+		return frame.Status{Word: "Not everything is ready", Tone: frame.Warn}, h.Word
+	}
+	if since.Equal(list.GetSystem().GetStarted().AsTime()) {
+		return frame.Status{Word: "All is well", Tone: frame.Good}, "since it was started " + ago
+	}
+	return frame.Status{Word: "All is well", Tone: frame.Good}, "the last end of a process was " + ago
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return strconv.Itoa(n) + " " + word + "s"
+}
+
+// tiles are the figures at the top. What can't be had is left out.
+func (s *screens) tiles(ctx context.Context, all map[string]red) []tile {
+	var out []tile
+	if all != nil {
+		var rate, failed float64
+		for _, one := range all {
+			rate += one.rate
+			failed += one.rate * one.errors
+		}
+		share := 0.0
+		if rate > 0 {
+			share = failed / rate
+		}
+		out = append(out, tile{"Requests", frame.Amount(rate, "/s"), "all services", "/services"}, tile{"Errors", frame.Amount(share, "%"), "of all requests, 1 min", "/traces?errors=1"})
+	}
+	if found, err := s.txn.List(ctx, &txnv1.ListRequest{States: unfinished(), PageSize: 500}); err == nil {
+		out = append(out, tile{"In flight", strconv.Itoa(len(found.GetTransactions())), "transactions", "/transactions"})
+	}
+	if found, err := s.txn.List(ctx, &txnv1.ListRequest{Parked: true, PageSize: 500}); err == nil {
+		out = append(out, tile{"Parked", strconv.Itoa(len(found.GetTransactions())), "wait for an operator", "/transactions?show=parked"})
+	}
+	if letters, _, err := s.allLetters(ctx, "dead"); err == nil {
+		out = append(out, tile{"Dead letters", strconv.Itoa(len(letters)), "given up", "/letters"})
+	}
+	if resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: "max(warren_outbox_age_seconds)"}); err == nil && len(resp.GetSamples()) == 1 {
+		out = append(out, tile{"Outbox", frame.Amount(max(0, resp.GetSamples()[0].GetValue()), "s"), "oldest unsent event", "/metrics?query=warren_outbox_age_seconds"})
+	}
+	return out
+}
+
+func sloTable(slos []*observev1.SLO) *frame.Table {
+	t := &frame.Table{
+		Caption: "Objectives",
+		Columns: []frame.Column{{Title: "Objective", Fixed: true}, {Title: "State", Fixed: true}, {Title: "Goal", Number: true, Fixed: true}, {Title: "Now", Number: true, Fixed: true}, {Title: "Budget left", Number: true, Fixed: true}},
+		Empty:   frame.Empty{Title: "No objectives yet", Text: "An objective says how often a service has to answer well. Rules for them come with the system file."},
+	}
+	for _, o := range slos {
+		now, left := frame.Text("–"), frame.Text("–")
+		if o.Current != nil {
+			now = frame.Text(frame.Amount(o.GetCurrent(), "%"))
+		}
+		if o.BudgetLeft != nil {
+			left = frame.Cell{Text: frame.Amount(o.GetBudgetLeft(), "%"), Share: math.Max(0, math.Min(1, o.GetBudgetLeft()))}
+		}
+		state := alertState(o.GetState())
+		t.Rows = append(t.Rows, frame.Row{ID: "slo-" + o.GetName(), Cells: []frame.Cell{
+			{Text: o.GetName(), Sub: o.GetDescription()}, {Status: &state}, frame.Text(fmt.Sprintf("%.4g %%", 100*o.GetObjective())), now, left,
+		}})
+	}
+	return t
+}
+
+// unfinished are the states of what has not ended.
+func unfinished() []txnv1.State {
+	return []txnv1.State{txnv1.State_STATE_PREPARED, txnv1.State_STATE_WAITING, txnv1.State_STATE_RUNNING, txnv1.State_STATE_UNDOING}
+}

@@ -1,0 +1,156 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	"github.com/gowarren/warren/internal/console/frame"
+)
+
+type serviceView struct {
+	Name      string
+	Health    frame.Status
+	Instances *frame.Table
+	Charts    []frame.Chart
+	Methods   *frame.Table
+	Lines     []line
+	Contracts []string
+	Count     int
+}
+
+func (s *screens) service(r *frame.Request) (any, error) {
+	name := r.PathValue("service")
+	list, err := s.fleet.List(r.Context(), &fleetv1.ListRequest{Services: []string{name}})
+	if err != nil {
+		return nil, err
+	}
+	v := serviceView{Name: name, Health: health(list.GetInstances()), Count: len(list.GetInstances())}
+	v.Instances = r.Sorted(instanceTable(list.GetInstances()), "instance")
+	if v.Charts, err = s.serviceCharts(r, name); err != nil {
+		r.Missing("Traffic", err)
+	}
+	if v.Methods, err = s.methodTable(r, name); err != nil {
+		v.Methods = nil // said above
+	}
+	contracts, err := s.served(r.Context(), name)
+	r.Missing("The contracts it serves", err)
+	v.Contracts = contracts
+	v.Lines, err = s.lastLines(r.Context(), name, 40)
+	r.Missing("Its log", err)
+	return v, nil
+}
+
+type instanceView struct {
+	Instance *fleetv1.Instance
+	State    frame.Status
+	Facts    []fact
+	Lines    []line
+}
+
+type fact struct{ Name, Value string }
+
+func (s *screens) instance(r *frame.Request) (any, error) {
+	service := r.PathValue("service")
+	list, err := s.fleet.List(r.Context(), &fleetv1.ListRequest{Services: []string{service}})
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(list.GetInstances(), func(i *fleetv1.Instance) bool { return strconv.Itoa(int(i.GetNumber())) == r.PathValue("number") })
+	if i < 0 {
+		return nil, &frame.Problem{Status: 404, Title: "It is not there", Text: fmt.Sprintf("%s has no instance %s now.", service, r.PathValue("number"))}
+	}
+	one := list.GetInstances()[i]
+	v := instanceView{Instance: one, State: stateOf(one.GetState())}
+	v.Facts = []fact{
+		{"Process", strconv.FormatInt(one.GetPid(), 10)}, {"Running for", since(one.GetStarted().AsTime()).Text}, {"Address", one.GetAddress()},
+		{"Socket", one.GetSocket()}, {"Health, metrics and profiles", one.GetAdmin()}, {"Version", one.GetVersion()}, {"Zone", one.GetZone()},
+		{"Revision of the settings", strconv.FormatInt(one.GetSettingsRevision(), 10)}, {"Restarts", strconv.Itoa(int(one.GetRestarts()))},
+	}
+	if e := one.GetLastExit(); e != nil {
+		v.Facts = append(v.Facts, fact{"How it ended before", e.GetHow() + ", " + frame.Ago(e.GetTime().AsTime(), r.Now)})
+	}
+	for i := range v.Facts {
+		v.Facts[i].Value = cmp.Or(v.Facts[i].Value, "–")
+	}
+	v.Lines, err = s.lastLines(r.Context(), one.GetId(), 100)
+	r.Missing("Its log", err)
+	return v, nil
+}
+
+// fleetActions are what people do with processes.
+func (s *screens) fleetActions() []frame.Action {
+	return []frame.Action{
+		{
+			Name: "restart", Path: "/services/{service}/restart", Needs: frame.Operator,
+			Ask: func(r *frame.Request) (frame.Form, error) {
+				name := r.PathValue("service")
+				return frame.Form{
+					Title: "Restart " + name, Submit: "Restart", Target: name, Back: serviceHref(name),
+					Says: []string{"Its instances are replaced one after the other: the new one is ready before the old one drains. No request is lost."},
+				}, nil
+			},
+			Do: func(r *frame.Request) (frame.Outcome, error) {
+				name := r.PathValue("service")
+				resp, err := s.fleet.Restart(r.Context(), &fleetv1.RestartRequest{Services: []string{name}})
+				return outcome("Restarted "+name, resp.GetInstances(), name), err
+			},
+		},
+		{
+			Name: "scale", Path: "/services/{service}/scale", Needs: frame.Operator, Ask: s.askScale,
+			Do: func(r *frame.Request) (frame.Outcome, error) {
+				name := r.PathValue("service")
+				n, err := strconv.ParseInt(strings.TrimSpace(r.PostForm.Get("replicas")), 10, 32)
+				if err != nil || n < 0 {
+					return frame.Outcome{}, &frame.Problem{Status: 422, Title: "Not a number", Text: "How many instances? A whole number, please."}
+				}
+				resp, err := s.fleet.Scale(r.Context(), &fleetv1.ScaleRequest{Service: name, Replicas: int32(n)})
+				return outcome(fmt.Sprintf("%s has %d instances", name, n), resp.GetInstances(), name), err
+			},
+		},
+		s.signal("kill", "SIGKILL", "Kill", "Its process ends at once, as by a crash: callers go elsewhere, and the supervisor starts it again."),
+		s.signal("drain", "SIGTERM", "Drain", "It takes no new requests, finishes those it has, and ends. The supervisor then starts it again."),
+	}
+}
+
+func (s *screens) askScale(r *frame.Request) (frame.Form, error) {
+	name := r.PathValue("service")
+	list, err := s.fleet.List(r.Context(), &fleetv1.ListRequest{Services: []string{name}})
+	return frame.Form{
+		Title: "Scale " + name, Submit: "Scale", Target: name, Back: serviceHref(name),
+		Says:   []string{fmt.Sprintf("It has %d now. Those too many drain first.", len(list.GetInstances()))},
+		Fields: []frame.Field{{Name: "replicas", Label: "Instances", Kind: "number", Value: strconv.Itoa(len(list.GetInstances()))}},
+	}, err
+}
+
+// signal is an action that sends a signal to one instance.
+func (s *screens) signal(name, signal, verb, says string) frame.Action {
+	id := func(r *frame.Request) string { return r.PathValue("service") + "/" + r.PathValue("number") }
+	return frame.Action{
+		Name: name, Path: "/services/{service}/{number}/" + name, Needs: frame.Operator,
+		Ask: func(r *frame.Request) (frame.Form, error) {
+			return frame.Form{
+				Title: verb + " " + id(r), Submit: verb, Target: id(r), Back: serviceHref(r.PathValue("service")),
+				Says: []string{says}, Type: id(r), Danger: true,
+			}, nil
+		},
+		Do: func(r *frame.Request) (frame.Outcome, error) {
+			_, err := s.fleet.Kill(r.Context(), &fleetv1.KillRequest{Instance: id(r), Signal: signal})
+			return frame.Outcome{Title: signal + " was sent to " + id(r), Back: serviceHref(r.PathValue("service"))}, err
+		},
+	}
+}
+
+func serviceHref(name string) string { return "/services/" + url.PathEscape(name) }
+
+func outcome(title string, instances []*fleetv1.Instance, service string) frame.Outcome {
+	out := frame.Outcome{Title: title, Back: serviceHref(service)}
+	for _, i := range instances {
+		out.Lines = append(out.Lines, i.GetId()+": "+stateOf(i.GetState()).Word)
+	}
+	return out
+}

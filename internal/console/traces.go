@@ -1,0 +1,118 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	"github.com/gowarren/warren/internal/console/frame"
+)
+
+type tracesView struct {
+	Table                           *frame.Table
+	Services                        []string
+	Operations                      []string
+	Service, Operation, Least, Gid  string
+	Attribute, Value                string
+	Attributes                      []string
+	Errors, Slowest, Partial, Known bool
+}
+
+// Export is the list of traces.
+func (v tracesView) Export() *frame.Table { return v.Table }
+
+func (s *screens) traceList(r *frame.Request) (any, error) {
+	v := tracesView{
+		Service: r.Get("service"), Operation: r.Get("operation"), Least: r.Get("least"), Gid: r.Get("gid"), Errors: r.Get("errors") != "", Slowest: r.Get("order") == "slowest",
+		Attribute: r.Get("attribute"), Value: r.Get("value"),
+	}
+	names, err := s.traces.Names(r.Context(), &observev1.NamesRequest{})
+	r.Missing("Names to choose from", err)
+	for _, one := range names.GetServices() {
+		v.Services = append(v.Services, one.GetService())
+		if one.GetService() == v.Service {
+			v.Operations = one.GetOperations()
+		}
+	}
+	v.Attributes = names.GetAttributes()
+	request := &observev1.SearchTracesRequest{
+		Service: v.Service, Operation: v.Operation, ErrorsOnly: v.Errors, Gid: v.Gid, OrderId: r.Get("order-id"),
+		From: timestamppb.New(r.Range.From), To: timestamppb.New(r.Range.To), PageSize: 100, PageToken: r.Get("page"),
+	}
+	if d, err := time.ParseDuration(v.Least); err == nil {
+		request.MinDuration = durationpb.New(d)
+	}
+	if v.Slowest {
+		request.Order = observev1.TraceOrder_TRACE_ORDER_SLOWEST
+	}
+	if v.Attribute != "" && v.Value != "" {
+		request.Attributes = map[string]string{v.Attribute: v.Value}
+	}
+	found, err := s.traces.Search(r.Context(), request)
+	if err != nil {
+		return nil, err
+	}
+	v.Partial = found.GetPartial()
+	t := traceTable(found.GetTraces())
+	t.Empty.Clear = clearOf(r, "service", "operation", "least", "errors", "gid", "attribute", "value", "order-id")
+	if t.Empty.Clear != "" {
+		t.Empty.Title, t.Empty.Text, t.Empty.Code = "No trace is like that", "None in this span of time fits all filters.", ""
+	}
+	if found.GetNextPageToken() != "" {
+		t.More = r.With("page", found.GetNextPageToken())
+	}
+	v.Table = &t
+	if r.Get("sort") != "" {
+		v.Table = r.Sorted(t, "")
+	}
+	return v, nil
+}
+
+func traceTable(all []*observev1.TraceSummary) frame.Table {
+	t := frame.Table{
+		Caption: "Traces",
+		Columns: []frame.Column{
+			{Key: "name", Title: "Trace"}, {Key: "result", Title: "Result"}, {Key: "took", Title: "Took", Number: true}, {Key: "spans", Title: "Spans", Number: true, Wide: true},
+			{Key: "services", Title: "Services", Wide: true, Fixed: true}, {Key: "began", Title: "Began", Number: true},
+		},
+		Empty: frame.Empty{
+			Title: "No traces in this span of time", Text: "Every request makes one, once something calls the system: each hop, query, event and step of a saga is a span in it.", Code: "curl -s http://localhost:8080/v1/products",
+		},
+		Note: fmt.Sprint(len(all)),
+	}
+	longest := time.Nanosecond
+	for _, one := range all {
+		longest = max(longest, one.GetDuration().AsDuration())
+	}
+	for _, one := range all {
+		result := frame.Stated("fine", frame.Good)
+		if one.GetErrors() > 0 {
+			result = frame.Stated(plural(int(one.GetErrors()), "error"), frame.Bad)
+		}
+		sub := one.GetService()
+		for _, more := range []string{one.GetOrderId(), one.GetGid()} {
+			if more != "" {
+				sub += " · " + more
+			}
+		}
+		took := one.GetDuration().AsDuration()
+		t.Rows = append(t.Rows, frame.Row{ID: "trace-" + one.GetTraceId(), Href: "/traces/" + one.GetTraceId(), Cells: []frame.Cell{
+			{Text: strings.TrimPrefix(one.GetName(), "/"), Sub: sub}, result, {Text: frame.Span(took), Order: took.Seconds(), Share: float64(took) / float64(longest)},
+			frame.Number(int64(one.GetSpans())), {Chips: few(one.GetServices())}, frame.At(one.GetStart().AsTime()),
+		}})
+	}
+	return t
+}
+
+// few leaves out what would make a row long.
+func few(names []string) []string {
+	const enough = 4
+	if len(names) <= enough {
+		return names
+	}
+	return append(names[:enough:enough], fmt.Sprintf("+%d", len(names)-enough))
+}
