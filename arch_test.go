@@ -97,6 +97,7 @@ var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "
 
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
+	"internal/alerting":    {"internal/metricstore"},
 	"internal/coordinator": {"internal/contract"},
 	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":        {"internal/gateway", "internal/node"},
@@ -107,7 +108,7 @@ var internalImports = map[string][]string{
 	"internal/openapi":     {"internal/contract", "internal/transcode"},
 	"internal/protogen":    {"internal/contract"},
 	"internal/scaffold":    {"internal/protogen", "internal/system"},
-	"internal/supervisor":  {"internal/engines", "internal/fleet", "internal/node", "internal/openurl", "internal/system"},
+	"internal/supervisor":  {"internal/alerting", "internal/metricstore", "internal/engines", "internal/fleet", "internal/node", "internal/openurl", "internal/system"},
 	"internal/system":      {"internal/openurl"},
 	"internal/transcode":   {"internal/contract"},
 }

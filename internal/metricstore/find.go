@@ -43,7 +43,7 @@ func (s *Store) gather(ctx context.Context, w Where, look func(storage.Querier, 
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Load().QueryTimeout)
 	defer cancel()
 	var out []string
-	err := s.eachSelector(ctx, w, func(q storage.Querier, m []*labels.Matcher) error {
+	err := s.eachSelector(w, func(q storage.Querier, m []*labels.Matcher) error {
 		found, err := look(q, m)
 		for _, f := range found {
 			out = append(out, strings.Clone(f)) // it may lie in a file that is unmapped
@@ -63,7 +63,12 @@ func (s *Store) gather(ctx context.Context, w Where, look func(storage.Querier, 
 	return out[:most], true, nil
 }
 
-func (s *Store) eachSelector(_ context.Context, w Where, f func(storage.Querier, []*labels.Matcher) error) error {
+func (s *Store) eachSelector(w Where, f func(storage.Querier, []*labels.Matcher) error) error {
+	done, err := s.use()
+	if err != nil {
+		return err
+	}
+	defer done()
 	q, err := s.db.Querier(w.Start.UnixMilli(), w.End.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("look into the store of metrics: %w", err)
@@ -89,7 +94,7 @@ func (s *Store) Series(ctx context.Context, w Where) (found []map[string]string,
 	defer cancel()
 	most := s.most(w.Limit)
 	seen := map[uint64]bool{}
-	err = s.eachSelector(ctx, w, func(q storage.Querier, m []*labels.Matcher) error {
+	err = s.eachSelector(w, func(q storage.Querier, m []*labels.Matcher) error {
 		hints := &storage.SelectHints{Start: w.Start.UnixMilli(), End: w.End.UnixMilli(), Func: "series"}
 		set := q.Select(ctx, true, hints, m...)
 		for set.Next() && !cut {

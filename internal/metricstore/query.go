@@ -47,6 +47,7 @@ var (
 	ErrInvalid = errors.New("invalid query")
 	ErrTooMuch = errors.New("query exceeds a limit")
 	ErrBusy    = errors.New("too many queries at once")
+	ErrClosed  = errors.New("the store of metrics is closed")
 )
 
 // Query evaluates an expression at one moment; limit is how many series the
@@ -85,6 +86,11 @@ func (s *Store) run(ctx context.Context, limit int, prepare func(context.Context
 	if s.running.Add(1) > int64(limits.Concurrent) {
 		return Result{}, fmt.Errorf("%w: %d are being worked on", ErrBusy, limits.Concurrent)
 	}
+	done, err := s.use()
+	if err != nil {
+		return Result{}, err
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, limits.QueryTimeout)
 	defer cancel()
 	q, err := prepare(ctx)

@@ -62,6 +62,9 @@ type Store struct {
 
 	work   sync.WaitGroup
 	cancel context.CancelFunc
+
+	using  sync.RWMutex // held to read while the database is asked
+	closed bool
 }
 
 // Open opens the store; one process at a time may have the folder, and who
@@ -166,6 +169,16 @@ func (s *Store) SetLimits(l Limits) error {
 // Handler shows the store's own metrics, as any target's.
 func (s *Store) Handler() http.Handler { return s.metrics.handler(s.opts.Metrics) }
 
+// use keeps the database open until the question that it is for is answered.
+func (s *Store) use() (done func(), err error) {
+	s.using.RLock()
+	if s.closed {
+		s.using.RUnlock()
+		return nil, ErrClosed
+	}
+	return s.using.RUnlock, nil
+}
+
 // Close stops scraping and evaluating, and writes out what is in memory.
 func (s *Store) Close() error {
 	s.scraping.Stop()
@@ -173,6 +186,9 @@ func (s *Store) Close() error {
 	s.rules.Stop()
 	s.work.Wait()
 	s.inside.close()
+	s.using.Lock() // until the last question is answered
+	s.closed = true
+	s.using.Unlock()
 	if err := s.engine.Load().Close(); err != nil {
 		return errors.Join(fmt.Errorf("close the store of metrics: %w", err), s.db.Close())
 	}

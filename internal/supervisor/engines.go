@@ -114,6 +114,11 @@ func (s *Supervisor) RestartEvents(ctx context.Context) error {
 
 func (s *Supervisor) engineReady(name string, began time.Time, end func() error) {
 	s.closers = append(s.closers, end)
+	s.told(name, began)
+}
+
+// told says that an engine is ready.
+func (s *Supervisor) told(name string, began time.Time) {
 	s.event(fleet.Event{
 		Kind: fleet.EventReady, Instance: name, Message: fmt.Sprintf("%s is ready after %.1f s", name, time.Since(began).Seconds()),
 	})

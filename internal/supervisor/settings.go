@@ -2,9 +2,12 @@ package supervisor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/internal/alerting"
+	"github.com/gowarren/warren/internal/metricstore"
 	"github.com/gowarren/warren/internal/node"
 )
 
@@ -22,13 +25,18 @@ func (s *Supervisor) openSettings(ctx context.Context) error {
 	s.closers = append(s.closers, centre.Close)
 	s.settings, err = config.New(config.Options{
 		Environment: s.system.Environment, File: s.system.Settings, Driver: centre, Logger: s.log,
-		Definitions: node.Definitions(),
+		Definitions: slices.Concat(node.Definitions(), observeDefinitions()),
 	})
 	if err != nil {
 		return err
 	}
 	s.closers = append(s.closers, func() error { s.settings.Close(); return nil })
 	return nil
+}
+
+// observeDefinitions are the settings of what the supervisor runs to see the system.
+func observeDefinitions() []config.Definition {
+	return slices.Concat(metricstore.Definitions(), alerting.Definitions())
 }
 
 // grace is how long a process of the service may take to end, as of now.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,8 @@ type Supervisor struct {
 
 	registryURL, configURL, eventsURL, locksURL string
 
+	metricsEnd func() error // nil: none are kept
+
 	log     *slog.Logger
 	started time.Time
 	closers []func() error // run in reverse
@@ -74,7 +77,7 @@ func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 	if s.system, err = system.Load(opts.File, opts.Environment); err != nil {
 		return nil, err
 	}
-	if err := s.system.Settings.CheckFamilies(opts.Definitions); err != nil {
+	if err := s.system.Settings.CheckFamilies(slices.Concat(opts.Definitions, observeDefinitions())); err != nil {
 		return nil, err
 	}
 	if opts.Data == "" {
@@ -133,10 +136,10 @@ func (s *Supervisor) startFleet(ctx context.Context) (environment []string, err 
 	if err := s.openRegistry(ctx, p); err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, stop) // before the engines that it needs to drain
+	s.closers = append(s.closers, s.closeMetrics, stop) // before the engines that it needs to drain
 	s.fleet = f
 	f.Start(environment)
-	return environment, nil
+	return environment, s.startMetrics()
 }
 
 // Wait returns when everything is ready, or with what is not.

@@ -107,6 +107,13 @@ func transactionsAddress(s string) error {
 	return templateURL(s, "embedded, or the URL of the coordinator's database, such as postgres://host/coordinator")
 }
 
+func embeddedOrOff(s string) error {
+	if s == Embedded || s == Off {
+		return nil
+	}
+	return errors.New("write embedded or off")
+}
+
 func databaseAddress(s string) error {
 	return templateURL(s, "a URL such as sqlite:{data}/{service}.db or postgres://host/{service}")
 }

@@ -37,7 +37,7 @@ func (r *reader) system(text []byte, environment string) *System {
 		s: &System{
 			File:        r.file,
 			Environment: LocalEnvironment,
-			Engines:     Engines{Registry: Embedded, Config: Embedded, Events: Embedded, Database: "sqlite:{data}/{service}.db"},
+			Engines:     Engines{Registry: Embedded, Config: Embedded, Events: Embedded, Database: "sqlite:{data}/{service}.db", Metrics: Embedded},
 			Gateway:     Listener{Address: "127.0.0.1:8080"},
 			Console:     Listener{Address: "127.0.0.1:7070"},
 			Auth:        Auth{Keys: "contract:"},
@@ -71,6 +71,7 @@ func (d *draft) common() map[string]is {
 				"events":       d.engine(&s.Engines.Events, eventsAddress),
 				"locks":        d.engine(&s.Engines.Locks, engineAddress),
 				"transactions": d.engine(&s.Engines.Transactions, transactionsAddress),
+				"metrics":      d.engine(&s.Engines.Metrics, embeddedOrOff),
 			})
 		},
 		"gateway": func(v value) { d.object(v, map[string]is{"address": d.address(&s.Gateway.Address)}) },

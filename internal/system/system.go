@@ -17,6 +17,9 @@ import (
 // Embedded is the engine that runs inside the supervisor.
 const Embedded = "embedded"
 
+// Off is the engine that is not wanted.
+const Off = "off"
+
 // LocalEnvironment is the environment where nobody named one.
 const LocalEnvironment = "local"
 
@@ -71,6 +74,9 @@ type Engines struct {
 	// Empty: the supervisor starts none.
 	Transactions string
 	Traces       string // empty: none
+	// Metrics is Embedded or Off: whether the supervisor keeps the metrics, and
+	// watches them for alerts.
+	Metrics string
 }
 
 // Listener is where an edge of the system listens.
