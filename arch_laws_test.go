@@ -214,7 +214,7 @@ func mustOnlyAtStart(h *house) []string {
 // testsNeitherSleepNorSkip looks at the suites for drivers, too, which are no
 // _test.go files, and at every name that a test may have for its testing.T.
 func testsNeitherSleepNorSkip(h *house) []string {
-	return h.badCalls(func(f *file, name string) bool {
+	return append(h.sleeps(), h.badCalls(func(f *file, name string) bool {
 		if !f.test && !f.importsPackage("testing") {
 			return false
 		}
@@ -225,8 +225,8 @@ func testsNeitherSleepNorSkip(h *house) []string {
 		case "Skipf", "SkipNow", "Short":
 			return true
 		}
-		return name == "time.Sleep" && !f.importsPackage("testing/synctest") // there, the clock is not real
-	})
+		return false
+	})...)
 }
 
 // badCalls looks at the calls inside of functions.
