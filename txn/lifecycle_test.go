@@ -280,3 +280,87 @@ func TestMessageWaitsForTheTransactionAround(t *testing.T) {
 	}
 	m.want(t, strings.Replace(untouched, "ada: 100 free, 0 reserved, 0 gone", "ada: 90 free, 0 reserved, 10 gone", 1))
 }
+
+// TestPreparedMessageCallsNobodyInItsTransaction: what is prepared before needs the
+// coordinator no more while the transaction around holds its locks, and bears that
+// one's repetition.
+func TestPreparedMessageCallsNobodyInItsTransaction(t *testing.T) {
+	m := newMarket(t)
+	app := &counted{cut: cut{ClientConnInterface: m.orders}}
+	take := func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE things SET free = free - 1`)
+		return err
+	}
+	// around runs the saga's message within transactions that end like that.
+	around := func(saga *txn.Saga, ends ...error) {
+		t.Helper()
+		end, err := saga.Prepare(t.Context(), app, m.ledger.DB)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer end()
+		for _, want := range ends {
+			err := m.ledger.DB.InTx(t.Context(), func(ctx context.Context, _ *store.Tx) error {
+				calls := app.calls.Load()
+				err := txn.Message(ctx, app, m.ledger.DB, saga, func(ctx context.Context, tx *store.Tx) error {
+					return errors.Join(take(ctx, tx), want)
+				})
+				if now := app.calls.Load(); now != calls {
+					t.Errorf("%d calls in the transaction", now-calls)
+				}
+				return err
+			}, store.Joinable)
+			if !errors.Is(err, want) {
+				t.Fatalf("got %v; want %v", err, want)
+			}
+		}
+	}
+	refused := errors.New("refused")
+	around(payment("1", 10), refused, nil)
+	around(payment("2", 10), refused)
+	around(payment("3", 10)) // not even begun
+	if _, err := txn.Wait(t.Context(), m, "payment/1"); err != nil {
+		t.Error(err)
+	}
+	for _, id := range []string{"payment/2", "payment/3"} {
+		_, err := txn.Wait(t.Context(), m, id)
+		if _, failed := errors.AsType[*txn.Failure](err); !failed {
+			t.Errorf("%s has no local transaction: %v", id, err)
+		}
+	}
+	m.want(t, strings.Replace(untouched, "ada: 100 free, 0 reserved, 0 gone", "ada: 90 free, 0 reserved, 10 gone", 1))
+}
+
+// TestPreparedMessageStaysInItsDatabase: elsewhere the coordinator would not find it.
+func TestPreparedMessageStaysInItsDatabase(t *testing.T) {
+	m := newMarket(t)
+	saga := payment("1", 10)
+	end, err := saga.Prepare(t.Context(), m.orders, m.ledger.DB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = txn.Message(t.Context(), m.orders, m.stall.DB, saga, func(context.Context, *store.Tx) error {
+		t.Error("it is in another database")
+		return nil
+	})
+	if !errors.Is(err, store.ErrElsewhere) {
+		t.Errorf("got %v", err)
+	}
+	end()
+	_, err = txn.Wait(t.Context(), m, "payment/1")
+	if _, failed := errors.AsType[*txn.Failure](err); !failed {
+		t.Errorf("got %v", err)
+	}
+	m.want(t, untouched)
+}
+
+// counted is a service whose calls are counted.
+type counted struct {
+	cut
+	calls atomic.Int64
+}
+
+func (c *counted) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	c.calls.Add(1)
+	return c.cut.Invoke(ctx, method, args, reply, opts...)
+}

@@ -17,6 +17,8 @@ type Saga struct {
 	opts  options
 	steps []*Step
 	wrong []error
+	// prepared: the coordinator knows of it, and waits for its Message.
+	prepared *message
 }
 
 // Option changes a transaction.
