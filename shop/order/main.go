@@ -26,13 +26,15 @@ func setup(ctx context.Context, app *warren.App) error {
 	}
 	seen, from := newWatchers(), watchSettings(app.Settings())
 	kept := &orders{all: all, told: func(o *order) { seen.told(o); counted.told(o) }}
-	app.Participate(kept.participation(catalogv1.NewCatalogServiceClient(app)))
 	// Databases keep microseconds: what is answered now is what is read later.
 	now := func() time.Time { return time.Now().Truncate(time.Microsecond) }
+	with := &sagas{app: app, orders: kept}
+	before := &placing{orders: kept, sagas: with, catalog: catalogv1.NewCatalogServiceClient(app), now: now}
+	app.Participate(before.participation())
 	p := &process{orders: kept, settings: from, now: now}
 	orderv1.RegisterOrderProcessServiceServer(app, p)
 	orderv1.RegisterOrderServiceServer(app, &service{
-		orders: kept, sagas: &sagas{app: app, orders: kept},
+		orders: kept, sagas: with,
 		pages:    page.New(all.Databases()[0], orderv1.Reason_BAD_PAGE_TOKEN),
 		watchers: seen, settings: from, now: now,
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,15 +16,16 @@ import (
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/shards"
+	"github.com/gowarren/warren/txn"
 )
 
 // participation tells Warren in which shard a request has its effects.
-func (s *orders) participation(catalog catalogv1.CatalogServiceClient) warren.Participation {
+func (p *placing) participation() warren.Participation {
 	return warren.Participation{
 		KeptIn: func(ctx context.Context, method string, req proto.Message) (idempotency.Database, error) {
-			shard, err := s.shardOf(ctx, method, req)
-			if wanted, ok := req.(*orderv1.PlaceOrderRequest); ok && err == nil {
-				return quoting{shard, catalog, wanted.GetLines()}, nil
+			shard, err := p.orders.shardOf(ctx, method, req)
+			if wish, ok := req.(*orderv1.PlaceOrderRequest); ok && err == nil {
+				return placed{Shard: shard, by: p, wish: wish}, nil
 			}
 			return shard, err
 		},
@@ -43,35 +45,74 @@ func (s *orders) shardOf(ctx context.Context, method string, req proto.Message) 
 	return shards.Shard{}, fmt.Errorf("find the shard of a call of %s: its request names no order", method)
 }
 
-// quoting is a shard in which an order is about to be placed. The catalogue is asked
-// before the transaction begins in which the order is kept, together with the
-// answer to its key: while the catalogue thinks, nobody waits for the database.
-type quoting struct {
-	shards.Shard
+// placing does what comes before the transaction in which an order is kept,
+// together with the answer to its key: the catalogue is asked for prices, and the
+// coordinator is told of the saga. While they think, nobody waits for the database.
+type placing struct {
+	orders  *orders
+	sagas   *sagas
 	catalog catalogv1.CatalogServiceClient
-	wanted  []*orderv1.PlaceOrderLine
+	now     func() time.Time
+}
+
+// placed is a shard in which an order is about to be placed.
+type placed struct {
+	shards.Shard
+	by   *placing
+	wish *orderv1.PlaceOrderRequest
 }
 
 // InTx implements [idempotency.Database]. What a handler joins is what places the
 // order; the claim of the key comes before.
-func (q quoting) InTx(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error, opts ...store.TxOption) error {
-	if slices.Contains(opts, store.Joinable) {
-		asked, err := priced(ctx, q.catalog, q.wanted)
-		if err != nil {
-			return err
-		}
-		ctx = context.WithValue(ctx, quoteKey{}, asked)
+func (p placed) InTx(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error, opts ...store.TxOption) error {
+	if !slices.Contains(opts, store.Joinable) {
+		return p.Shard.InTx(ctx, fn, opts...)
 	}
-	return q.Shard.InTx(ctx, fn, opts...)
+	o, err := p.by.order(ctx, p.wish)
+	if err != nil {
+		return err
+	}
+	saga := func() *txn.Saga {
+		o.id = p.by.orders.newID(o.customer, o.created) // which is the saga's, too
+		return checkout(o, txn.Attempts(always))
+	}
+	return p.by.sagas.prepared(ctx, p.Shard, saga, func(saga *txn.Saga) error {
+		return p.Shard.InTx(context.WithValue(ctx, draftKey{}, &draft{o, p.Shard, saga}), fn, opts...)
+	})
 }
 
-type quoteKey struct{}
-
-// quoted returns what was ordered at the prices that were asked for.
-func quoted(ctx context.Context) (quote, error) {
-	q, ok := ctx.Value(quoteKey{}).(quote)
-	if !ok {
-		return q, errors.New("the order has no prices: its call had no idempotency key")
+// order is what the caller wishes, at the catalogue's prices. It has no id yet.
+func (p *placing) order(ctx context.Context, wish *orderv1.PlaceOrderRequest) (*order, error) {
+	q, err := priced(ctx, p.catalog, wish.GetLines())
+	if err != nil {
+		return nil, err
 	}
-	return q, nil
+	total, err := sum(q.lines)
+	if err != nil {
+		return nil, refuse(orderv1.Reason_BAD_TOTAL, "lines", "the order is too large: %v", err)
+	}
+	now := p.now()
+	return &order{
+		customer: auth.FromContext(ctx).Subject, state: orderv1.State_PLACED, version: 1,
+		lines: q.lines, total: total, currency: q.currency, address: addressOf(wish.GetAddress()),
+		created: now, updated: now, history: []change{{state: orderv1.State_PLACED, at: now}},
+	}, nil
+}
+
+// draft is an order that is to be kept, and the saga that waits for that.
+type draft struct {
+	order *order
+	shard shards.Shard
+	saga  *txn.Saga
+}
+
+type draftKey struct{}
+
+// drafted returns what is to be kept in this transaction.
+func drafted(ctx context.Context) (*draft, error) {
+	d, ok := ctx.Value(draftKey{}).(*draft)
+	if !ok {
+		return nil, errors.New("the order has no prices: its call had no idempotency key")
+	}
+	return d, nil
 }

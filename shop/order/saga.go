@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,6 +13,7 @@ import (
 	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/store/shards"
 	"github.com/gowarren/warren/txn"
 )
 
@@ -39,20 +41,44 @@ type sagas struct {
 	orders *orders
 }
 
-// with does local work on an order and begins a saga: both or none. The saga is
-// made anew for each attempt at the transaction: what was prepared for one that
-// came to nothing has failed for ever.
-func (s *sagas) with(ctx context.Context, id string, saga func() *txn.Saga, local func(ctx context.Context, tx *store.Tx) error) error {
-	shard, err := s.orders.shard(id)
+// moved bounds how often a shard leaves while something is to begin in it.
+const moved = 5
+
+// prepared has the coordinator know of a saga before do begins the transaction in
+// the shard whose end decides whether there is one: no call is made while that
+// holds the database. Where the shard has left meanwhile all is done anew, with
+// another saga: what was prepared, and came to nothing, has failed for ever.
+func (s *sagas) prepared(ctx context.Context, shard shards.Shard, saga func() *txn.Saga, do func(*txn.Saga) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.attempt(ctx, shard, saga(), do)
+		if attempt == moved || !errors.Is(err, store.ErrElsewhere) {
+			return err
+		}
+	}
+}
+
+func (s *sagas) attempt(ctx context.Context, shard shards.Shard, saga *txn.Saga, do func(*txn.Saga) error) error {
+	db, err := s.orders.all.Database(ctx, shard.Number())
 	if err != nil {
 		return err
 	}
+	end, err := saga.Prepare(ctx, s.app, db)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return do(saga)
+}
+
+// begin does local work on an order, and begins the saga that was prepared: both or
+// none.
+func (s *sagas) begin(ctx context.Context, shard shards.Shard, saga *txn.Saga, local func(ctx context.Context, tx *store.Tx) error) error {
 	return shard.InTx(ctx, func(ctx context.Context, _ *store.Tx) error {
 		db, err := s.orders.all.Database(ctx, shard.Number())
 		if err != nil {
 			return err
 		}
-		return txn.Message(ctx, s.app, db, saga(), local)
+		return txn.Message(ctx, s.app, db, saga, local)
 	}, store.Joinable)
 }
 

@@ -29,24 +29,15 @@ type service struct {
 }
 
 // PlaceOrder keeps the order, and with it the saga that arranges it: both or
-// none. That the same key places no second order is Warren's doing.
-func (s *service) PlaceOrder(ctx context.Context, req *orderv1.PlaceOrderRequest) (*orderv1.Order, error) {
-	q, err := quoted(ctx)
+// none. That the same key places no second order is Warren's doing; who was asked
+// before, and told of the saga, is in [placing].
+func (s *service) PlaceOrder(ctx context.Context, _ *orderv1.PlaceOrderRequest) (*orderv1.Order, error) {
+	d, err := drafted(ctx)
 	if err != nil {
 		return nil, err
 	}
-	total, err := sum(q.lines)
-	if err != nil {
-		return nil, refuse(orderv1.Reason_BAD_TOTAL, "lines", "the order is too large: %v", err)
-	}
-	now := s.now()
-	o := &order{
-		customer: auth.FromContext(ctx).Subject, state: orderv1.State_PLACED, version: 1,
-		lines: q.lines, total: total, currency: q.currency, address: addressOf(req.GetAddress()),
-		created: now, updated: now, history: []change{{state: orderv1.State_PLACED, at: now}},
-	}
-	o.id = s.orders.newID(o.customer, now)
-	err = s.sagas.with(ctx, o.id, func() *txn.Saga { return checkout(o, txn.Attempts(always)) }, func(ctx context.Context, tx *store.Tx) error {
+	o := d.order
+	err = s.sagas.begin(ctx, d.shard, d.saga, func(ctx context.Context, tx *store.Tx) error {
 		if err := s.orders.add(ctx, tx, o); err != nil {
 			return err
 		}
@@ -113,15 +104,22 @@ func (s *service) CancelOrder(ctx context.Context, req *orderv1.CancelOrderReque
 	if first, err := wanted.wantStop(s.now()); !first || err != nil {
 		return o.message(), err // nobody else needs to be asked
 	}
-	err = s.sagas.with(ctx, o.id, func() *txn.Saga { return cancel(o, rand.Text()) }, func(ctx context.Context, tx *store.Tx) error {
-		_, err := s.orders.change(ctx, tx, o.id, func(now *order) error {
-			first, err := now.wantStop(s.now())
-			if o = now; err == nil && !first {
-				return errSaid // by somebody who came at the same moment
-			}
+	shard, err := s.orders.shard(o.id)
+	if err != nil {
+		return nil, err
+	}
+	saga := func() *txn.Saga { return cancel(o, rand.Text()) }
+	err = s.sagas.prepared(ctx, shard, saga, func(saga *txn.Saga) error {
+		return s.sagas.begin(ctx, shard, saga, func(ctx context.Context, tx *store.Tx) error {
+			_, err := s.orders.change(ctx, tx, o.id, func(now *order) error {
+				first, err := now.wantStop(s.now())
+				if o = now; err == nil && !first {
+					return errSaid // by somebody who came at the same moment
+				}
+				return err
+			})
 			return err
 		})
-		return err
 	})
 	if err != nil && !errors.Is(err, errSaid) {
 		return nil, err
