@@ -71,7 +71,7 @@ func count(t *testing.T, db *store.DB, query string) (n int) {
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(40 * time.Second)
 	for !holds() {
 		select {
 		case <-deadline:

@@ -26,10 +26,14 @@ const (
 	toVariable   = "WARREN_TEST_SHARDS_TO"
 )
 
+// fenceTime is short, as tests wait for it, and long enough for a mover that lives on
+// a machine with much else to do.
+const fenceTime = 2 * time.Second
+
 // child is a process that moves shard 0 and dies where its role says.
 func child(role string) int {
 	opts := options()
-	opts.FenceTime = time.Second
+	opts.FenceTime = fenceTime
 	shards.Failpoint(&opts, func(at string) {
 		if at == role {
 			fmt.Println("reached", at)
@@ -210,7 +214,7 @@ func TestMoverIsKilled(t *testing.T) {
 			t.Run(at, func(t *testing.T) {
 				const shard = 0
 				opts := options()
-				opts.FenceTime = time.Second
+				opts.FenceTime = fenceTime
 				one, two := open(t, opts, urls...), open(t, opts, urls...)
 				to := other(t, one, shard, urls)
 				from := urls[0]
@@ -456,7 +460,7 @@ func TestMoveIsTakenOver(t *testing.T) {
 func TestMoverWakesUpTooLate(t *testing.T) {
 	each(t, func(t *testing.T, urls []string) {
 		opts := options()
-		opts.FenceTime = 500 * time.Millisecond
+		opts.FenceTime = fenceTime
 		two := open(t, opts, urls...)
 		slow := opts
 		var slept atomic.Int64

@@ -22,7 +22,7 @@ var endless = map[store.Dialect]string{
 }
 
 // soon is when something that was cancelled must have ended at the latest.
-const soon = 10 * time.Second
+const soon = 30 * time.Second
 
 var faults = map[string]func(*bench){
 	"CancelledQueriesLeakNothing": func(b *bench) {
