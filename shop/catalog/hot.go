@@ -67,7 +67,7 @@ func (h *hot) product(ctx context.Context, sku string) (*catalogv1.Product, erro
 	})
 }
 
-// list returns the products of a filter after a code.
+// list returns the products of a filter after a position.
 func (h *hot) list(ctx context.Context, f filter, after string, limit int) ([]*catalogv1.Product, error) {
 	key := strconv.Itoa(limit) + "\n" + after + "\n" + f.String()
 	return h.lists.Get(ctx, key, func(ctx context.Context, _ string) ([]*catalogv1.Product, error) {
@@ -121,5 +121,5 @@ func (f filter) String() string {
 		}
 		return strconv.FormatInt(*n, 10)
 	}
-	return bound(f.min) + "\n" + bound(f.max) + "\n" + f.category
+	return bound(f.min) + "\n" + bound(f.max) + "\n" + f.category + "\n" + f.sort.String()
 }

@@ -52,7 +52,7 @@ const (
 )
 
 func (s *service) ListProducts(ctx context.Context, req *catalogv1.ListProductsRequest) (*catalogv1.ListProductsResponse, error) {
-	f := filter{category: req.GetCategory(), min: req.MinPrice, max: req.MaxPrice}
+	f := filter{category: req.GetCategory(), min: req.MinPrice, max: req.MaxPrice, sort: req.GetSort()}
 	if f.category != "" {
 		var err error
 		if f.category, err = tidyCategory(f.category); err != nil {
@@ -68,7 +68,7 @@ func (s *service) ListProducts(ctx context.Context, req *catalogv1.ListProductsR
 	if err != nil {
 		return nil, err
 	}
-	list, token, err := page.Cut(ctx, s.pages, query, list, size, (*catalogv1.Product).GetSku)
+	list, token, err := page.Cut(ctx, s.pages, query, list, size, f.position)
 	return &catalogv1.ListProductsResponse{Products: list, NextPageToken: token}, err
 }
 

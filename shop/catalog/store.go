@@ -51,11 +51,13 @@ func (s *products) get(ctx context.Context, sku string) (product, error) {
 type filter struct {
 	category string // empty: all
 	min, max *int64 // minor units
+	sort     catalogv1.Sort
 }
 
-// list returns the first products after a code, in the order of their codes.
+// list returns the first products after a position, in the filter's order.
 func (s *products) list(ctx context.Context, f filter, after string, limit int) ([]product, error) {
-	where, args := []string{`sku > ?`}, []any{after}
+	begin, args, order := f.begin(after)
+	where := []string{begin}
 	if f.category != "" {
 		where, args = append(where, `category = ?`), append(args, f.category)
 	}
@@ -65,7 +67,7 @@ func (s *products) list(ctx context.Context, f filter, after string, limit int) 
 	if f.max != nil {
 		where, args = append(where, `price_units <= ?`), append(args, *f.max)
 	}
-	query := `SELECT ` + columns + ` FROM products WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY sku LIMIT ?`
+	query := `SELECT ` + columns + ` FROM products WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY ` + order + ` LIMIT ?`
 	rows, err := s.db.Query(ctx, query, append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list products: %w", err)

@@ -214,6 +214,13 @@ func TestListsAreFilteredAndOrdered(t *testing.T) {
 			{filter{min: n(200), max: n(300)}, "", 10, "A1 C-3"},
 			{filter{category: "Kitchen and Table", max: n(100)}, "", 10, "B2"},
 			{filter{min: n(300), max: n(200)}, "", 10, ""},
+			{filter{sort: catalogv1.Sort_BY_PRICE}, "", 10, "B2 A1 C-3 A.2"},
+			{filter{sort: catalogv1.Sort_BY_PRICE}, "200\nA1", 1, "C-3"},
+			{filter{sort: catalogv1.Sort_BY_PRICE}, "200\nA0", 1, "A1"},
+			{filter{sort: catalogv1.Sort_BY_PRICE_DOWN}, "", 10, "A.2 C-3 A1 B2"},
+			{filter{sort: catalogv1.Sort_BY_PRICE_DOWN, min: n(200)}, "300\nC-3", 10, "A1"},
+			{filter{sort: catalogv1.Sort_BY_NAME}, "", 10, "A.2 A1 B2 C-3"},
+			{filter{sort: catalogv1.Sort_BY_NAME}, mug("").searchName() + "\nA1", 10, "B2 C-3"},
 		} {
 			got, err := s.list(t.Context(), c.filter, c.after, c.limit)
 			if skus := skusOf(got); err != nil || skus != c.want {

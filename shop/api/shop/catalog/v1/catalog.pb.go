@@ -122,6 +122,62 @@ func (Reason) EnumDescriptor() ([]byte, []int) {
 	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{0}
 }
 
+// Sort is the order of a list.
+type Sort int32
+
+const (
+	// By code.
+	Sort_SORT_UNSPECIFIED Sort = 0
+	Sort_BY_NAME          Sort = 1
+	// The cheapest first.
+	Sort_BY_PRICE Sort = 2
+	// The dearest first.
+	Sort_BY_PRICE_DOWN Sort = 3
+)
+
+// Enum value maps for Sort.
+var (
+	Sort_name = map[int32]string{
+		0: "SORT_UNSPECIFIED",
+		1: "BY_NAME",
+		2: "BY_PRICE",
+		3: "BY_PRICE_DOWN",
+	}
+	Sort_value = map[string]int32{
+		"SORT_UNSPECIFIED": 0,
+		"BY_NAME":          1,
+		"BY_PRICE":         2,
+		"BY_PRICE_DOWN":    3,
+	}
+)
+
+func (x Sort) Enum() *Sort {
+	p := new(Sort)
+	*p = x
+	return p
+}
+
+func (x Sort) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Sort) Descriptor() protoreflect.EnumDescriptor {
+	return file_shop_catalog_v1_catalog_proto_enumTypes[1].Descriptor()
+}
+
+func (Sort) Type() protoreflect.EnumType {
+	return &file_shop_catalog_v1_catalog_proto_enumTypes[1]
+}
+
+func (x Sort) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Sort.Descriptor instead.
+func (Sort) EnumDescriptor() ([]byte, []int) {
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{1}
+}
+
 // Product is something that the shop sells.
 type Product struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -290,6 +346,7 @@ type ListProductsRequest struct {
 	// Only products that cost at least, and at most, so many minor units.
 	MinPrice      *int64 `protobuf:"varint,4,opt,name=min_price,json=minPrice,proto3,oneof" json:"min_price,omitempty"`
 	MaxPrice      *int64 `protobuf:"varint,5,opt,name=max_price,json=maxPrice,proto3,oneof" json:"max_price,omitempty"`
+	Sort          Sort   `protobuf:"varint,6,opt,name=sort,proto3,enum=shop.catalog.v1.Sort" json:"sort,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -357,6 +414,13 @@ func (x *ListProductsRequest) GetMaxPrice() int64 {
 		return *x.MaxPrice
 	}
 	return 0
+}
+
+func (x *ListProductsRequest) GetSort() Sort {
+	if x != nil {
+		return x.Sort
+	}
+	return Sort_SORT_UNSPECIFIED
 }
 
 type ListProductsResponse struct {
@@ -1142,7 +1206,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"updateTime\"C\n" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
-	"\rproduct_count\x18\x02 \x01(\x05R\fproductCount\"\xfe\x01\n" +
+	"\rproduct_count\x18\x02 \x01(\x05R\fproductCount\"\xb3\x02\n" +
 	"\x13ListProductsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
@@ -1150,7 +1214,8 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\bR\tpageToken\x12#\n" +
 	"\bcategory\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\x12)\n" +
 	"\tmin_price\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\bminPrice\x88\x01\x01\x12)\n" +
-	"\tmax_price\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x01R\bmaxPrice\x88\x01\x01B\f\n" +
+	"\tmax_price\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x01R\bmaxPrice\x88\x01\x01\x123\n" +
+	"\x04sort\x18\x06 \x01(\x0e2\x15.shop.catalog.v1.SortB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04sortB\f\n" +
 	"\n" +
 	"_min_priceB\f\n" +
 	"\n" +
@@ -1229,7 +1294,12 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\fBAD_CATEGORY\x10\f\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12)\n" +
 	"\x0fBAD_DESCRIPTION\x10\r\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12)\n" +
 	"\rTOO_MANY_ROWS\x10\x0e\x1a\x16\xe2\xd4\x1c\x12RESOURCE_EXHAUSTED\x1a\x12\xe2\xd4\x1c\x0e\n" +
-	"\fcatalog.shop2\xff\b\n" +
+	"\fcatalog.shop*J\n" +
+	"\x04Sort\x12\x14\n" +
+	"\x10SORT_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aBY_NAME\x10\x01\x12\f\n" +
+	"\bBY_PRICE\x10\x02\x12\x11\n" +
+	"\rBY_PRICE_DOWN\x10\x032\xff\b\n" +
 	"\x0eCatalogService\x12\x86\x01\n" +
 	"\fListProducts\x12$.shop.catalog.v1.ListProductsRequest\x1a%.shop.catalog.v1.ListProductsResponse\")\xe2\xd4\x1c\x0e\b\x02\x1a\x021s2\x06\n" +
 	"\x022s\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/products\x90\x02\x01\x12\x9e\x01\n" +
@@ -1257,63 +1327,65 @@ func file_shop_catalog_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_shop_catalog_v1_catalog_proto_rawDescData
 }
 
-var file_shop_catalog_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_shop_catalog_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_shop_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_shop_catalog_v1_catalog_proto_goTypes = []any{
 	(Reason)(0),                            // 0: shop.catalog.v1.Reason
-	(*Product)(nil),                        // 1: shop.catalog.v1.Product
-	(*Category)(nil),                       // 2: shop.catalog.v1.Category
-	(*ListProductsRequest)(nil),            // 3: shop.catalog.v1.ListProductsRequest
-	(*ListProductsResponse)(nil),           // 4: shop.catalog.v1.ListProductsResponse
-	(*SearchProductsRequest)(nil),          // 5: shop.catalog.v1.SearchProductsRequest
-	(*SearchProductsResponse)(nil),         // 6: shop.catalog.v1.SearchProductsResponse
-	(*GetProductRequest)(nil),              // 7: shop.catalog.v1.GetProductRequest
-	(*CreateProductRequest)(nil),           // 8: shop.catalog.v1.CreateProductRequest
-	(*UpdateProductRequest)(nil),           // 9: shop.catalog.v1.UpdateProductRequest
-	(*DeleteProductRequest)(nil),           // 10: shop.catalog.v1.DeleteProductRequest
-	(*DeleteProductResponse)(nil),          // 11: shop.catalog.v1.DeleteProductResponse
-	(*ImportProductsRequest)(nil),          // 12: shop.catalog.v1.ImportProductsRequest
-	(*ImportProductsResponse)(nil),         // 13: shop.catalog.v1.ImportProductsResponse
-	(*ListCategoriesRequest)(nil),          // 14: shop.catalog.v1.ListCategoriesRequest
-	(*ListCategoriesResponse)(nil),         // 15: shop.catalog.v1.ListCategoriesResponse
-	(*ImportProductsResponse_Refusal)(nil), // 16: shop.catalog.v1.ImportProductsResponse.Refusal
-	(*v1.Money)(nil),                       // 17: shop.money.v1.Money
-	(*timestamppb.Timestamp)(nil),          // 18: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),          // 19: google.protobuf.FieldMask
+	(Sort)(0),                              // 1: shop.catalog.v1.Sort
+	(*Product)(nil),                        // 2: shop.catalog.v1.Product
+	(*Category)(nil),                       // 3: shop.catalog.v1.Category
+	(*ListProductsRequest)(nil),            // 4: shop.catalog.v1.ListProductsRequest
+	(*ListProductsResponse)(nil),           // 5: shop.catalog.v1.ListProductsResponse
+	(*SearchProductsRequest)(nil),          // 6: shop.catalog.v1.SearchProductsRequest
+	(*SearchProductsResponse)(nil),         // 7: shop.catalog.v1.SearchProductsResponse
+	(*GetProductRequest)(nil),              // 8: shop.catalog.v1.GetProductRequest
+	(*CreateProductRequest)(nil),           // 9: shop.catalog.v1.CreateProductRequest
+	(*UpdateProductRequest)(nil),           // 10: shop.catalog.v1.UpdateProductRequest
+	(*DeleteProductRequest)(nil),           // 11: shop.catalog.v1.DeleteProductRequest
+	(*DeleteProductResponse)(nil),          // 12: shop.catalog.v1.DeleteProductResponse
+	(*ImportProductsRequest)(nil),          // 13: shop.catalog.v1.ImportProductsRequest
+	(*ImportProductsResponse)(nil),         // 14: shop.catalog.v1.ImportProductsResponse
+	(*ListCategoriesRequest)(nil),          // 15: shop.catalog.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),         // 16: shop.catalog.v1.ListCategoriesResponse
+	(*ImportProductsResponse_Refusal)(nil), // 17: shop.catalog.v1.ImportProductsResponse.Refusal
+	(*v1.Money)(nil),                       // 18: shop.money.v1.Money
+	(*timestamppb.Timestamp)(nil),          // 19: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),          // 20: google.protobuf.FieldMask
 }
 var file_shop_catalog_v1_catalog_proto_depIdxs = []int32{
-	17, // 0: shop.catalog.v1.Product.price:type_name -> shop.money.v1.Money
-	18, // 1: shop.catalog.v1.Product.create_time:type_name -> google.protobuf.Timestamp
-	18, // 2: shop.catalog.v1.Product.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 3: shop.catalog.v1.ListProductsResponse.products:type_name -> shop.catalog.v1.Product
-	1,  // 4: shop.catalog.v1.SearchProductsResponse.products:type_name -> shop.catalog.v1.Product
-	17, // 5: shop.catalog.v1.CreateProductRequest.price:type_name -> shop.money.v1.Money
-	1,  // 6: shop.catalog.v1.UpdateProductRequest.product:type_name -> shop.catalog.v1.Product
-	19, // 7: shop.catalog.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
-	16, // 8: shop.catalog.v1.ImportProductsResponse.refusals:type_name -> shop.catalog.v1.ImportProductsResponse.Refusal
-	2,  // 9: shop.catalog.v1.ListCategoriesResponse.categories:type_name -> shop.catalog.v1.Category
-	0,  // 10: shop.catalog.v1.ImportProductsResponse.Refusal.reason:type_name -> shop.catalog.v1.Reason
-	3,  // 11: shop.catalog.v1.CatalogService.ListProducts:input_type -> shop.catalog.v1.ListProductsRequest
-	5,  // 12: shop.catalog.v1.CatalogService.SearchProducts:input_type -> shop.catalog.v1.SearchProductsRequest
-	7,  // 13: shop.catalog.v1.CatalogService.GetProduct:input_type -> shop.catalog.v1.GetProductRequest
-	8,  // 14: shop.catalog.v1.CatalogService.CreateProduct:input_type -> shop.catalog.v1.CreateProductRequest
-	9,  // 15: shop.catalog.v1.CatalogService.UpdateProduct:input_type -> shop.catalog.v1.UpdateProductRequest
-	10, // 16: shop.catalog.v1.CatalogService.DeleteProduct:input_type -> shop.catalog.v1.DeleteProductRequest
-	12, // 17: shop.catalog.v1.CatalogService.ImportProducts:input_type -> shop.catalog.v1.ImportProductsRequest
-	14, // 18: shop.catalog.v1.CatalogService.ListCategories:input_type -> shop.catalog.v1.ListCategoriesRequest
-	4,  // 19: shop.catalog.v1.CatalogService.ListProducts:output_type -> shop.catalog.v1.ListProductsResponse
-	6,  // 20: shop.catalog.v1.CatalogService.SearchProducts:output_type -> shop.catalog.v1.SearchProductsResponse
-	1,  // 21: shop.catalog.v1.CatalogService.GetProduct:output_type -> shop.catalog.v1.Product
-	1,  // 22: shop.catalog.v1.CatalogService.CreateProduct:output_type -> shop.catalog.v1.Product
-	1,  // 23: shop.catalog.v1.CatalogService.UpdateProduct:output_type -> shop.catalog.v1.Product
-	11, // 24: shop.catalog.v1.CatalogService.DeleteProduct:output_type -> shop.catalog.v1.DeleteProductResponse
-	13, // 25: shop.catalog.v1.CatalogService.ImportProducts:output_type -> shop.catalog.v1.ImportProductsResponse
-	15, // 26: shop.catalog.v1.CatalogService.ListCategories:output_type -> shop.catalog.v1.ListCategoriesResponse
-	19, // [19:27] is the sub-list for method output_type
-	11, // [11:19] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	18, // 0: shop.catalog.v1.Product.price:type_name -> shop.money.v1.Money
+	19, // 1: shop.catalog.v1.Product.create_time:type_name -> google.protobuf.Timestamp
+	19, // 2: shop.catalog.v1.Product.update_time:type_name -> google.protobuf.Timestamp
+	1,  // 3: shop.catalog.v1.ListProductsRequest.sort:type_name -> shop.catalog.v1.Sort
+	2,  // 4: shop.catalog.v1.ListProductsResponse.products:type_name -> shop.catalog.v1.Product
+	2,  // 5: shop.catalog.v1.SearchProductsResponse.products:type_name -> shop.catalog.v1.Product
+	18, // 6: shop.catalog.v1.CreateProductRequest.price:type_name -> shop.money.v1.Money
+	2,  // 7: shop.catalog.v1.UpdateProductRequest.product:type_name -> shop.catalog.v1.Product
+	20, // 8: shop.catalog.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // 9: shop.catalog.v1.ImportProductsResponse.refusals:type_name -> shop.catalog.v1.ImportProductsResponse.Refusal
+	3,  // 10: shop.catalog.v1.ListCategoriesResponse.categories:type_name -> shop.catalog.v1.Category
+	0,  // 11: shop.catalog.v1.ImportProductsResponse.Refusal.reason:type_name -> shop.catalog.v1.Reason
+	4,  // 12: shop.catalog.v1.CatalogService.ListProducts:input_type -> shop.catalog.v1.ListProductsRequest
+	6,  // 13: shop.catalog.v1.CatalogService.SearchProducts:input_type -> shop.catalog.v1.SearchProductsRequest
+	8,  // 14: shop.catalog.v1.CatalogService.GetProduct:input_type -> shop.catalog.v1.GetProductRequest
+	9,  // 15: shop.catalog.v1.CatalogService.CreateProduct:input_type -> shop.catalog.v1.CreateProductRequest
+	10, // 16: shop.catalog.v1.CatalogService.UpdateProduct:input_type -> shop.catalog.v1.UpdateProductRequest
+	11, // 17: shop.catalog.v1.CatalogService.DeleteProduct:input_type -> shop.catalog.v1.DeleteProductRequest
+	13, // 18: shop.catalog.v1.CatalogService.ImportProducts:input_type -> shop.catalog.v1.ImportProductsRequest
+	15, // 19: shop.catalog.v1.CatalogService.ListCategories:input_type -> shop.catalog.v1.ListCategoriesRequest
+	5,  // 20: shop.catalog.v1.CatalogService.ListProducts:output_type -> shop.catalog.v1.ListProductsResponse
+	7,  // 21: shop.catalog.v1.CatalogService.SearchProducts:output_type -> shop.catalog.v1.SearchProductsResponse
+	2,  // 22: shop.catalog.v1.CatalogService.GetProduct:output_type -> shop.catalog.v1.Product
+	2,  // 23: shop.catalog.v1.CatalogService.CreateProduct:output_type -> shop.catalog.v1.Product
+	2,  // 24: shop.catalog.v1.CatalogService.UpdateProduct:output_type -> shop.catalog.v1.Product
+	12, // 25: shop.catalog.v1.CatalogService.DeleteProduct:output_type -> shop.catalog.v1.DeleteProductResponse
+	14, // 26: shop.catalog.v1.CatalogService.ImportProducts:output_type -> shop.catalog.v1.ImportProductsResponse
+	16, // 27: shop.catalog.v1.CatalogService.ListCategories:output_type -> shop.catalog.v1.ListCategoriesResponse
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_shop_catalog_v1_catalog_proto_init() }
@@ -1327,7 +1399,7 @@ func file_shop_catalog_v1_catalog_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_catalog_v1_catalog_proto_rawDesc), len(file_shop_catalog_v1_catalog_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,

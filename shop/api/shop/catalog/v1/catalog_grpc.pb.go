@@ -38,7 +38,7 @@ const (
 //
 // CatalogService keeps the shop's products. Everybody reads, staff writes.
 type CatalogServiceClient interface {
-	// ListProducts returns products in the order of their codes.
+	// ListProducts returns products in the order asked for, of their codes if none is.
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 	// SearchProducts returns products whose name, description, category or
 	// code holds all words of the query, best matches first.
@@ -156,7 +156,7 @@ func (c *catalogServiceClient) ListCategories(ctx context.Context, in *ListCateg
 //
 // CatalogService keeps the shop's products. Everybody reads, staff writes.
 type CatalogServiceServer interface {
-	// ListProducts returns products in the order of their codes.
+	// ListProducts returns products in the order asked for, of their codes if none is.
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	// SearchProducts returns products whose name, description, category or
 	// code holds all words of the query, best matches first.
