@@ -107,8 +107,9 @@ var internalImports = map[string][]string{
 	"internal/node":        {"internal/admin", "internal/openurl", "internal/system"},
 	"internal/openapi":     {"internal/contract", "internal/transcode"},
 	"internal/protogen":    {"internal/contract"},
+	"internal/signals":     {"internal/redact"},
 	"internal/scaffold":    {"internal/protogen", "internal/system"},
-	"internal/supervisor":  {"internal/alerting", "internal/metricstore", "internal/engines", "internal/fleet", "internal/node", "internal/openurl", "internal/system"},
+	"internal/supervisor":  {"internal/alerting", "internal/engines", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/signals", "internal/system"},
 	"internal/system":      {"internal/openurl"},
 	"internal/transcode":   {"internal/contract"},
 }

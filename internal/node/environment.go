@@ -141,7 +141,7 @@ func (e *Environment) overlaySystemFile() error {
 	e.Registry = orElse(e.Registry, sys.Expand(external(sys.Engines.Registry), places))
 	e.Config = orElse(e.Config, sys.Expand(external(sys.Engines.Config), places))
 	e.Database = orElse(e.Database, orElse(databaseOf(sys, e.Service), sys.Engines.Database))
-	e.Traces = orElse(e.Traces, sys.Engines.Traces)
+	e.Traces = orElse(e.Traces, external(sys.Engines.Traces))
 	e.Events = orElse(e.Events, sys.Expand(external(sys.Engines.Events), places))
 	e.Locks = orElse(e.Locks, sys.Expand(external(sys.Engines.Locks), places))
 	return nil
@@ -159,7 +159,7 @@ func databaseOf(sys *system.System, service string) string {
 
 // external is the URL of an engine that does not run inside the supervisor.
 func external(url string) string {
-	if url == system.Embedded {
+	if url == system.Embedded || strings.HasPrefix(url, system.Embedded+"://") {
 		return ""
 	}
 	return url

@@ -40,6 +40,10 @@ func (s *Supervisor) startEngines(ctx context.Context) ([]string, error) {
 	if sys.Engines.Events != system.Embedded {
 		s.eventsURL = sys.Expand(sys.Engines.Events, places)
 	}
+	traces, err := s.startSignals(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return []string{
 		"WARREN_SYSTEM=" + sys.Name,
 		"WARREN_ENVIRONMENT=" + sys.Environment,
@@ -49,7 +53,7 @@ func (s *Supervisor) startEngines(ctx context.Context) ([]string, error) {
 		"WARREN_DATABASE=" + sys.Engines.Database,
 		"WARREN_EVENTS=" + s.eventsURL,
 		"WARREN_LOCKS=" + s.locksURL,
-		"WARREN_TRACES=" + sys.Engines.Traces,
+		"WARREN_TRACES=" + traces,
 		"WARREN_KEY_FILE=" + key,
 		"WARREN_DATA=" + s.data.dir,
 		"WARREN_LOG_FORMAT=json",

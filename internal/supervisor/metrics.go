@@ -32,6 +32,11 @@ func (s *Supervisor) startMetrics() error {
 	if err := own.Register(&ownMetrics{s}); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
+	if s.signalMetrics != nil {
+		if err := own.Register(s.signalMetrics); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
 	limits := metricstore.WatchLimits(s.settings)
 	alerts, err := s.newAlerts(own, limits)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/gowarren/warren/internal/alerting"
 	"github.com/gowarren/warren/internal/metricstore"
 	"github.com/gowarren/warren/internal/node"
+	"github.com/gowarren/warren/internal/signals"
 )
 
 // margin is what a process has beyond its drain: for its hooks, its lease, its
@@ -31,12 +32,15 @@ func (s *Supervisor) openSettings(ctx context.Context) error {
 		return err
 	}
 	s.closers = append(s.closers, func() error { s.settings.Close(); return nil })
+	if s.signals != nil {
+		s.signals.Obey(s.settings)
+	}
 	return nil
 }
 
 // observeDefinitions are the settings of what the supervisor runs to see the system.
 func observeDefinitions() []config.Definition {
-	return slices.Concat(metricstore.Definitions(), alerting.Definitions())
+	return slices.Concat(metricstore.Definitions(), alerting.Definitions(), signals.Definitions())
 }
 
 // grace is how long a process of the service may take to end, as of now.

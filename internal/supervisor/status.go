@@ -136,6 +136,11 @@ func (s *Supervisor) engines(ctx context.Context) []*fleetv1.Engine {
 		engine("database", e.Database, e.Database),
 		engine("events", e.Events, s.eventsURL),
 	}
+	if s.signals != nil {
+		out = append(out, &fleetv1.Engine{Role: "traces", Kind: "otlp", Address: s.signals.URL(), Embedded: true, Problem: s.signals.Problem()})
+	} else if e.Traces != "" {
+		out = append(out, engine("traces", e.Traces, e.Traces))
+	}
 	if e.Locks != "" {
 		out = append(out, engine("locks", e.Locks, s.locksURL))
 	}

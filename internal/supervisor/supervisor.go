@@ -13,11 +13,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/engines"
 	"github.com/gowarren/warren/internal/fleet"
+	"github.com/gowarren/warren/internal/signals"
 	"github.com/gowarren/warren/internal/system"
 	"github.com/gowarren/warren/registry"
 )
@@ -51,6 +53,9 @@ type Supervisor struct {
 
 	broker        atomic.Pointer[engines.NATS]
 	brokerOptions engines.NATSOptions // with the address that it got
+
+	signals       *signals.Signals     // nil: traces go elsewhere
+	signalMetrics *prometheus.Registry // of the store of traces and logs
 
 	registryURL, configURL, eventsURL, locksURL string
 

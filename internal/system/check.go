@@ -119,7 +119,10 @@ func databaseAddress(s string) error {
 }
 
 func tracesAddress(s string) error {
-	return templateURL(s, "a URL such as otlp://host:4317")
+	if s == Embedded {
+		return nil
+	}
+	return templateURL(s, "embedded, embedded://127.0.0.1:4317 for a port of its own, or a URL such as otlp://host:4317")
 }
 
 // databaseAddresses are those of a service that may have several databases.

@@ -73,7 +73,9 @@ type Engines struct {
 	// is one more service of the supervisor, with its data where all have it.
 	// Empty: the supervisor starts none.
 	Transactions string
-	Traces       string // empty: none
+	// Traces is where traces go: Embedded, with "://host:port" behind it for a
+	// port that others know, or a collector's URL. Empty: nowhere.
+	Traces string
 	// Metrics is Embedded or Off: whether the supervisor keeps the metrics, and
 	// watches them for alerts.
 	Metrics string
