@@ -144,7 +144,7 @@ func saturationRules() []rule {
 		},
 		{
 			"DatabasePoolExhausted", Ticket,
-			`rate(db_client_connection_wait_seconds_total[5m]) / rate(db_client_connection_waits_total[5m]) > 0.1`, 2 * time.Minute,
+			`rate(db_client_connection_wait_time_seconds_sum[5m]) / rate(db_client_connection_wait_time_seconds_count[5m]) > 0.1`, 2 * time.Minute,
 			"{{ $labels.service }} waits for database connections", "Who needs a connection of {{ $labels.db_client_connection_pool_name }} waits {{ $value | humanizeDuration }} for it.",
 		},
 		{
