@@ -127,9 +127,9 @@ func (s *screens) events(ctx context.Context) ([]happened, error) {
 // toneOf is how an event of the fleet is meant.
 func toneOf(kind string) frame.Tone {
 	switch {
-	case strings.Contains(kind, "ready"), strings.Contains(kind, "built"):
+	case kind == "ready", kind == "built":
 		return frame.Good
-	case strings.Contains(kind, "exit"), strings.Contains(kind, "crash"), strings.Contains(kind, "fail"), strings.Contains(kind, "end"):
+	case kind == "restart", kind == "crash loop": // a process ended by itself
 		return frame.Bad
 	}
 	return frame.Idle

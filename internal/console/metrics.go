@@ -14,7 +14,7 @@ import (
 
 type metricsView struct {
 	Query    string
-	Chart    frame.Chart
+	Chart    *frame.Chart
 	Problem  string
 	Warnings []string
 	Names    []*observev1.Metric
@@ -47,7 +47,7 @@ func (s *screens) explore(r *frame.Request) (any, error) {
 			return nil, err
 		}
 		chart.Marks = s.marks(r, "")
-		v.Chart = chart
+		v.Chart = &chart
 	}
 	targets, err := s.metrics.Targets(r.Context(), &observev1.TargetsRequest{})
 	r.Missing("Where they come from", err)

@@ -136,7 +136,11 @@ func (v *topologyView) draw(nodes []*observev1.TopologyNode, edges []*observev1.
 
 func nodeOf(n *observev1.TopologyNode) nodeView {
 	kind := strings.ToLower(strings.TrimPrefix(n.GetKind().String(), "NODE_KIND_"))
-	out := nodeView{ID: n.GetId(), Name: clipped(shortName(n.GetName())), Kind: kind, Tone: edgeTone(n.GetCalls(), n.GetErrors())}
+	name := n.GetName()
+	if n.GetKind() == observev1.NodeKind_NODE_KIND_TOPIC {
+		name = shortName(name)
+	}
+	out := nodeView{ID: n.GetId(), Name: clipped(name), Kind: kind, Tone: edgeTone(n.GetCalls(), n.GetErrors())}
 	out.Sub = kind
 	if n.GetKind() == observev1.NodeKind_NODE_KIND_SERVICE {
 		out.Href, out.Sub = serviceHref(n.GetName()), ""
@@ -187,42 +191,60 @@ func (v edgeView) with(from, to nodeView, e *observev1.TopologyEdge) edgeView {
 	return v
 }
 
-// layered puts each node one layer behind the last of its callers; a cycle is
-// cut where it comes back to a name seen before.
+// layered puts each node one layer behind the last of its callers. Where calls
+// go in a circle, the one that comes back to where the way began doesn't count.
 func layered(nodes []*observev1.TopologyNode, edges []*observev1.TopologyEdge) [][]*observev1.TopologyNode {
 	nodes = slices.Clone(nodes)
 	slices.SortFunc(nodes, func(a, b *observev1.TopologyNode) int { return strings.Compare(a.GetId(), b.GetId()) })
-	callers := map[string][]string{}
+	g := graph{calls: map[string][]string{}, state: map[string]int{}, depth: map[string]int{}}
+	called := map[string]bool{}
 	for _, e := range edges {
-		callers[e.GetTo()] = append(callers[e.GetTo()], e.GetFrom())
+		g.calls[e.GetFrom()] = append(g.calls[e.GetFrom()], e.GetTo())
+		called[e.GetTo()] = called[e.GetTo()] || e.GetFrom() != e.GetTo()
 	}
-	depth, busy := map[string]int{}, map[string]bool{}
-	var measure func(id string) int
-	measure = func(id string) int {
-		if d, ok := depth[id]; ok || busy[id] {
-			return d
-		}
-		busy[id] = true
-		slices.Sort(callers[id])
-		d := 0
-		for _, caller := range callers[id] {
-			if !busy[caller] {
-				d = max(d, measure(caller)+1)
+	for _, first := range []bool{true, false} { // ways begin where nobody calls
+		for _, n := range nodes {
+			if called[n.GetId()] != first {
+				g.visit(n.GetId())
 			}
 		}
-		busy[id] = false
-		depth[id] = d
-		return d
 	}
 	var out [][]*observev1.TopologyNode
+	for _, id := range slices.Backward(g.order) {
+		for _, to := range g.calls[id] {
+			g.depth[to] = max(g.depth[to], g.depth[id]+1)
+		}
+	}
 	for _, n := range nodes {
-		d := measure(n.GetId())
+		d := g.depth[n.GetId()]
 		for len(out) <= d {
 			out = append(out, nil)
 		}
 		out[d] = append(out[d], n)
 	}
 	return slices.DeleteFunc(out, func(layer []*observev1.TopologyNode) bool { return len(layer) == 0 })
+}
+
+// graph is who calls whom; visit leaves out the calls that close a circle.
+type graph struct {
+	calls map[string][]string
+	state map[string]int // 0: new, 1: on the way, 2: done
+	depth map[string]int
+	order []string // the called before their callers
+}
+
+func (g *graph) visit(id string) {
+	if g.state[id] != 0 {
+		return
+	}
+	g.state[id] = 1
+	slices.Sort(g.calls[id])
+	for _, to := range g.calls[id] {
+		g.visit(to)
+	}
+	g.calls[id] = slices.DeleteFunc(g.calls[id], func(to string) bool { return g.state[to] == 1 })
+	g.state[id] = 2
+	g.order = append(g.order, id)
 }
 
 func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []*observev1.TopologyEdge) *frame.Table {
