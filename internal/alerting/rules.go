@@ -199,6 +199,10 @@ func transactionRules() []rule {
 			"Transactions wait for an operator", "{{ $value | printf \"%.0f\" }} transactions can neither be finished nor turned back.",
 		},
 		{
+			"TransactionStuck", Ticket, `max by (service) (warren_txn_oldest_seconds) > 300`, time.Minute,
+			"A transaction does not come to its end", "The oldest transaction has been under way for {{ $value | humanizeDuration }}.",
+		},
+		{
 			"CompensationRatio", Ticket,
 			`sum by (name) (rate(warren_txn_duration_seconds_count{outcome="failed"}[10m])) / sum by (name) (rate(warren_txn_duration_seconds_count[10m])) > 0.3 and ` +
 				`sum by (name) (increase(warren_txn_duration_seconds_count[10m])) > 10`, 5 * time.Minute,
@@ -225,6 +229,14 @@ func transactionRules() []rule {
 
 func settingRules() []rule {
 	return []rule{
+		{
+			"EtcdSlow", Ticket, `histogram_quantile(0.99, sum by (le) (rate(etcd_disk_wal_fsync_duration_seconds_bucket[5m]))) > 0.5`, 5 * time.Minute,
+			"The embedded etcd writes slowly", "One write in a hundred takes more than {{ $value | humanizeDuration }}: settings and the registry are slow.",
+		},
+		{
+			"EtcdAlmostFull", Page, `etcd_mvcc_db_total_size_in_bytes / etcd_server_quota_backend_bytes > 0.8`, 5 * time.Minute,
+			"The embedded etcd is almost full", "{{ $value | humanizePercentage }} of its room are used; when it is full it takes no more writes.",
+		},
 		{
 			"ConfigStale", Ticket, `warren_config_stale == 1`, time.Minute,
 			"{{ $labels.instance }} does not follow the settings", "The configuration centre is away for it, or what it says is refused; the last good settings are in force.",
