@@ -60,6 +60,60 @@ func internalArrows(h *house) []string {
 	})
 }
 
+func prometheusHasOneUser(h *house) (broken []string) {
+	for _, p := range h.sorted() {
+		for _, f := range p.files {
+			for _, spec := range f.ast.Imports {
+				if name, err := strconv.Unquote(spec.Path.Value); err == nil && within(name, "github.com/prometheus/prometheus") && p.dir != "internal/metricstore" {
+					broken = append(broken, f.path+" imports "+name)
+				}
+			}
+		}
+	}
+	return broken
+}
+
+// servicesLinkNoObservers follows the imports of what users import, and of the
+// shop's programs.
+func servicesLinkNoObservers(h *house) (broken []string) {
+	observers := []string{"internal/metricstore", "internal/alerting", "internal/signals", "internal/console", "internal/supervisor"}
+	for _, p := range h.sorted() {
+		if within(p.dir, "internal") || within(p.dir, "cmd") || p.dir == "shop/e2e" {
+			continue
+		}
+		for dir := range h.linked(p.dir) {
+			if slices.ContainsFunc(observers, func(o string) bool { return within(dir, o) }) {
+				broken = append(broken, p.dir+" links "+dir)
+			}
+		}
+	}
+	slices.Sort(broken)
+	return broken
+}
+
+// linked are the folders that a program with this one in it consists of.
+func (h *house) linked(dir string) map[string]bool {
+	seen := map[string]bool{dir: true}
+	for next := []string{dir}; len(next) > 0; next = next[1:] {
+		p := h.packages[next[0]]
+		if p == nil {
+			continue
+		}
+		for _, f := range p.files {
+			if f.test {
+				continue
+			}
+			for _, imported := range f.imports() {
+				if !seen[imported] {
+					seen[imported] = true
+					next = append(next, imported)
+				}
+			}
+		}
+	}
+	return seen
+}
+
 // internalRoot returns the package of internal/ to which the folder belongs.
 func internalRoot(dir string) string {
 	parts := strings.Split(dir, "/")

@@ -48,6 +48,16 @@ var laws = []struct {
 		internalArrows,
 	},
 	{
+		"only internal/metricstore imports Prometheus' server code",
+		"it promises no stable interface: what it changes is changed in one place",
+		prometheusHasOneUser,
+	},
+	{
+		"no service links what looks at the system: metrics, alerts, traces, logs, the console",
+		"a service is small, and its users compile no cloud SDK",
+		servicesLinkNoObservers,
+	},
+	{
 		"no package is called util, common, helpers, types, base or misc",
 		"a name that says nothing collects everything",
 		packagesHaveNames,
