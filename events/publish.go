@@ -60,11 +60,11 @@ func Publish(ctx context.Context, tx *store.Tx, msg proto.Message, opts ...Publi
 	if err != nil {
 		err = fmt.Errorf("publish %s: %w", name, err)
 	}
+	span.SetError(err)
 	if span.Recording() {
 		span.SetAttr(attribute.String("messaging.system", b.can.System), attribute.String("messaging.operation.type", "send"),
 			attribute.String("messaging.operation.name", "publish"), attribute.String("messaging.destination.name", string(name)))
 	}
-	span.SetError(err)
 	return err
 }
 

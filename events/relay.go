@@ -5,7 +5,11 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/gowarren/warren/events/driver"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // relay carries the outbox to the broker, in bursts. A burst is begun when a
@@ -174,6 +178,7 @@ func (b *Bus) publishBatch(ctx context.Context, wave []outgoing) []error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.limits.timeout.Get())
 	defer cancel()
 	began := time.Now()
+	spans := b.relaySpans(wave)
 	batch := make([]driver.Message, len(wave))
 	for i, row := range wave {
 		batch[i] = row.message
@@ -186,7 +191,36 @@ func (b *Bus) publishBatch(ctx context.Context, wave []outgoing) []error {
 		}
 	}
 	b.metrics.flushed(began, problem)
+	for i, span := range spans {
+		span.SetError(errs[i])
+		span.End()
+	}
 	return errs
+}
+
+// relaySpans begins a span for each event whose trace is recorded. For the others
+// there is none, however long the broker takes: the outbox's age tells that.
+func (b *Bus) relaySpans(wave []outgoing) map[int]*telemetry.Span {
+	var spans map[int]*telemetry.Span
+	for i, row := range wave {
+		headers := row.message.Headers
+		if parent := headers["traceparent"]; len(parent) != 55 || parent[54]&1 == 0 { // the bit of its last digit
+			continue
+		}
+		ctx := b.opts.Tracer.Extract(context.Background(), func(k string) string { return headers[k] })
+		_, span := b.opts.Tracer.Start(ctx, "relay "+row.message.Topic, trace.SpanKindClient)
+		if !span.Recording() {
+			continue
+		}
+		span.SetAttr(attribute.String("messaging.system", b.can.System), attribute.String("messaging.operation.type", "send"),
+			attribute.String("messaging.operation.name", "relay"), attribute.String("messaging.destination.name", row.message.Topic),
+			attribute.String("messaging.message.id", row.message.ID), attribute.Int("messaging.batch.message_count", len(wave)))
+		if spans == nil {
+			spans = map[int]*telemetry.Span{}
+		}
+		spans[i] = span
+	}
+	return spans
 }
 
 // orderKey is what keeps an order.

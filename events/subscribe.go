@@ -156,15 +156,18 @@ func (s *subscription) run(ctx context.Context, tx *store.Tx, b *Bus, m driver.M
 	return s.call(ctx, tx, m.Payload)
 }
 
-// trace goes on with the publisher's trace.
+// trace goes on with the publisher's trace: the span is its child, and linked to it.
 func (s *subscription) trace(ctx context.Context, b *Bus, m driver.Message, attempt int) (context.Context, func(error)) {
 	ctx = b.opts.Tracer.Extract(ctx, func(k string) string { return m.Headers[k] })
 	ctx, span := b.opts.Tracer.Start(ctx, "process "+s.topic, trace.SpanKindConsumer)
-	if span.Recording() {
-		span.SetAttr(attribute.String("messaging.system", b.can.System), attribute.String("messaging.operation.type", "process"),
-			attribute.String("messaging.operation.name", "process"), attribute.String("messaging.destination.name", s.topic),
-			attribute.String("messaging.consumer.group.name", s.group), attribute.String("messaging.message.id", m.ID),
-			attribute.Int("warren.attempt", attempt))
+	return ctx, func(err error) {
+		span.SetError(err)
+		if span.Recording() {
+			span.SetAttr(attribute.String("messaging.system", b.can.System), attribute.String("messaging.operation.type", "process"),
+				attribute.String("messaging.operation.name", "process"), attribute.String("messaging.destination.name", s.topic),
+				attribute.String("messaging.consumer.group.name", s.group), attribute.String("messaging.message.id", m.ID),
+				attribute.Int("warren.attempt", attempt))
+		}
+		span.End()
 	}
-	return ctx, func(err error) { span.SetError(err); span.End() }
 }

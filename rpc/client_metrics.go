@@ -40,8 +40,9 @@ func newClientMetrics(c *Client, to prometheus.Registerer) (*clientMetrics, erro
 		registerer: to,
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "rpc_client_call_duration_seconds", Help: "How long calls took, retries included.",
-			Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
-		}, []string{"rpc_method", "rpc_response_status_code"}),
+			Buckets:     []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
+			ConstLabels: prometheus.Labels{"rpc_system_name": "grpc"},
+		}, []string{"rpc_method", "rpc_response_status_code", "error_type"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "warren_rpc_retries_total", Help: "Further attempts, by kind; over_budget ones were not made.",
 		}, []string{"rpc_method", "kind"}),
@@ -114,7 +115,11 @@ func (m *clientMethodMetrics) observe(code codes.Code, took time.Duration) {
 	}
 	o := m.durations[i].Load()
 	if o == nil { // most codes never come
-		bound := m.all.durations.WithLabelValues(m.label, codeNames[i])
+		wrong := ""
+		if i != int(codes.OK) {
+			wrong = codeNames[i]
+		}
+		bound := m.all.durations.WithLabelValues(m.label, codeNames[i], wrong)
 		o = &bound
 		m.durations[i].Store(o)
 	}

@@ -79,9 +79,6 @@ func (m *servedMethod) begin(ctx context.Context) call {
 	if t := s.opts.Tracer; t != nil {
 		c.ctx = t.Extract(ctx, func(key string) string { return incoming(ctx, key) })
 		c.ctx, c.span = t.Start(c.ctx, m.name, trace.SpanKindServer)
-		if c.span.Recording() {
-			c.span.SetAttr(attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.method", m.name))
-		}
 	}
 	return c
 }
@@ -185,14 +182,13 @@ func (c *call) end(panicked any, err error) error {
 }
 
 func (c *call) endSpan(code codes.Code, failure *Error) {
+	if serverFault(code) && failure != nil { // the others are the caller's doing: to the server they are no error
+		c.span.SetError(failure)
+	}
 	if !c.span.Recording() {
 		return
 	}
-	c.span.SetAttr(attribute.String("rpc.response.status_code", codeName(code)))
-	switch code {
-	case codes.Unknown, codes.DeadlineExceeded, codes.Unimplemented, codes.Internal, codes.Unavailable, codes.DataLoss:
-		// The others are the caller's doing: to the server they are no error.
-		c.span.SetError(failure)
-	}
+	c.span.SetAttr(attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.method", c.method.name),
+		attribute.String("rpc.response.status_code", codeName(code)))
 	c.span.End()
 }

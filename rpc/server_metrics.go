@@ -24,10 +24,11 @@ type serverMetrics struct {
 func newServerMetrics(registerer prometheus.Registerer) *serverMetrics {
 	return &serverMetrics{
 		duration: registered(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "rpc_server_call_duration_seconds",
-			Help:    "How long calls and streams took, by method and status.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"rpc_method", "rpc_response_status_code"})),
+			Name:        "rpc_server_call_duration_seconds",
+			Help:        "How long calls and streams took, by method and status.",
+			Buckets:     []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			ConstLabels: prometheus.Labels{"rpc_system_name": "grpc"},
+		}, []string{"rpc_method", "rpc_response_status_code", "error_type"})),
 		panics: registered(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "warren_rpc_panics_total",
 			Help: "How many handlers panicked, by method.",
@@ -87,7 +88,11 @@ func (m *methodMetrics) observe(code codes.Code, took time.Duration) {
 	}
 	observer := m.codes[code].Load()
 	if observer == nil {
-		bound := m.duration.WithLabelValues(m.method, codeName(code))
+		wrong := ""
+		if serverFault(code) {
+			wrong = codeName(code)
+		}
+		bound := m.duration.WithLabelValues(m.method, codeName(code), wrong)
 		observer = &bound
 		m.codes[code].Store(observer)
 	}

@@ -161,9 +161,9 @@ func (s *stream) over(err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if l := s.leg; l == nil { // it was not even tried
-			endSpan(s.span, nil, 0, code, err)
+			endSpan(s.span, s.method, nil, 0, code, err)
 		} else {
-			endSpan(s.span, l.tried, l.attempts, code, err)
+			endSpan(s.span, s.method, l.tried, l.attempts, code, err)
 			l.keep()
 			l.cancel()
 		}

@@ -92,7 +92,7 @@ func (k *clientCall) begin(c *Client, m *method, p *policy, span *telemetry.Span
 func (k *clientCall) finish(start int64, err error) {
 	code := status.Code(err)
 	k.method.metrics.observe(code, time.Duration(k.client.now()-start))
-	endSpan(k.span, k.tried, k.attempts, code, err)
+	endSpan(k.span, k.method, k.tried, k.attempts, code, err)
 	clear(k.tried)
 	clear(k.opts)
 	*k = clientCall{tried: k.tried[:0], opts: k.opts[:0]}

@@ -10,7 +10,7 @@ import (
 type poolCollector struct {
 	pools map[string]*sql.DB
 
-	count, limit, pending, waited *prometheus.Desc
+	count, limit, waited *prometheus.Desc
 }
 
 func newPoolCollector(db *DB) *poolCollector {
@@ -24,17 +24,16 @@ func newPoolCollector(db *DB) *poolCollector {
 			prometheus.Labels{"db_namespace": db.name})
 	}
 	return &poolCollector{
-		pools:   pools,
-		count:   desc("db_client_connection_count", "Connections of the pool, by state.", "db_client_connection_state"),
-		limit:   desc("db_client_connection_max", "Most connections that the pool may have."),
-		pending: desc("db_client_connection_waits_total", "How often somebody waited for a connection."),
-		waited:  desc("db_client_connection_wait_seconds_total", "How long all waited for connections."),
+		pools:  pools,
+		count:  desc("db_client_connection_count", "Connections of the pool, by state.", "db_client_connection_state"),
+		limit:  desc("db_client_connection_max", "Most connections that the pool may have."),
+		waited: desc("db_client_connection_wait_time_seconds", "How long those who had to wait for a connection waited; only count and sum are known."),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (c *poolCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.count, c.limit, c.pending, c.waited} {
+	for _, d := range []*prometheus.Desc{c.count, c.limit, c.waited} {
 		out <- d
 	}
 }
@@ -51,7 +50,8 @@ func (c *poolCollector) Collect(out chan<- prometheus.Metric) {
 		send(c.count, prometheus.GaugeValue, float64(s.InUse), "used")
 		send(c.count, prometheus.GaugeValue, float64(s.Idle), "idle")
 		send(c.limit, prometheus.GaugeValue, float64(s.MaxOpenConnections))
-		send(c.pending, prometheus.CounterValue, float64(s.WaitCount))
-		send(c.waited, prometheus.CounterValue, s.WaitDuration.Seconds())
+		if m, err := prometheus.NewConstHistogram(c.waited, uint64(max(0, s.WaitCount)), s.WaitDuration.Seconds(), nil, name); err == nil {
+			out <- m
+		}
 	}
 }

@@ -129,8 +129,7 @@ func (c *call) end(err error) error {
 		err = fmt.Errorf("%s: %w", c.statement.summary(), err)
 	}
 	c.statement.timing.observe(took, c.db.errorType(err))
-	c.span.SetError(err)
-	c.span.End()
+	c.db.endSpan(c.span, c.statement, err)
 	if limit := c.db.opts.SlowQuery; limit > 0 && took >= limit {
 		c.db.opts.Logger.WarnContext(c.ctx, "slow query", "database", c.db.name,
 			"statement", shortened(c.statement.text), "duration", took, "error", err)

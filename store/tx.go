@@ -102,7 +102,6 @@ type beginner func(context.Context, []TxOption) (transaction, error)
 
 func (db *DB) inTx(ctx context.Context, fn func(context.Context, *Tx) error, opts []TxOption, begin beginner) error {
 	ctx, span := db.tracer().Start(ctx, "transaction", clientKind)
-	defer span.End()
 	var last *Tx
 	again := func(fault) bool { return last != nil && last.repeatable() }
 	err := db.repeat(ctx, maxAttempts, again, func() (err error) {
@@ -113,7 +112,7 @@ func (db *DB) inTx(ctx context.Context, fn func(context.Context, *Tx) error, opt
 		}
 		return err
 	})
-	span.SetError(err)
+	db.endTx(span, err)
 	return err
 }
 

@@ -19,11 +19,20 @@ func newMetrics(opts Options) (*prometheus.Registry, error) {
 		},
 	})
 	build.Set(1)
+	target := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "target_info",
+		Help: "The resource that these metrics are of, by OpenTelemetry's names; always 1.",
+		ConstLabels: prometheus.Labels{
+			"service_name": opts.Service, "service_instance_id": opts.Instance, "service_version": opts.Version,
+			"deployment_environment_name": opts.Environment,
+		},
+	})
+	target.Set(1)
 	metrics := prometheus.NewRegistry()
 	return metrics, register(metrics,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		build,
+		build, target,
 	)
 }
 

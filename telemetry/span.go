@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // Span stands for a step that is never recorded: its methods do nothing.
 type Span struct {
 	recorded atomic.Pointer[trace.Span] // nil: not yet
+	tags     atomic.Pointer[[]attribute.KeyValue]
 	tracer   *Tracer
 	link     *link // the place in the trace that this step is
 	name     string
@@ -62,6 +64,11 @@ func (s *Span) record(began time.Time) context.Context {
 		}
 	}
 	opts := []trace.SpanStartOption{trace.WithSpanKind(s.kind)}
+	if s.kind == trace.SpanKindConsumer && s.remote {
+		// As the conventions of messaging want it; it is the parent as well, so
+		// that one trace follows a request to the last event it caused.
+		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: trace.NewSpanContext(parent)}))
+	}
 	if !began.IsZero() {
 		opts = append(opts, trace.WithTimestamp(began))
 	}
@@ -71,6 +78,9 @@ func (s *Span) record(began time.Time) context.Context {
 		return ctx // somebody else was faster
 	}
 	s.SetAttr(baggageAttrs(l)...)
+	if tags := s.tags.Load(); tags != nil {
+		s.SetAttr(*tags...)
+	}
 	return ctx
 }
 
@@ -102,6 +112,31 @@ func (s *Span) SetAttr(attrs ...attribute.KeyValue) {
 	}
 	if span := s.recorded.Load(); span != nil {
 		(*span).SetAttributes(redactAttrs(attrs)...)
+	}
+}
+
+// Tag sets an attribute that the span has in any case, also when it is recorded
+// no earlier than at its end. That costs an allocation: it is for the few ids by
+// which spans are found, of an order or of a transaction.
+func (s *Span) Tag(key, value string) {
+	if s == nil {
+		return
+	}
+	tag := attribute.String(key, value)
+	for {
+		old := s.tags.Load()
+		if s.recorded.Load() != nil {
+			s.SetAttr(tag)
+			return
+		}
+		var next []attribute.KeyValue
+		if old != nil {
+			next = slices.Clone(*old)
+		}
+		next = append(next, tag)
+		if s.tags.CompareAndSwap(old, &next) {
+			return
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // Submit hands the saga to the coordinator, which keeps it before it answers:
@@ -20,6 +21,7 @@ func (s *Saga) Submit(ctx context.Context, app grpc.ClientConnInterface) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
+	telemetry.SpanFromContext(ctx).Tag("warren.txn.gid", s.ID())
 	_, err := txnv1.NewCoordinatorServiceClient(app).Submit(ctx, &txnv1.SubmitRequest{Saga: s.message()})
 	if err != nil {
 		return fmt.Errorf("submit saga %s: %w", s.ID(), err)
@@ -35,6 +37,7 @@ func (s *Saga) Run(ctx context.Context, app grpc.ClientConnInterface) (*Result, 
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
+	telemetry.SpanFromContext(ctx).Tag("warren.txn.gid", s.ID())
 	coordinator := txnv1.NewCoordinatorServiceClient(app)
 	t, err := coordinator.Submit(ctx, &txnv1.SubmitRequest{Saga: s.message(), Wait: true})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -16,6 +17,7 @@ import (
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/rpc"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // The names under which a call says which branch it is, and its answer how it ended.
@@ -39,6 +41,7 @@ type call struct {
 	timeout                  time.Duration
 	number                   int
 	started, took            int64
+	inDoubt                  bool // an earlier call may still be on its way
 }
 
 // finish is the second half of a two-phase commit.
@@ -56,23 +59,28 @@ type outcome struct {
 	status   []byte
 	response []byte
 	lost     bool // what was prepared is gone: calling again is no use
+	barred   bool // refused, and so is every other call of the action
 }
 
 // call calls the branch. Its trace is that of whoever began the transaction.
 func (e *Engine) call(c call) outcome {
 	ctx, cancel := context.WithTimeout(e.callContext, c.timeout)
 	defer cancel()
+	parent, baggage, _ := strings.Cut(c.trace, " ")
 	ctx = e.opts.Tracer.Extract(ctx, func(key string) string {
-		if key == "traceparent" {
-			return c.trace
+		switch key {
+		case "traceparent":
+			return parent
+		case "baggage":
+			return baggage
 		}
 		return ""
 	})
+	if c.op == txnv1.Op_OP_COMPENSATE || c.op == txnv1.Op_OP_CANCEL {
+		ctx = telemetry.Keep(ctx, "compensation") // what is undone is always of interest
+	}
 	ctx, span := e.opts.Tracer.Start(ctx, c.transaction+" "+c.branch, trace.SpanKindInternal)
 	defer span.End()
-	if span.Recording() {
-		span.SetAttr(attribute.String("warren.txn.gid", c.gid), attribute.String("warren.txn.op", c.op.String()), attribute.Int("warren.txn.attempt", c.number))
-	}
 	began := time.Now()
 	var o outcome
 	if err := e.fail("before " + c.op.String()); err != nil {
@@ -88,6 +96,11 @@ func (e *Engine) call(c call) outcome {
 	if o.kind == txnv1.Outcome_KIND_FAILURE || o.kind == txnv1.Outcome_KIND_RETRY {
 		span.SetError(errors.New(o.reason))
 	}
+	if span.Recording() {
+		span.SetAttr(attribute.String("warren.txn.gid", c.gid), attribute.String("warren.txn.name", c.transaction),
+			attribute.String("warren.txn.branch", c.branch), attribute.String("warren.txn.op", opName(c.op)),
+			attribute.String("warren.txn.outcome", kindName(o.kind)), attribute.Int("warren.txn.attempt", c.number))
+	}
 	method := c.method
 	if c.finish != nil {
 		method = c.finish.method
@@ -99,7 +112,7 @@ func (e *Engine) call(c call) outcome {
 // invoke calls a method of a contract that the coordinator does not know.
 func (e *Engine) invoke(ctx context.Context, c call) outcome {
 	about := &txnv1.Branch{Gid: c.gid, Branch: c.branch, Op: c.op, Epoch: c.epoch, Reason: c.reason, ReasonStatus: c.reasonStatus,
-		CreateTime: timestamppb.New(time.UnixMicro(c.created))}
+		CreateTime: timestamppb.New(time.UnixMicro(c.created)), InDoubt: c.inDoubt}
 	if c.deadline != 0 {
 		about.Deadline = timestamppb.New(time.UnixMicro(c.deadline))
 	}
@@ -136,7 +149,7 @@ func judgeCall(err error, trailer metadata.MD, reply []byte) outcome {
 	switch kind := said.GetKind(); kind {
 	case txnv1.Outcome_KIND_OK: // an error nevertheless: the answer did not arrive
 	case txnv1.Outcome_KIND_FAILURE, txnv1.Outcome_KIND_ONGOING, txnv1.Outcome_KIND_RETRY:
-		o.kind = kind
+		o.kind, o.barred = kind, said.GetBarred()
 	}
 	if after := said.GetAfter(); after != nil {
 		o.after = after.AsDuration()

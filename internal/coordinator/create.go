@@ -82,6 +82,27 @@ func exists(gid string) error {
 	return refused(txnv1.Reason_TRANSACTION_EXISTS, "%q is the id of another transaction", gid)
 }
 
+// traceOf is where the calls of a transaction go on with the trace of whoever
+// began it: his place in it, and after a blank what it carries.
+func (e *Engine) traceOf(ctx context.Context) string {
+	var parent, baggage string
+	e.opts.Tracer.Inject(ctx, func(key, value string) {
+		switch key {
+		case "traceparent":
+			parent = value
+		case "baggage":
+			baggage = value
+		}
+	})
+	if baggage == "" || len(parent)+1+len(baggage) > maxTrace {
+		return parent
+	}
+	return parent + " " + baggage
+}
+
+// maxTrace is what the column takes.
+const maxTrace = 128
+
 // draft is the transaction as it begins.
 func (e *Engine) draft(ctx context.Context, def *txnv1.PrepareRequest, open bool) (*transaction, error) {
 	data, err := encode(def)
@@ -95,11 +116,7 @@ func (e *Engine) draft(ctx context.Context, def *txnv1.PrepareRequest, open bool
 		owner: e.node, epoch: 1, state: txnv1.State_STATE_RUNNING,
 	})
 	t.fresh = true
-	e.opts.Tracer.Inject(ctx, func(key, value string) {
-		if key == "traceparent" && len(value) <= 128 {
-			t.row.trace = value
-		}
-	})
+	t.row.trace = e.traceOf(ctx)
 	timeout := def.GetSaga().GetTimeout().AsDuration()
 	switch {
 	case def.GetSaga() != nil:

@@ -86,6 +86,9 @@ func New(opts Options) (*Engine, error) {
 		stopping: make(chan struct{}), kick: make(chan struct{}, 1),
 	}
 	e.writer, e.timers, e.gates = newWriter(e), newTimers(), newGates(e)
+	if err := e.watchAge(opts.Metrics); err != nil {
+		return nil, fmt.Errorf("new coordinator: %w", err)
+	}
 	return e, nil
 }
 

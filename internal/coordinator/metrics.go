@@ -59,6 +59,21 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
+// watchAge has the age of the oldest transaction in work read when it is asked for.
+func (e *Engine) watchAge(to prometheus.Registerer) error {
+	return to.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "warren_txn_oldest_seconds",
+		Help: "Age of the oldest transaction that this coordinator works on; 0: none."}, func() float64 {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		now := e.now()
+		first := now
+		for _, t := range e.running {
+			first = min(first, t.row.created)
+		}
+		return float64(now-first) / 1e6
+	}))
+}
+
 func (m *metrics) commit(began time.Time, writes int) {
 	m.batches.Observe(float64(writes))
 	m.commits.Observe(time.Since(began).Seconds())

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gowarren/warren/internal/redact"
 )
 
 // accessLine is what the access log says of one request. Bodies, tokens and
@@ -81,13 +83,13 @@ func (l *accessLog) write() {
 func (l *accessLog) one(line accessLine) {
 	r := slog.NewRecord(line.time, slog.LevelInfo, "request", 0)
 	r.AddAttrs(
-		slog.String("method", line.method), slog.String("path", line.path),
+		slog.String("method", line.method), slog.String("path", withoutCards(line.path)),
 		slog.String("route", line.route), slog.String("target", line.target),
 		slog.Int("status", line.status), slog.Int64("bytes", line.sent),
 		slog.Float64("ms", float64(line.duration.Microseconds())/1000),
 		slog.String("client", line.client), slog.String("protocol", line.protocol),
 		slog.String("request_id", line.requestID), slog.String("trace_id", line.trace),
-		slog.String("user", line.user), slog.String("agent", line.agent),
+		slog.String("user", line.user), slog.String("agent", withoutCards(line.agent)),
 	)
 	if line.reason != "" {
 		r.AddAttrs(slog.String("reason", line.reason))
@@ -106,6 +108,12 @@ func (l *accessLog) close() {
 	close(l.stop)
 	<-l.done
 	_ = l.out.Flush()
+}
+
+// withoutCards takes out the card numbers that clients put where none belong.
+func withoutCards(s string) string {
+	s, _ = redact.Text(s)
+	return s
 }
 
 // short keeps what clients made up from filling the log.

@@ -54,7 +54,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.recorder = recorder{ResponseWriter: w, control: *http.NewResponseController(w), patience: g.numbers.writeTimeout.Get()}
 	e.w = &e.recorder
 	g.inFlight.Add(1)
-	g.metrics.active.Inc()
+	g.metrics.active[spanName(r.Method)].Inc()
 	defer e.finish()
 	e.begin()
 	if p := e.admit(); p != nil {
@@ -98,6 +98,13 @@ func spanName(method string) string {
 		return method
 	}
 	return "_OTHER"
+}
+
+func scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // admit refuses what is not looked at any further.
@@ -226,7 +233,7 @@ func (e *exchange) fail(p *transcode.Problem) {
 
 // failCall answers with the error of a call.
 func (e *exchange) failCall(err error) {
-	if _, ok := errors.AsType[*transcode.BadRequest](err); !ok {
+	if _, ok := errors.AsType[*transcode.BadRequest](err); !ok && e.span.Recording() {
 		e.span.SetError(err)
 	}
 	e.fail(transcode.ProblemOf(err))
@@ -239,7 +246,7 @@ func (e *exchange) finish() {
 		again = e.panicked(p)
 	}
 	e.g.inFlight.Add(-1)
-	e.g.metrics.active.Dec()
+	e.g.metrics.active[spanName(e.r.Method)].Dec()
 	took := time.Since(e.start)
 	status := e.w.status
 	switch {
@@ -253,12 +260,13 @@ func (e *exchange) finish() {
 		status = http.StatusOK
 	}
 	e.routeMetrics().observe(status, took)
+	if status >= 500 {
+		e.span.SetError(fmt.Errorf("answered %d %s", status, e.reason))
+	}
 	if e.span.Recording() {
-		e.span.SetAttr(attribute.Int("http.response.status_code", status), attribute.String("url.path", e.r.URL.Path),
-			attribute.String("http.request.method", e.r.Method), attribute.String("http.route", e.pattern()))
-		if status >= 500 {
-			e.span.SetError(fmt.Errorf("answered %d %s", status, e.reason))
-		}
+		e.span.SetAttr(attribute.Int("http.response.status_code", status), attribute.String("url.path", short(e.r.URL.Path)),
+			attribute.String("http.request.method", spanName(e.r.Method)), attribute.String("http.route", e.pattern()),
+			attribute.String("url.scheme", scheme(e.r)), attribute.String("warren.request.id", e.id))
 	}
 	e.span.End()
 	e.log(status, took)

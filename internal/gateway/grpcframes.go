@@ -206,7 +206,7 @@ func reserved(key string) bool {
 	switch key {
 	case "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-type", "content-length",
 		"content-encoding", "accept", "accept-encoding", "accept-language", "user-agent", "x-user-agent", "origin", "referer", "cookie", "expect",
-		"traceparent", "tracestate", "x-request-timeout", "x-grpc-web", "dnt", "pragma", "cache-control", "priority", "http2-settings":
+		"traceparent", "tracestate", "baggage", "x-request-timeout", "x-grpc-web", "dnt", "pragma", "cache-control", "priority", "http2-settings":
 		return true
 	}
 	return false

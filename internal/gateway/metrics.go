@@ -14,7 +14,7 @@ import (
 // labels up costs more than counting.
 type metrics struct {
 	duration *prometheus.HistogramVec
-	active   prometheus.Gauge
+	active   map[string]prometheus.Gauge // by method
 	dropped  prometheus.Counter
 	limited  prometheus.Counter
 	unrouted *routeMetrics
@@ -26,8 +26,8 @@ func newMetrics(reg prometheus.Registerer, routes func() float64) (*metrics, err
 			Name:    "http_server_request_duration_seconds",
 			Help:    "How long requests took, by the route's template.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"http_request_method", "http_route", "http_response_status_code"}),
-		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "http_server_active_requests", Help: "Requests being handled."}),
+		}, []string{"http_request_method", "http_route", "http_response_status_code", "error_type"}),
+		active: map[string]prometheus.Gauge{},
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "warren_gateway_access_log_dropped_total",
 			Help: "Lines of the access log that were dropped because writing them was too slow.",
@@ -35,11 +35,15 @@ func newMetrics(reg prometheus.Registerer, routes func() float64) (*metrics, err
 		limited: prometheus.NewCounter(prometheus.CounterOpts{Name: "warren_gateway_rate_limited_total", Help: "Requests refused by a rate limit."}),
 	}
 	m.unrouted = m.route("_OTHER", "")
+	active := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "http_server_active_requests", Help: "Requests being handled."}, []string{"http_request_method"})
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"} {
+		m.active[method] = active.WithLabelValues(method)
+	}
 	if reg == nil {
 		return m, nil
 	}
 	known := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "warren_gateway_routes", Help: "Routes known."}, routes)
-	for _, c := range []prometheus.Collector{m.duration, m.active, m.dropped, m.limited, known} {
+	for _, c := range []prometheus.Collector{m.duration, active, m.dropped, m.limited, known} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of the gateway: %w", err)
 		}
@@ -68,7 +72,11 @@ func (r *routeMetrics) observe(status int, d time.Duration) {
 		o.(prometheus.Observer).Observe(d.Seconds())
 		return
 	}
-	o := r.vec.WithLabelValues(r.method, r.pattern, strconv.Itoa(status))
+	code, wrong := strconv.Itoa(status), ""
+	if status >= 500 {
+		wrong = code
+	}
+	o := r.vec.WithLabelValues(r.method, r.pattern, code, wrong)
 	if status == http.StatusOK {
 		r.ok.Store(&o)
 	} else {

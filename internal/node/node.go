@@ -29,8 +29,6 @@ import (
 
 // Settings that hold for every process.
 var (
-	settingSample = config.Float("trace.sample", 0.01, 0, 1,
-		"The share of new traces that is recorded.")
 	settingDrain = config.Duration("process.drain.timeout", 30*time.Second, 0, time.Hour,
 		"How long a process that ends may take to drain, before what is left is cut off.")
 	settingLogLevel = config.Enum("log.level", "info", []string{"debug", "info", "warn", "error"},
@@ -49,7 +47,7 @@ type Node struct {
 	Health    *Health
 
 	level     *slog.LevelVar
-	share     *config.Value[float64] // of traces; nil until there are settings
+	traces    *traceSettings // nil until there are settings
 	drainTime *config.Value[time.Duration]
 	admin     *adminServer
 	closers   []func(context.Context) error // run in reverse
@@ -94,7 +92,7 @@ func Open(ctx context.Context, env Environment, opts Options) (_ *Node, err erro
 // Definitions returns the settings that hold for every process.
 func Definitions() []config.Definition {
 	return append(slices.Concat(rpc.Definitions(), registry.Definitions(), events.Definitions(), barrier.Definitions(), idempotency.Definitions()),
-		settingSample.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
+		settingSample.Definition(), settingSlow.Definition(), settingLate.Definition(), settingBaggage.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
 }
 
 // DrainTimeout is how long a process of the service may take to drain.
@@ -159,7 +157,7 @@ func (n *Node) openTelemetry(ctx context.Context) error {
 	}
 	tel, err := telemetry.Open(ctx, telemetry.Options{
 		Service: n.Env.Service, Instance: n.Env.Instance, Version: n.Env.Version, Environment: n.Env.Environment,
-		Traces: n.Env.Traces, Sample: n.sample,
+		Traces: n.Env.Traces, Sample: n.sample, Slow: n.slow, Late: n.late, Baggage: n.baggage,
 		LogFormat: n.Env.LogFormat, LogLevel: n.level,
 	})
 	if err != nil {
@@ -168,14 +166,6 @@ func (n *Node) openTelemetry(ctx context.Context) error {
 	n.Telemetry = tel
 	n.OnClose(tel.Close)
 	return nil
-}
-
-// sample is asked for every new trace; the value exists once settings do.
-func (n *Node) sample() float64 {
-	if n.share == nil {
-		return 0
-	}
-	return n.share.Get()
 }
 
 func (n *Node) openSettings(ctx context.Context, more []config.Definition) error {
@@ -204,7 +194,7 @@ func (n *Node) openSettings(ctx context.Context, more []config.Definition) error
 	}
 	n.Settings = settings
 	own := config.Scope{Service: n.Env.Service}
-	n.share, n.drainTime = config.Watch(settings, settingSample, own), DrainTimeout(settings, n.Env.Service)
+	n.traces, n.drainTime = watchTraces(settings, own), DrainTimeout(settings, n.Env.Service)
 	n.OnClose(func(context.Context) error { settings.Close(); return nil })
 	n.Health.Add("settings", settings.Ready)
 	n.followLogLevel()

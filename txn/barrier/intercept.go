@@ -14,6 +14,7 @@ import (
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // Intercept is the barrier as the interceptor of a server, the last before the
@@ -37,6 +38,7 @@ func (b *Barrier) Intercept(ctx context.Context, req any, info *grpc.UnaryServer
 		outcome, how = retry(err), "malformed"
 		return nil, &rpc.Error{Code: codes.InvalidArgument, Message: err.Error()}
 	}
+	telemetry.SpanFromContext(ctx).Tag("warren.txn.gid", branch.GID)
 	c := &call{barrier: b, branch: branch, method: info.FullMethod, req: req, handler: handler}
 	ctx = context.WithValue(ctx, branchKey{}, branch)
 	switch {
@@ -48,9 +50,13 @@ func (b *Barrier) Intercept(ctx context.Context, req any, info *grpc.UnaryServer
 		how = "manual"
 	default:
 		reply, err = c.run(ctx)
+		if branch.inDoubt && c.outcome(err).GetKind() == txnv1.Outcome_KIND_FAILURE {
+			reply, err = c.bar(ctx, err)
+		}
 		how = c.verdict.String()
 	}
 	outcome = c.outcome(err)
+	outcome.Barred = c.barred
 	return reply, err
 }
 
@@ -63,6 +69,7 @@ type call struct {
 	handler grpc.UnaryHandler
 
 	verdict verdict
+	barred  bool // the refusal is noted
 	reply   proto.Message
 	// failed is what the handler, or the barrier, refused with the last time it
 	// was run: only that says something definite.
@@ -139,6 +146,35 @@ func (c *call) work(ctx context.Context, tx *store.Tx) (raw []byte, err error) {
 		return raw, nil // as it is noted already
 	}
 	return raw, save(ctx, tx, c.branch, raw)
+}
+
+// bar notes that the action was refused, so that another call of it, which may still
+// be on its way, is refused too. One that came first has its answer.
+func (c *call) bar(ctx context.Context, why error) (any, error) {
+	db, err := c.barrier.database(ctx, c.method, c.req)
+	if err != nil {
+		return nil, err
+	}
+	what := op(c.branch.Op)
+	var by string
+	var saved []byte
+	err = db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		by, saved = byRefusal, nil
+		first, err := insert(ctx, tx, c.branch, what, "", byRefusal)
+		if err == nil && !first {
+			by, saved, err = done(ctx, tx, c.branch, what, "")
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case by != what:
+		c.barred = true
+		return nil, why
+	}
+	c.verdict = duplicate
+	return c.answer(saved)
 }
 
 // answer makes the method's answer of what was kept of it.
