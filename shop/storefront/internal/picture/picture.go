@@ -78,7 +78,7 @@ func compose(motif, print string, chance *rand.Rand) []byte {
 		chance.Float64(), colours.paper, colours.sky)
 	out.WriteString(`<rect width="400" height="400" fill="url(#b)"/>`)
 	out.WriteString(background(colours, chance))
-	size := 0.8 + 0.08*chance.Float64()
+	size := 0.9 + 0.07*chance.Float64()
 	turn := 10*chance.Float64() - 5
 	if strings.Contains(motif, "<S/>") {
 		turn = 0 // what stands, stands upright
