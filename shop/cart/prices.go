@@ -8,11 +8,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc/codes"
 
 	"github.com/gowarren/warren/cache"
 	"github.com/gowarren/warren/config"
-	"github.com/gowarren/warren/rpc"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 )
 
@@ -21,8 +19,6 @@ const (
 	// Old prices are better than none while the catalogue is away: a cart promises
 	// none, the order does.
 	priceStale = 5 * time.Minute
-	// asking is how many products of one cart are asked for at once.
-	asking = 8
 )
 
 // prices are what the catalogue says of products.
@@ -52,30 +48,51 @@ type quote struct {
 func (q quote) gone() bool { return errors.Is(q.err, cache.ErrNotFound) }
 
 // of returns what is known of the products of the lines, in their order, in a
-// bounded time: it belongs to showing a cart, which must not hang on it.
+// bounded time: it belongs to showing a cart, which must not hang on it. For those
+// that are not known the catalogue is asked once.
 func (p *prices) of(ctx context.Context, lines []line) []quote {
 	ctx, cancel := context.WithTimeout(ctx, p.patience.Get())
 	defer cancel()
+	together := batch{catalog: p.catalog, lines: lines}
 	out := make([]quote, len(lines))
-	var all sync.WaitGroup
-	for worker := range min(asking, len(lines)) {
-		all.Go(func() {
-			for i := worker; i < len(lines); i += asking {
-				out[i].product, out[i].err = p.known.Get(ctx, lines[i].sku, p.ask)
-			}
-		})
+	for i, l := range lines {
+		out[i].product, out[i].err = p.known.Get(ctx, l.sku, together.ask)
 	}
-	all.Wait()
 	return out
 }
 
-func (p *prices) ask(ctx context.Context, sku string) (*catalogv1.Product, error) {
-	found, err := p.catalog.GetProduct(ctx, &catalogv1.GetProductRequest{Sku: sku})
-	if err == nil {
+// batch asks for all products of a cart as soon as one is asked for.
+type batch struct {
+	catalog catalogv1.CatalogServiceClient
+	lines   []line
+	once    sync.Once
+	found   map[string]*catalogv1.Product
+	err     error
+}
+
+func (b *batch) ask(ctx context.Context, sku string) (*catalogv1.Product, error) {
+	b.once.Do(func() { b.found, b.err = b.all(ctx) })
+	if b.err != nil {
+		return nil, b.err
+	}
+	if found := b.found[sku]; found != nil {
 		return found, nil
 	}
-	if rpc.FromError(err).Code == codes.NotFound {
-		return nil, fmt.Errorf("product %s %w", sku, cache.ErrNotFound)
+	return nil, fmt.Errorf("product %s %w", sku, cache.ErrNotFound)
+}
+
+func (b *batch) all(ctx context.Context) (map[string]*catalogv1.Product, error) {
+	req := &catalogv1.BatchGetProductsRequest{}
+	for _, l := range b.lines {
+		req.Skus = append(req.Skus, l.sku)
 	}
-	return nil, fmt.Errorf("ask for product %s: %w", sku, err)
+	got, err := b.catalog.BatchGetProducts(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("ask for %d products: %w", len(b.lines), err)
+	}
+	found := make(map[string]*catalogv1.Product, len(b.lines))
+	for _, p := range got.GetProducts() {
+		found[p.GetSku()] = p
+	}
+	return found, nil
 }

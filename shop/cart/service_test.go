@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -24,17 +25,22 @@ import (
 // P, and may be away.
 type catalogue struct {
 	catalogv1.UnimplementedCatalogServiceServer
-	away atomic.Bool
+	away  atomic.Bool
+	asked atomic.Int64
 }
 
-func (c *catalogue) GetProduct(_ context.Context, req *catalogv1.GetProductRequest) (*catalogv1.Product, error) {
+func (c *catalogue) BatchGetProducts(_ context.Context, req *catalogv1.BatchGetProductsRequest) (*catalogv1.BatchGetProductsResponse, error) {
+	c.asked.Add(1)
 	if c.away.Load() {
 		return nil, status.Error(codes.Unavailable, "away")
 	}
-	if !strings.HasPrefix(req.GetSku(), "P") {
-		return nil, rpc.Errorf(catalogv1.Reason_PRODUCT_NOT_FOUND, "there is no such product")
+	resp := &catalogv1.BatchGetProductsResponse{}
+	for _, sku := range req.GetSkus() {
+		if strings.HasPrefix(sku, "P") {
+			resp.Products = append(resp.Products, &catalogv1.Product{Sku: sku, Name: "Mug", Price: &moneyv1.Money{CurrencyCode: "GBP", MinorUnits: 255}})
+		}
 	}
-	return &catalogv1.Product{Sku: req.GetSku(), Name: "Mug", Price: &moneyv1.Money{CurrencyCode: "GBP", MinorUnits: 255}}, nil
+	return resp, nil
 }
 
 // shop is a system with a cart service.
@@ -56,6 +62,7 @@ func TestCartsInASystem(t *testing.T) {
 	defer cancel()
 	t.Run("a user's cart", func(t *testing.T) { s.testUser(ctx, t) })
 	t.Run("a visitor's cart", func(t *testing.T) { s.testVisitor(ctx, t) })
+	t.Run("the catalogue is asked once for a cart", func(t *testing.T) { s.testAskedOnce(ctx, t) })
 	t.Run("without the catalogue", func(t *testing.T) { s.testDegraded(ctx, t) })
 	t.Run("requests against the contract", func(t *testing.T) { s.testContract(ctx, t) })
 	t.Run("over HTTP", func(t *testing.T) { s.testHTTP(ctx, t) })
@@ -145,6 +152,21 @@ func (s *shop) testVisitor(ctx context.Context, t *testing.T) {
 	}
 	if _, err := s.GetCart(ctx, &cartv1.GetCartRequest{}); code(err) != codes.Unauthenticated {
 		t.Errorf("a visitor reads a user's cart: %v", err)
+	}
+}
+
+func (s *shop) testAskedOnce(ctx context.Context, t *testing.T) {
+	var lines []*cartv1.Line
+	for i := range 50 {
+		lines = append(lines, &cartv1.Line{Sku: fmt.Sprintf("P9%02d", i), Quantity: 1})
+	}
+	before := s.catalogue.asked.Load()
+	made, err := s.PutCart(s.As(ctx, "hal", "customer"), put(0, lines...))
+	if err != nil || made.GetTotal().GetMinorUnits() != 50*255 {
+		t.Errorf("made %v, %v", made, err)
+	}
+	if n := s.catalogue.asked.Load() - before; n != 1 {
+		t.Errorf("the catalogue was asked %d times", n)
 	}
 }
 

@@ -38,6 +38,29 @@ func (s *service) GetProduct(ctx context.Context, req *catalogv1.GetProductReque
 	return p, nil
 }
 
+func (s *service) BatchGetProducts(ctx context.Context, req *catalogv1.BatchGetProductsRequest) (*catalogv1.BatchGetProductsResponse, error) {
+	resp, seen := &catalogv1.BatchGetProductsResponse{}, map[string]bool{}
+	for _, code := range req.GetSkus() {
+		sku, err := tidySKU(code)
+		if err != nil {
+			return nil, err
+		}
+		if seen[sku] {
+			continue
+		}
+		seen[sku] = true
+		p, err := s.hot.product(ctx, sku)
+		if errors.Is(err, errNoProduct) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		resp.Products = append(resp.Products, p)
+	}
+	return resp, nil
+}
+
 // explain gives errNoProduct the contract's reason.
 func explain(err error, sku string) error {
 	if errors.Is(err, errNoProduct) {

@@ -76,6 +76,35 @@ func TestTheLifeOfAProduct(t *testing.T) {
 	}
 }
 
+func TestProductsOfSeveralCodes(t *testing.T) {
+	s := served(t, nil)
+	staff := s.as(t, "staff")
+	for _, sku := range []string{"A1", "B2", "C3"} {
+		if _, err := s.CreateProduct(staff, newMug(sku)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ ask, want []string }{
+		{[]string{"c3", "A1"}, []string{"C3", "A1"}},
+		{[]string{"B2", "NONE", "b2", "A1"}, []string{"B2", "A1"}},
+		{[]string{"NONE"}, nil},
+	} {
+		resp, err := s.BatchGetProducts(t.Context(), &catalogv1.BatchGetProductsRequest{Skus: c.ask})
+		var got []string
+		for _, p := range resp.GetProducts() {
+			got = append(got, p.GetSku())
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %v, %v; want %v", c.ask, got, err, c.want)
+		}
+	}
+	for _, bad := range [][]string{nil, {"a b"}, make([]string, 101)} {
+		if _, err := s.BatchGetProducts(t.Context(), &catalogv1.BatchGetProductsRequest{Skus: bad}); code(err) != codes.InvalidArgument {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+}
+
 func TestAnAbsentProductThatIsCreatedIsSeenAtOnce(t *testing.T) {
 	s := served(t, nil)
 	get := func() error {

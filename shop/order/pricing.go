@@ -2,19 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/gowarren/warren/rpc"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 )
-
-// asked is how many products are asked for at once.
-const asked = 8
 
 // quote is what was ordered at the catalogue's prices, in one currency.
 type quote struct {
@@ -36,23 +29,25 @@ func priced(ctx context.Context, catalog catalogv1.CatalogServiceClient, wanted 
 
 // ask returns the products that are wanted.
 func ask(ctx context.Context, catalog catalogv1.CatalogServiceClient, wanted []*orderv1.PlaceOrderLine) ([]*catalogv1.Product, error) {
-	products := make([]*catalogv1.Product, len(wanted))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(asked)
-	for i, w := range wanted {
-		group.Go(func() error {
-			p, err := catalog.GetProduct(ctx, &catalogv1.GetProductRequest{Sku: w.GetSku()})
-			if errors.Is(err, rpc.Reason(catalogv1.Reason_PRODUCT_NOT_FOUND)) {
-				return refuse(orderv1.Reason_UNKNOWN_PRODUCT, fmt.Sprintf("lines[%d].sku", i), "there is no product %s", w.GetSku())
-			}
-			if err != nil {
-				return fmt.Errorf("ask the price of %s: %w", w.GetSku(), err)
-			}
-			products[i] = p
-			return nil
-		})
+	req := &catalogv1.BatchGetProductsRequest{}
+	for _, w := range wanted {
+		req.Skus = append(req.Skus, w.GetSku())
 	}
-	return products, group.Wait()
+	got, err := catalog.BatchGetProducts(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("ask for prices: %w", err)
+	}
+	known := map[string]*catalogv1.Product{}
+	for _, p := range got.GetProducts() {
+		known[p.GetSku()] = p
+	}
+	products := make([]*catalogv1.Product, len(wanted))
+	for i, w := range wanted {
+		if products[i] = known[strings.ToUpper(w.GetSku())]; products[i] == nil {
+			return nil, refuse(orderv1.Reason_UNKNOWN_PRODUCT, fmt.Sprintf("lines[%d].sku", i), "there is no product %s", w.GetSku())
+		}
+	}
+	return products, nil
 }
 
 // quoteFor refuses what the customer can't want: other prices than he was shown, or

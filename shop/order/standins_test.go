@@ -308,10 +308,15 @@ func newShelf() *shelf {
 	}}
 }
 
-func (s *shelf) GetProduct(ctx context.Context, req *catalogv1.GetProductRequest) (*catalogv1.Product, error) {
-	sku := strings.ToUpper(req.GetSku())
+func (s *shelf) BatchGetProducts(ctx context.Context, req *catalogv1.BatchGetProductsRequest) (*catalogv1.BatchGetProductsResponse, error) {
 	s.mu.Lock()
-	price, slow := s.prices[sku], s.slow
+	slow, resp := s.slow, &catalogv1.BatchGetProductsResponse{}
+	for _, code := range req.GetSkus() {
+		sku := strings.ToUpper(code)
+		if price := s.prices[sku]; price != nil {
+			resp.Products = append(resp.Products, &catalogv1.Product{Sku: sku, Name: "A " + strings.ToLower(sku), Price: price})
+		}
+	}
 	s.mu.Unlock()
 	if slow != nil {
 		s.asked <- struct{}{}
@@ -321,10 +326,7 @@ func (s *shelf) GetProduct(ctx context.Context, req *catalogv1.GetProductRequest
 			return nil, ctx.Err()
 		}
 	}
-	if price == nil {
-		return nil, rpc.Errorf(catalogv1.Reason_PRODUCT_NOT_FOUND, "there is no product %s", sku)
-	}
-	return &catalogv1.Product{Sku: sku, Name: "A " + strings.ToLower(sku), Price: price}, nil
+	return resp, nil
 }
 
 // set changes a price.

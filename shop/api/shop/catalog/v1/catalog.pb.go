@@ -635,6 +635,95 @@ func (x *GetProductRequest) GetSku() string {
 	return ""
 }
 
+type BatchGetProductsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Compared without case; one that stands there twice is returned once.
+	Skus          []string `protobuf:"bytes,1,rep,name=skus,proto3" json:"skus,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetProductsRequest) Reset() {
+	*x = BatchGetProductsRequest{}
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetProductsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetProductsRequest) ProtoMessage() {}
+
+func (x *BatchGetProductsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetProductsRequest.ProtoReflect.Descriptor instead.
+func (*BatchGetProductsRequest) Descriptor() ([]byte, []int) {
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BatchGetProductsRequest) GetSkus() []string {
+	if x != nil {
+		return x.Skus
+	}
+	return nil
+}
+
+type BatchGetProductsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Products      []*Product             `protobuf:"bytes,1,rep,name=products,proto3" json:"products,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetProductsResponse) Reset() {
+	*x = BatchGetProductsResponse{}
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetProductsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetProductsResponse) ProtoMessage() {}
+
+func (x *BatchGetProductsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetProductsResponse.ProtoReflect.Descriptor instead.
+func (*BatchGetProductsResponse) Descriptor() ([]byte, []int) {
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BatchGetProductsResponse) GetProducts() []*Product {
+	if x != nil {
+		return x.Products
+	}
+	return nil
+}
+
 type CreateProductRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
@@ -648,7 +737,7 @@ type CreateProductRequest struct {
 
 func (x *CreateProductRequest) Reset() {
 	*x = CreateProductRequest{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[7]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +749,7 @@ func (x *CreateProductRequest) String() string {
 func (*CreateProductRequest) ProtoMessage() {}
 
 func (x *CreateProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[7]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +762,7 @@ func (x *CreateProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProductRequest.ProtoReflect.Descriptor instead.
 func (*CreateProductRequest) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateProductRequest) GetSku() string {
@@ -724,7 +813,7 @@ type UpdateProductRequest struct {
 
 func (x *UpdateProductRequest) Reset() {
 	*x = UpdateProductRequest{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[8]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +825,7 @@ func (x *UpdateProductRequest) String() string {
 func (*UpdateProductRequest) ProtoMessage() {}
 
 func (x *UpdateProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[8]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +838,7 @@ func (x *UpdateProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProductRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProductRequest) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateProductRequest) GetProduct() *Product {
@@ -777,7 +866,7 @@ type DeleteProductRequest struct {
 
 func (x *DeleteProductRequest) Reset() {
 	*x = DeleteProductRequest{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[9]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +878,7 @@ func (x *DeleteProductRequest) String() string {
 func (*DeleteProductRequest) ProtoMessage() {}
 
 func (x *DeleteProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[9]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +891,7 @@ func (x *DeleteProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProductRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProductRequest) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteProductRequest) GetSku() string {
@@ -827,7 +916,7 @@ type DeleteProductResponse struct {
 
 func (x *DeleteProductResponse) Reset() {
 	*x = DeleteProductResponse{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[10]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +928,7 @@ func (x *DeleteProductResponse) String() string {
 func (*DeleteProductResponse) ProtoMessage() {}
 
 func (x *DeleteProductResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[10]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +941,7 @@ func (x *DeleteProductResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProductResponse.ProtoReflect.Descriptor instead.
 func (*DeleteProductResponse) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 // ImportProductsRequest is one row as its source has it; what is wrong with
@@ -875,7 +964,7 @@ type ImportProductsRequest struct {
 
 func (x *ImportProductsRequest) Reset() {
 	*x = ImportProductsRequest{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[11]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +976,7 @@ func (x *ImportProductsRequest) String() string {
 func (*ImportProductsRequest) ProtoMessage() {}
 
 func (x *ImportProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[11]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +989,7 @@ func (x *ImportProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportProductsRequest.ProtoReflect.Descriptor instead.
 func (*ImportProductsRequest) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ImportProductsRequest) GetLine() int64 {
@@ -968,7 +1057,7 @@ type ImportProductsResponse struct {
 
 func (x *ImportProductsResponse) Reset() {
 	*x = ImportProductsResponse{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[12]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1069,7 @@ func (x *ImportProductsResponse) String() string {
 func (*ImportProductsResponse) ProtoMessage() {}
 
 func (x *ImportProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[12]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1082,7 @@ func (x *ImportProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportProductsResponse.ProtoReflect.Descriptor instead.
 func (*ImportProductsResponse) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ImportProductsResponse) GetRows() int64 {
@@ -1046,7 +1135,7 @@ type ListCategoriesRequest struct {
 
 func (x *ListCategoriesRequest) Reset() {
 	*x = ListCategoriesRequest{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[13]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1147,7 @@ func (x *ListCategoriesRequest) String() string {
 func (*ListCategoriesRequest) ProtoMessage() {}
 
 func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[13]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1160,7 @@ func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCategoriesRequest.ProtoReflect.Descriptor instead.
 func (*ListCategoriesRequest) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 type ListCategoriesResponse struct {
@@ -1083,7 +1172,7 @@ type ListCategoriesResponse struct {
 
 func (x *ListCategoriesResponse) Reset() {
 	*x = ListCategoriesResponse{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[14]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1184,7 @@ func (x *ListCategoriesResponse) String() string {
 func (*ListCategoriesResponse) ProtoMessage() {}
 
 func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[14]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1197,7 @@ func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCategoriesResponse.ProtoReflect.Descriptor instead.
 func (*ListCategoriesResponse) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListCategoriesResponse) GetCategories() []*Category {
@@ -1131,7 +1220,7 @@ type ImportProductsResponse_Refusal struct {
 
 func (x *ImportProductsResponse_Refusal) Reset() {
 	*x = ImportProductsResponse_Refusal{}
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[15]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1232,7 @@ func (x *ImportProductsResponse_Refusal) String() string {
 func (*ImportProductsResponse_Refusal) ProtoMessage() {}
 
 func (x *ImportProductsResponse_Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[15]
+	mi := &file_shop_catalog_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1245,7 @@ func (x *ImportProductsResponse_Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportProductsResponse_Refusal.ProtoReflect.Descriptor instead.
 func (*ImportProductsResponse_Refusal) Descriptor() ([]byte, []int) {
-	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{12, 0}
+	return file_shop_catalog_v1_catalog_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *ImportProductsResponse_Refusal) GetLine() int64 {
@@ -1233,7 +1322,11 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\bproducts\x18\x01 \x03(\v2\x18.shop.catalog.v1.ProductR\bproducts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"O\n" +
 	"\x11GetProductRequest\x12:\n" +
-	"\x03sku\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$R\x03sku\"\xbd\x02\n" +
+	"\x03sku\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$R\x03sku\"`\n" +
+	"\x17BatchGetProductsRequest\x12E\n" +
+	"\x04skus\x18\x01 \x03(\tB1\xbaH.\x92\x01+\b\x01\x10d\"%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$R\x04skus\"P\n" +
+	"\x18BatchGetProductsResponse\x124\n" +
+	"\bproducts\x18\x01 \x03(\v2\x18.shop.catalog.v1.ProductR\bproducts\"\xbd\x02\n" +
 	"\x14CreateProductRequest\x12:\n" +
 	"\x03sku\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$R\x03sku\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -1299,7 +1392,8 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x10SORT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aBY_NAME\x10\x01\x12\f\n" +
 	"\bBY_PRICE\x10\x02\x12\x11\n" +
-	"\rBY_PRICE_DOWN\x10\x032\xff\b\n" +
+	"\rBY_PRICE_DOWN\x10\x032\x9d\n" +
+	"\n" +
 	"\x0eCatalogService\x12\x86\x01\n" +
 	"\fListProducts\x12$.shop.catalog.v1.ListProductsRequest\x1a%.shop.catalog.v1.ListProductsResponse\")\xe2\xd4\x1c\x0e\b\x02\x1a\x021s2\x06\n" +
 	"\x022s\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/products\x90\x02\x01\x12\x9e\x01\n" +
@@ -1307,7 +1401,9 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x022s\x10\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/products:search\x90\x02\x01\x12{\n" +
 	"\n" +
 	"GetProduct\x12\".shop.catalog.v1.GetProductRequest\x1a\x18.shop.catalog.v1.Product\"/\xe2\xd4\x1c\x0e\b\x02\x1a\x021s2\x06\n" +
-	"\x021s\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/products/{sku}\x90\x02\x01\x12\x81\x01\n" +
+	"\x021s\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/products/{sku}\x90\x02\x01\x12\x9b\x01\n" +
+	"\x10BatchGetProducts\x12(.shop.catalog.v1.BatchGetProductsRequest\x1a).shop.catalog.v1.BatchGetProductsResponse\"2\xe2\xd4\x1c\x0e\b\x02\x1a\x021s2\x06\n" +
+	"\x021s\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/products:batchGet\x90\x02\x01\x12\x81\x01\n" +
 	"\rCreateProduct\x12%.shop.catalog.v1.CreateProductRequest\x1a\x18.shop.catalog.v1.Product\"/\xe2\xd4\x1c\x14\b\x04\x12\x05staff\x12\x05admin\x1a\x022s\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/products\x12\x95\x01\n" +
 	"\rUpdateProduct\x12%.shop.catalog.v1.UpdateProductRequest\x1a\x18.shop.catalog.v1.Product\"C\xe2\xd4\x1c\x14\b\x04\x12\x05staff\x12\x05admin\x1a\x022s\x82\xd3\xe4\x93\x02%:\aproduct2\x1a/v1/products/{product.sku}\x12\x92\x01\n" +
 	"\rDeleteProduct\x12%.shop.catalog.v1.DeleteProductRequest\x1a&.shop.catalog.v1.DeleteProductResponse\"2\xe2\xd4\x1c\x14\b\x04\x12\x05staff\x12\x05admin\x1a\x022s\x82\xd3\xe4\x93\x02\x14*\x12/v1/products/{sku}\x12\x82\x01\n" +
@@ -1328,7 +1424,7 @@ func file_shop_catalog_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_shop_catalog_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_shop_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_shop_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_shop_catalog_v1_catalog_proto_goTypes = []any{
 	(Reason)(0),                            // 0: shop.catalog.v1.Reason
 	(Sort)(0),                              // 1: shop.catalog.v1.Sort
@@ -1339,53 +1435,58 @@ var file_shop_catalog_v1_catalog_proto_goTypes = []any{
 	(*SearchProductsRequest)(nil),          // 6: shop.catalog.v1.SearchProductsRequest
 	(*SearchProductsResponse)(nil),         // 7: shop.catalog.v1.SearchProductsResponse
 	(*GetProductRequest)(nil),              // 8: shop.catalog.v1.GetProductRequest
-	(*CreateProductRequest)(nil),           // 9: shop.catalog.v1.CreateProductRequest
-	(*UpdateProductRequest)(nil),           // 10: shop.catalog.v1.UpdateProductRequest
-	(*DeleteProductRequest)(nil),           // 11: shop.catalog.v1.DeleteProductRequest
-	(*DeleteProductResponse)(nil),          // 12: shop.catalog.v1.DeleteProductResponse
-	(*ImportProductsRequest)(nil),          // 13: shop.catalog.v1.ImportProductsRequest
-	(*ImportProductsResponse)(nil),         // 14: shop.catalog.v1.ImportProductsResponse
-	(*ListCategoriesRequest)(nil),          // 15: shop.catalog.v1.ListCategoriesRequest
-	(*ListCategoriesResponse)(nil),         // 16: shop.catalog.v1.ListCategoriesResponse
-	(*ImportProductsResponse_Refusal)(nil), // 17: shop.catalog.v1.ImportProductsResponse.Refusal
-	(*v1.Money)(nil),                       // 18: shop.money.v1.Money
-	(*timestamppb.Timestamp)(nil),          // 19: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),          // 20: google.protobuf.FieldMask
+	(*BatchGetProductsRequest)(nil),        // 9: shop.catalog.v1.BatchGetProductsRequest
+	(*BatchGetProductsResponse)(nil),       // 10: shop.catalog.v1.BatchGetProductsResponse
+	(*CreateProductRequest)(nil),           // 11: shop.catalog.v1.CreateProductRequest
+	(*UpdateProductRequest)(nil),           // 12: shop.catalog.v1.UpdateProductRequest
+	(*DeleteProductRequest)(nil),           // 13: shop.catalog.v1.DeleteProductRequest
+	(*DeleteProductResponse)(nil),          // 14: shop.catalog.v1.DeleteProductResponse
+	(*ImportProductsRequest)(nil),          // 15: shop.catalog.v1.ImportProductsRequest
+	(*ImportProductsResponse)(nil),         // 16: shop.catalog.v1.ImportProductsResponse
+	(*ListCategoriesRequest)(nil),          // 17: shop.catalog.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),         // 18: shop.catalog.v1.ListCategoriesResponse
+	(*ImportProductsResponse_Refusal)(nil), // 19: shop.catalog.v1.ImportProductsResponse.Refusal
+	(*v1.Money)(nil),                       // 20: shop.money.v1.Money
+	(*timestamppb.Timestamp)(nil),          // 21: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),          // 22: google.protobuf.FieldMask
 }
 var file_shop_catalog_v1_catalog_proto_depIdxs = []int32{
-	18, // 0: shop.catalog.v1.Product.price:type_name -> shop.money.v1.Money
-	19, // 1: shop.catalog.v1.Product.create_time:type_name -> google.protobuf.Timestamp
-	19, // 2: shop.catalog.v1.Product.update_time:type_name -> google.protobuf.Timestamp
+	20, // 0: shop.catalog.v1.Product.price:type_name -> shop.money.v1.Money
+	21, // 1: shop.catalog.v1.Product.create_time:type_name -> google.protobuf.Timestamp
+	21, // 2: shop.catalog.v1.Product.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: shop.catalog.v1.ListProductsRequest.sort:type_name -> shop.catalog.v1.Sort
 	2,  // 4: shop.catalog.v1.ListProductsResponse.products:type_name -> shop.catalog.v1.Product
 	2,  // 5: shop.catalog.v1.SearchProductsResponse.products:type_name -> shop.catalog.v1.Product
-	18, // 6: shop.catalog.v1.CreateProductRequest.price:type_name -> shop.money.v1.Money
-	2,  // 7: shop.catalog.v1.UpdateProductRequest.product:type_name -> shop.catalog.v1.Product
-	20, // 8: shop.catalog.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
-	17, // 9: shop.catalog.v1.ImportProductsResponse.refusals:type_name -> shop.catalog.v1.ImportProductsResponse.Refusal
-	3,  // 10: shop.catalog.v1.ListCategoriesResponse.categories:type_name -> shop.catalog.v1.Category
-	0,  // 11: shop.catalog.v1.ImportProductsResponse.Refusal.reason:type_name -> shop.catalog.v1.Reason
-	4,  // 12: shop.catalog.v1.CatalogService.ListProducts:input_type -> shop.catalog.v1.ListProductsRequest
-	6,  // 13: shop.catalog.v1.CatalogService.SearchProducts:input_type -> shop.catalog.v1.SearchProductsRequest
-	8,  // 14: shop.catalog.v1.CatalogService.GetProduct:input_type -> shop.catalog.v1.GetProductRequest
-	9,  // 15: shop.catalog.v1.CatalogService.CreateProduct:input_type -> shop.catalog.v1.CreateProductRequest
-	10, // 16: shop.catalog.v1.CatalogService.UpdateProduct:input_type -> shop.catalog.v1.UpdateProductRequest
-	11, // 17: shop.catalog.v1.CatalogService.DeleteProduct:input_type -> shop.catalog.v1.DeleteProductRequest
-	13, // 18: shop.catalog.v1.CatalogService.ImportProducts:input_type -> shop.catalog.v1.ImportProductsRequest
-	15, // 19: shop.catalog.v1.CatalogService.ListCategories:input_type -> shop.catalog.v1.ListCategoriesRequest
-	5,  // 20: shop.catalog.v1.CatalogService.ListProducts:output_type -> shop.catalog.v1.ListProductsResponse
-	7,  // 21: shop.catalog.v1.CatalogService.SearchProducts:output_type -> shop.catalog.v1.SearchProductsResponse
-	2,  // 22: shop.catalog.v1.CatalogService.GetProduct:output_type -> shop.catalog.v1.Product
-	2,  // 23: shop.catalog.v1.CatalogService.CreateProduct:output_type -> shop.catalog.v1.Product
-	2,  // 24: shop.catalog.v1.CatalogService.UpdateProduct:output_type -> shop.catalog.v1.Product
-	12, // 25: shop.catalog.v1.CatalogService.DeleteProduct:output_type -> shop.catalog.v1.DeleteProductResponse
-	14, // 26: shop.catalog.v1.CatalogService.ImportProducts:output_type -> shop.catalog.v1.ImportProductsResponse
-	16, // 27: shop.catalog.v1.CatalogService.ListCategories:output_type -> shop.catalog.v1.ListCategoriesResponse
-	20, // [20:28] is the sub-list for method output_type
-	12, // [12:20] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	2,  // 6: shop.catalog.v1.BatchGetProductsResponse.products:type_name -> shop.catalog.v1.Product
+	20, // 7: shop.catalog.v1.CreateProductRequest.price:type_name -> shop.money.v1.Money
+	2,  // 8: shop.catalog.v1.UpdateProductRequest.product:type_name -> shop.catalog.v1.Product
+	22, // 9: shop.catalog.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // 10: shop.catalog.v1.ImportProductsResponse.refusals:type_name -> shop.catalog.v1.ImportProductsResponse.Refusal
+	3,  // 11: shop.catalog.v1.ListCategoriesResponse.categories:type_name -> shop.catalog.v1.Category
+	0,  // 12: shop.catalog.v1.ImportProductsResponse.Refusal.reason:type_name -> shop.catalog.v1.Reason
+	4,  // 13: shop.catalog.v1.CatalogService.ListProducts:input_type -> shop.catalog.v1.ListProductsRequest
+	6,  // 14: shop.catalog.v1.CatalogService.SearchProducts:input_type -> shop.catalog.v1.SearchProductsRequest
+	8,  // 15: shop.catalog.v1.CatalogService.GetProduct:input_type -> shop.catalog.v1.GetProductRequest
+	9,  // 16: shop.catalog.v1.CatalogService.BatchGetProducts:input_type -> shop.catalog.v1.BatchGetProductsRequest
+	11, // 17: shop.catalog.v1.CatalogService.CreateProduct:input_type -> shop.catalog.v1.CreateProductRequest
+	12, // 18: shop.catalog.v1.CatalogService.UpdateProduct:input_type -> shop.catalog.v1.UpdateProductRequest
+	13, // 19: shop.catalog.v1.CatalogService.DeleteProduct:input_type -> shop.catalog.v1.DeleteProductRequest
+	15, // 20: shop.catalog.v1.CatalogService.ImportProducts:input_type -> shop.catalog.v1.ImportProductsRequest
+	17, // 21: shop.catalog.v1.CatalogService.ListCategories:input_type -> shop.catalog.v1.ListCategoriesRequest
+	5,  // 22: shop.catalog.v1.CatalogService.ListProducts:output_type -> shop.catalog.v1.ListProductsResponse
+	7,  // 23: shop.catalog.v1.CatalogService.SearchProducts:output_type -> shop.catalog.v1.SearchProductsResponse
+	2,  // 24: shop.catalog.v1.CatalogService.GetProduct:output_type -> shop.catalog.v1.Product
+	10, // 25: shop.catalog.v1.CatalogService.BatchGetProducts:output_type -> shop.catalog.v1.BatchGetProductsResponse
+	2,  // 26: shop.catalog.v1.CatalogService.CreateProduct:output_type -> shop.catalog.v1.Product
+	2,  // 27: shop.catalog.v1.CatalogService.UpdateProduct:output_type -> shop.catalog.v1.Product
+	14, // 28: shop.catalog.v1.CatalogService.DeleteProduct:output_type -> shop.catalog.v1.DeleteProductResponse
+	16, // 29: shop.catalog.v1.CatalogService.ImportProducts:output_type -> shop.catalog.v1.ImportProductsResponse
+	18, // 30: shop.catalog.v1.CatalogService.ListCategories:output_type -> shop.catalog.v1.ListCategoriesResponse
+	22, // [22:31] is the sub-list for method output_type
+	13, // [13:22] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_shop_catalog_v1_catalog_proto_init() }
@@ -1400,7 +1501,7 @@ func file_shop_catalog_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_catalog_v1_catalog_proto_rawDesc), len(file_shop_catalog_v1_catalog_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

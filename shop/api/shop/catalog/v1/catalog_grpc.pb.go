@@ -22,14 +22,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CatalogService_ListProducts_FullMethodName   = "/shop.catalog.v1.CatalogService/ListProducts"
-	CatalogService_SearchProducts_FullMethodName = "/shop.catalog.v1.CatalogService/SearchProducts"
-	CatalogService_GetProduct_FullMethodName     = "/shop.catalog.v1.CatalogService/GetProduct"
-	CatalogService_CreateProduct_FullMethodName  = "/shop.catalog.v1.CatalogService/CreateProduct"
-	CatalogService_UpdateProduct_FullMethodName  = "/shop.catalog.v1.CatalogService/UpdateProduct"
-	CatalogService_DeleteProduct_FullMethodName  = "/shop.catalog.v1.CatalogService/DeleteProduct"
-	CatalogService_ImportProducts_FullMethodName = "/shop.catalog.v1.CatalogService/ImportProducts"
-	CatalogService_ListCategories_FullMethodName = "/shop.catalog.v1.CatalogService/ListCategories"
+	CatalogService_ListProducts_FullMethodName     = "/shop.catalog.v1.CatalogService/ListProducts"
+	CatalogService_SearchProducts_FullMethodName   = "/shop.catalog.v1.CatalogService/SearchProducts"
+	CatalogService_GetProduct_FullMethodName       = "/shop.catalog.v1.CatalogService/GetProduct"
+	CatalogService_BatchGetProducts_FullMethodName = "/shop.catalog.v1.CatalogService/BatchGetProducts"
+	CatalogService_CreateProduct_FullMethodName    = "/shop.catalog.v1.CatalogService/CreateProduct"
+	CatalogService_UpdateProduct_FullMethodName    = "/shop.catalog.v1.CatalogService/UpdateProduct"
+	CatalogService_DeleteProduct_FullMethodName    = "/shop.catalog.v1.CatalogService/DeleteProduct"
+	CatalogService_ImportProducts_FullMethodName   = "/shop.catalog.v1.CatalogService/ImportProducts"
+	CatalogService_ListCategories_FullMethodName   = "/shop.catalog.v1.CatalogService/ListCategories"
 )
 
 // CatalogServiceClient is the client API for CatalogService service.
@@ -45,6 +46,9 @@ type CatalogServiceClient interface {
 	SearchProducts(ctx context.Context, in *SearchProductsRequest, opts ...grpc.CallOption) (*SearchProductsResponse, error)
 	// GetProduct returns one product.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*Product, error)
+	// BatchGetProducts returns the products of several codes, those that there are,
+	// in the order of the codes.
+	BatchGetProducts(ctx context.Context, in *BatchGetProductsRequest, opts ...grpc.CallOption) (*BatchGetProductsResponse, error)
 	// CreateProduct adds a product.
 	CreateProduct(ctx context.Context, in *CreateProductRequest, opts ...grpc.CallOption) (*Product, error)
 	// UpdateProduct changes a product that nobody has changed since the caller
@@ -91,6 +95,16 @@ func (c *catalogServiceClient) GetProduct(ctx context.Context, in *GetProductReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Product)
 	err := c.cc.Invoke(ctx, CatalogService_GetProduct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogServiceClient) BatchGetProducts(ctx context.Context, in *BatchGetProductsRequest, opts ...grpc.CallOption) (*BatchGetProductsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchGetProductsResponse)
+	err := c.cc.Invoke(ctx, CatalogService_BatchGetProducts_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +177,9 @@ type CatalogServiceServer interface {
 	SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error)
 	// GetProduct returns one product.
 	GetProduct(context.Context, *GetProductRequest) (*Product, error)
+	// BatchGetProducts returns the products of several codes, those that there are,
+	// in the order of the codes.
+	BatchGetProducts(context.Context, *BatchGetProductsRequest) (*BatchGetProductsResponse, error)
 	// CreateProduct adds a product.
 	CreateProduct(context.Context, *CreateProductRequest) (*Product, error)
 	// UpdateProduct changes a product that nobody has changed since the caller
@@ -193,6 +210,9 @@ func (UnimplementedCatalogServiceServer) SearchProducts(context.Context, *Search
 }
 func (UnimplementedCatalogServiceServer) GetProduct(context.Context, *GetProductRequest) (*Product, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetProduct not implemented")
+}
+func (UnimplementedCatalogServiceServer) BatchGetProducts(context.Context, *BatchGetProductsRequest) (*BatchGetProductsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchGetProducts not implemented")
 }
 func (UnimplementedCatalogServiceServer) CreateProduct(context.Context, *CreateProductRequest) (*Product, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateProduct not implemented")
@@ -280,6 +300,24 @@ func _CatalogService_GetProduct_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CatalogServiceServer).GetProduct(ctx, req.(*GetProductRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CatalogService_BatchGetProducts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchGetProductsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).BatchGetProducts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_BatchGetProducts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).BatchGetProducts(ctx, req.(*BatchGetProductsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -381,6 +419,10 @@ var CatalogService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetProduct",
 			Handler:    _CatalogService_GetProduct_Handler,
+		},
+		{
+			MethodName: "BatchGetProducts",
+			Handler:    _CatalogService_BatchGetProducts_Handler,
 		},
 		{
 			MethodName: "CreateProduct",
