@@ -186,7 +186,7 @@ func (w *workshop) begin(args ...string) *upped {
 		w.t.Fatal(err)
 	}
 	u := &upped{stderr: log}
-	u.cmd = exec.Command(os.Args[0], append([]string{"up", "--json", "--file", w.path("warren.yaml"), "--gateway", "127.0.0.1:0"}, args...)...)
+	u.cmd = exec.Command(os.Args[0], append([]string{"up", "--json", "--file", w.path("warren.yaml"), "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0"}, args...)...)
 	u.cmd.Env = append(os.Environ(), playing+"=1")
 	u.cmd.Stderr = log
 	if u.stdout, err = u.cmd.StdoutPipe(); err != nil {

@@ -22,7 +22,7 @@ import (
 )
 
 func newUp(o *options) *cobra.Command {
-	var address string
+	var address, console string
 	var fresh, logs bool
 	var timeout time.Duration
 	c := &cobra.Command{
@@ -36,13 +36,14 @@ func newUp(o *options) *cobra.Command {
 			}
 			return up(cmd, supervisor.Options{
 				File: o.file, Environment: o.environment, Data: o.data, Fresh: fresh,
-				Gateway: address, Program: program, Version: version(),
+				Gateway: address, Console: console, Author: author(), Program: program, Version: version(),
 				Events:      func(e fleet.Event) { printEvent(cmd.ErrOrStderr(), e) },
 				Definitions: slices.Concat(node.Definitions(), gateway.Definitions(), coordinator.Definitions()),
 			}, o, logs, timeout)
 		},
 	}
 	c.Flags().StringVar(&address, "gateway", "", "address of the gateway (default from the system file)")
+	c.Flags().StringVar(&console, "console", "", "address of the console, or off (default from the system file)")
 	c.Flags().BoolVar(&fresh, "fresh", false, "begin with an empty data folder")
 	c.Flags().BoolVar(&logs, "logs", false, "print the logs of all services")
 	c.Flags().DurationVar(&timeout, "timeout", 2*time.Minute, "how long to wait until everything is ready")
@@ -117,8 +118,12 @@ func printUp(ctx context.Context, w io.Writer, s *supervisor.Supervisor, asJSON 
 	if err := printInstances(w, resp); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%s is up in %.1f s: http://%s (OpenAPI at /openapi.json)\nCtrl-C drains and stops it.\n",
+	fmt.Fprintf(w, "\n%s is up in %.1f s: http://%s (OpenAPI at /openapi.json)\n",
 		resp.GetSystem().GetName(), s.ReadyAfter().Seconds(), resp.GetSystem().GetGateway())
+	if at := resp.GetSystem().GetConsole(); at != "" {
+		fmt.Fprintf(w, "The console is at http://%s\n", at)
+	}
+	fmt.Fprintln(w, "Ctrl-C drains and stops it.")
 	return nil
 }
 

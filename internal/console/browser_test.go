@@ -89,7 +89,7 @@ func (b *browser) run(actions ...chromedp.Action) {
 func (b *browser) open(path string) {
 	b.t.Helper()
 	b.run(chromedp.Evaluate(`window.left = true`, nil), chromedp.ActionFunc(func(ctx context.Context) error {
-		_, _, _, _, err := page.Navigate(b.at + path).Do(ctx)
+		_, _, _, err := page.Navigate(b.at + path).Do(ctx)
 		return err
 	}))
 	b.eventually(`!window.left && document.readyState === "complete" && document.querySelector("h1") !== null`)

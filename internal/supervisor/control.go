@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
 	"github.com/gowarren/warren/internal/node"
 )
@@ -32,6 +33,7 @@ func (s *Supervisor) listen() error {
 		return errors.Join(fmt.Errorf("listen on the control socket: %w", err), l.Close())
 	}
 	fleetv1.RegisterFleetServiceServer(s.control, &control{supervisor: s})
+	contractsv1.RegisterContractServiceServer(s.control, &contractService{supervisor: s})
 	go func() { _ = s.control.Serve(l) }()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/alerting"
 	"github.com/gowarren/warren/internal/metricstore"
@@ -35,6 +36,13 @@ func (s *Supervisor) openSettings(ctx context.Context) error {
 	if s.signals != nil {
 		s.signals.Obey(s.settings)
 	}
+	changes, err := config.NewCentre(centre, s.system.Environment)
+	if err != nil {
+		return err
+	}
+	settingsv1.RegisterSettingsServiceServer(s.control, &settingsService{
+		environment: s.system.Environment, centre: changes, file: s.system.Settings,
+	})
 	return nil
 }
 

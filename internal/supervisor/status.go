@@ -110,6 +110,9 @@ func (s *Supervisor) describe() *fleetv1.System {
 		Name: s.system.Name, Environment: s.system.Environment, Directory: s.system.Dir, Data: s.data.dir,
 		Pid: int64(os.Getpid()), Version: s.opts.Version, Started: timestamppb.New(s.started), Gateway: s.fleet.Address("gateway"),
 	}
+	if c := s.console.Load(); c != nil {
+		out.Console = c.Address()
+	}
 	if took := s.ReadyAfter(); took > 0 {
 		out.ReadyAfter = durationpb.New(took)
 	}

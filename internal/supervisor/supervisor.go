@@ -16,12 +16,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/internal/console"
 	"github.com/gowarren/warren/internal/engines"
 	"github.com/gowarren/warren/internal/fleet"
 	"github.com/gowarren/warren/internal/signals"
 	"github.com/gowarren/warren/internal/system"
 	"github.com/gowarren/warren/registry"
+	"github.com/gowarren/warren/rpc"
 )
 
 // Options say what to bring up.
@@ -31,6 +34,8 @@ type Options struct {
 	Data        string // folder; "" is .warren beside the file
 	Fresh       bool   // begin with an empty folder
 	Gateway     string // address; "" is the file's
+	Console     string // address; "" is the file's, NoConsole none
+	Author      string // who sits at this machine
 	Program     string // the warren binary, which is the gateway too
 	Version     string
 	Events      func(fleet.Event) // for the operator; must not block
@@ -54,6 +59,10 @@ type Supervisor struct {
 	broker        atomic.Pointer[engines.NATS]
 	brokerOptions engines.NATSOptions // with the address that it got
 
+	key      *auth.ServiceKey
+	services atomic.Pointer[rpc.Client] // calls services in the operator's name; nil until it can
+	console  atomic.Pointer[console.Console]
+
 	signals       *signals.Signals     // nil: traces go elsewhere
 	signalMetrics *prometheus.Registry // of the store of traces and logs
 
@@ -73,7 +82,8 @@ type Supervisor struct {
 // Up builds and starts the system. When it returns, everything is running or
 // starting; Wait tells when it is ready. Close must be called unless it fails.
 func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
-	s := &Supervisor{opts: opts, started: time.Now(), done: make(chan error, 1), control: grpc.NewServer()}
+	s := &Supervisor{opts: opts, started: time.Now(), done: make(chan error, 1)}
+	s.control = grpc.NewServer(grpc.UnknownServiceHandler(s.forward))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -101,7 +111,13 @@ func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.openForward(); err != nil {
+		return nil, err
+	}
 	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	if err := s.openConsole(); err != nil {
 		return nil, err
 	}
 	return s, s.data.publish(environment)

@@ -43,7 +43,7 @@ func (f *Frame) drawForm(w http.ResponseWriter, r *Request, a *Action, problem s
 	if problem != "" {
 		r.status = http.StatusUnprocessableEntity
 	}
-	r.page.Title = form.Title
+	r.page.Name, r.page.Title = "ask", form.Title
 	v.Data = asked{Form: form, Problem: problem, Reason: r.PostForm.Get("reason"), Action: r.URL.RequestURI()}
 	f.draw(w, v, "ask")
 }

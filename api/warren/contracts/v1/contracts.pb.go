@@ -704,6 +704,208 @@ func (x *DescribeResponse) GetMessages() []*Message {
 	return nil
 }
 
+type DecodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "/shop.payment.v1.PaymentService/Hold".
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// Whether it is the method's answer; otherwise it is its request.
+	Output        bool   `protobuf:"varint,2,opt,name=output,proto3" json:"output,omitempty"`
+	Data          []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecodeRequest) Reset() {
+	*x = DecodeRequest{}
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecodeRequest) ProtoMessage() {}
+
+func (x *DecodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecodeRequest.ProtoReflect.Descriptor instead.
+func (*DecodeRequest) Descriptor() ([]byte, []int) {
+	return file_warren_contracts_v1_contracts_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DecodeRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *DecodeRequest) GetOutput() bool {
+	if x != nil {
+		return x.Output
+	}
+	return false
+}
+
+func (x *DecodeRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type DecodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Json          string                 `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecodeResponse) Reset() {
+	*x = DecodeResponse{}
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecodeResponse) ProtoMessage() {}
+
+func (x *DecodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecodeResponse.ProtoReflect.Descriptor instead.
+func (*DecodeResponse) Descriptor() ([]byte, []int) {
+	return file_warren_contracts_v1_contracts_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DecodeResponse) GetJson() string {
+	if x != nil {
+		return x.Json
+	}
+	return ""
+}
+
+type EncodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Method        string                 `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	Json          string                 `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EncodeRequest) Reset() {
+	*x = EncodeRequest{}
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EncodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EncodeRequest) ProtoMessage() {}
+
+func (x *EncodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EncodeRequest.ProtoReflect.Descriptor instead.
+func (*EncodeRequest) Descriptor() ([]byte, []int) {
+	return file_warren_contracts_v1_contracts_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EncodeRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *EncodeRequest) GetJson() string {
+	if x != nil {
+		return x.Json
+	}
+	return ""
+}
+
+type EncodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EncodeResponse) Reset() {
+	*x = EncodeResponse{}
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EncodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EncodeResponse) ProtoMessage() {}
+
+func (x *EncodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EncodeResponse.ProtoReflect.Descriptor instead.
+func (*EncodeResponse) Descriptor() ([]byte, []int) {
+	return file_warren_contracts_v1_contracts_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *EncodeResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_warren_contracts_v1_contracts_proto protoreflect.FileDescriptor
 
 const file_warren_contracts_v1_contracts_proto_rawDesc = "" +
@@ -762,10 +964,25 @@ const file_warren_contracts_v1_contracts_proto_rawDesc = "" +
 	"\bcontract\x18\x01 \x01(\v2\x1d.warren.contracts.v1.ContractR\bcontract\x12\x10\n" +
 	"\x03doc\x18\x02 \x01(\tR\x03doc\x125\n" +
 	"\amethods\x18\x03 \x03(\v2\x1b.warren.contracts.v1.MethodR\amethods\x128\n" +
-	"\bmessages\x18\x04 \x03(\v2\x1c.warren.contracts.v1.MessageR\bmessages2\xd6\x01\n" +
+	"\bmessages\x18\x04 \x03(\v2\x1c.warren.contracts.v1.MessageR\bmessages\"_\n" +
+	"\rDecodeRequest\x12\"\n" +
+	"\x06method\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x04\x18\x80\x04R\x06method\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\bR\x06output\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"$\n" +
+	"\x0eDecodeResponse\x12\x12\n" +
+	"\x04json\x18\x01 \x01(\tR\x04json\"P\n" +
+	"\rEncodeRequest\x12\"\n" +
+	"\x06method\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x04\x18\x80\x04R\x06method\x12\x1b\n" +
+	"\x04json\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x02R\x04json\"$\n" +
+	"\x0eEncodeResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\x9c\x03\n" +
 	"\x0fContractService\x12Z\n" +
 	"\x04List\x12 .warren.contracts.v1.ListRequest\x1a!.warren.contracts.v1.ListResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x025s\x90\x02\x01\x12g\n" +
-	"\bDescribe\x12$.warren.contracts.v1.DescribeRequest\x1a%.warren.contracts.v1.DescribeResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01B@Z>github.com/gowarren/warren/api/warren/contracts/v1;contractsv1b\x06proto3"
+	"\bDescribe\x12$.warren.contracts.v1.DescribeRequest\x1a%.warren.contracts.v1.DescribeResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12a\n" +
+	"\x06Decode\x12\".warren.contracts.v1.DecodeRequest\x1a#.warren.contracts.v1.DecodeResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12a\n" +
+	"\x06Encode\x12\".warren.contracts.v1.EncodeRequest\x1a#.warren.contracts.v1.EncodeResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01B@Z>github.com/gowarren/warren/api/warren/contracts/v1;contractsv1b\x06proto3"
 
 var (
 	file_warren_contracts_v1_contracts_proto_rawDescOnce sync.Once
@@ -779,7 +996,7 @@ func file_warren_contracts_v1_contracts_proto_rawDescGZIP() []byte {
 	return file_warren_contracts_v1_contracts_proto_rawDescData
 }
 
-var file_warren_contracts_v1_contracts_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_warren_contracts_v1_contracts_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_warren_contracts_v1_contracts_proto_goTypes = []any{
 	(*Contract)(nil),            // 0: warren.contracts.v1.Contract
 	(*Instance)(nil),            // 1: warren.contracts.v1.Instance
@@ -791,11 +1008,15 @@ var file_warren_contracts_v1_contracts_proto_goTypes = []any{
 	(*ListResponse)(nil),        // 7: warren.contracts.v1.ListResponse
 	(*DescribeRequest)(nil),     // 8: warren.contracts.v1.DescribeRequest
 	(*DescribeResponse)(nil),    // 9: warren.contracts.v1.DescribeResponse
-	(*durationpb.Duration)(nil), // 10: google.protobuf.Duration
+	(*DecodeRequest)(nil),       // 10: warren.contracts.v1.DecodeRequest
+	(*DecodeResponse)(nil),      // 11: warren.contracts.v1.DecodeResponse
+	(*EncodeRequest)(nil),       // 12: warren.contracts.v1.EncodeRequest
+	(*EncodeResponse)(nil),      // 13: warren.contracts.v1.EncodeResponse
+	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
 }
 var file_warren_contracts_v1_contracts_proto_depIdxs = []int32{
 	1,  // 0: warren.contracts.v1.Contract.instances:type_name -> warren.contracts.v1.Instance
-	10, // 1: warren.contracts.v1.Method.timeout:type_name -> google.protobuf.Duration
+	14, // 1: warren.contracts.v1.Method.timeout:type_name -> google.protobuf.Duration
 	3,  // 2: warren.contracts.v1.Method.routes:type_name -> warren.contracts.v1.Route
 	5,  // 3: warren.contracts.v1.Message.fields:type_name -> warren.contracts.v1.Field
 	0,  // 4: warren.contracts.v1.ListResponse.contracts:type_name -> warren.contracts.v1.Contract
@@ -804,10 +1025,14 @@ var file_warren_contracts_v1_contracts_proto_depIdxs = []int32{
 	4,  // 7: warren.contracts.v1.DescribeResponse.messages:type_name -> warren.contracts.v1.Message
 	6,  // 8: warren.contracts.v1.ContractService.List:input_type -> warren.contracts.v1.ListRequest
 	8,  // 9: warren.contracts.v1.ContractService.Describe:input_type -> warren.contracts.v1.DescribeRequest
-	7,  // 10: warren.contracts.v1.ContractService.List:output_type -> warren.contracts.v1.ListResponse
-	9,  // 11: warren.contracts.v1.ContractService.Describe:output_type -> warren.contracts.v1.DescribeResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
+	10, // 10: warren.contracts.v1.ContractService.Decode:input_type -> warren.contracts.v1.DecodeRequest
+	12, // 11: warren.contracts.v1.ContractService.Encode:input_type -> warren.contracts.v1.EncodeRequest
+	7,  // 12: warren.contracts.v1.ContractService.List:output_type -> warren.contracts.v1.ListResponse
+	9,  // 13: warren.contracts.v1.ContractService.Describe:output_type -> warren.contracts.v1.DescribeResponse
+	11, // 14: warren.contracts.v1.ContractService.Decode:output_type -> warren.contracts.v1.DecodeResponse
+	13, // 15: warren.contracts.v1.ContractService.Encode:output_type -> warren.contracts.v1.EncodeResponse
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -824,7 +1049,7 @@ func file_warren_contracts_v1_contracts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_contracts_v1_contracts_proto_rawDesc), len(file_warren_contracts_v1_contracts_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

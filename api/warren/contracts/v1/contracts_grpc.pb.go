@@ -24,6 +24,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ContractService_List_FullMethodName     = "/warren.contracts.v1.ContractService/List"
 	ContractService_Describe_FullMethodName = "/warren.contracts.v1.ContractService/Describe"
+	ContractService_Decode_FullMethodName   = "/warren.contracts.v1.ContractService/Decode"
+	ContractService_Encode_FullMethodName   = "/warren.contracts.v1.ContractService/Encode"
 )
 
 // ContractServiceClient is the client API for ContractService service.
@@ -38,6 +40,10 @@ type ContractServiceClient interface {
 	// Describe returns a contract's methods, and the messages that they take and
 	// return.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
+	// Decode reads a message of a method as JSON.
+	Decode(ctx context.Context, in *DecodeRequest, opts ...grpc.CallOption) (*DecodeResponse, error)
+	// Encode writes JSON as the request of a method. A secret in it is refused.
+	Encode(ctx context.Context, in *EncodeRequest, opts ...grpc.CallOption) (*EncodeResponse, error)
 }
 
 type contractServiceClient struct {
@@ -68,6 +74,26 @@ func (c *contractServiceClient) Describe(ctx context.Context, in *DescribeReques
 	return out, nil
 }
 
+func (c *contractServiceClient) Decode(ctx context.Context, in *DecodeRequest, opts ...grpc.CallOption) (*DecodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DecodeResponse)
+	err := c.cc.Invoke(ctx, ContractService_Decode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *contractServiceClient) Encode(ctx context.Context, in *EncodeRequest, opts ...grpc.CallOption) (*EncodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EncodeResponse)
+	err := c.cc.Invoke(ctx, ContractService_Encode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ContractServiceServer is the server API for ContractService service.
 // All implementations must embed UnimplementedContractServiceServer
 // for forward compatibility.
@@ -80,6 +106,10 @@ type ContractServiceServer interface {
 	// Describe returns a contract's methods, and the messages that they take and
 	// return.
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
+	// Decode reads a message of a method as JSON.
+	Decode(context.Context, *DecodeRequest) (*DecodeResponse, error)
+	// Encode writes JSON as the request of a method. A secret in it is refused.
+	Encode(context.Context, *EncodeRequest) (*EncodeResponse, error)
 	mustEmbedUnimplementedContractServiceServer()
 }
 
@@ -95,6 +125,12 @@ func (UnimplementedContractServiceServer) List(context.Context, *ListRequest) (*
 }
 func (UnimplementedContractServiceServer) Describe(context.Context, *DescribeRequest) (*DescribeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Describe not implemented")
+}
+func (UnimplementedContractServiceServer) Decode(context.Context, *DecodeRequest) (*DecodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Decode not implemented")
+}
+func (UnimplementedContractServiceServer) Encode(context.Context, *EncodeRequest) (*EncodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Encode not implemented")
 }
 func (UnimplementedContractServiceServer) mustEmbedUnimplementedContractServiceServer() {}
 func (UnimplementedContractServiceServer) testEmbeddedByValue()                         {}
@@ -153,6 +189,42 @@ func _ContractService_Describe_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ContractService_Decode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DecodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContractServiceServer).Decode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContractService_Decode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContractServiceServer).Decode(ctx, req.(*DecodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ContractService_Encode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EncodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContractServiceServer).Encode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContractService_Encode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContractServiceServer).Encode(ctx, req.(*EncodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ContractService_ServiceDesc is the grpc.ServiceDesc for ContractService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -167,6 +239,14 @@ var ContractService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Describe",
 			Handler:    _ContractService_Describe_Handler,
+		},
+		{
+			MethodName: "Decode",
+			Handler:    _ContractService_Decode_Handler,
+		},
+		{
+			MethodName: "Encode",
+			Handler:    _ContractService_Encode_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
