@@ -12,6 +12,7 @@ import (
 	"time"
 
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
+	"github.com/gowarren/warren/shop/storefront/internal/picture"
 )
 
 // pageSize is how many products a page shows: whole rows of two, three and four.
@@ -31,7 +32,6 @@ type home struct {
 	Categories []*catalogv1.Category
 	Picks      []*catalogv1.Product // of the day, from everywhere
 	Shelves    []shelf
-	Away       bool // the catalogue
 }
 
 func (home) title() string { return "Gifts and homeware, one parcel away" }
@@ -56,7 +56,7 @@ func (v *visit) home() error {
 	for i, c := range chosen {
 		all.Go(func() {
 			if out, err := v.list(v.ctx, url.Values{"category": {c.GetName()}, "page_size": {"48"}}); err == nil {
-				found[i] = byDay(out.GetProducts(), day, (*catalogv1.Product).GetSku)
+				found[i] = varied(byDay(out.GetProducts(), day, (*catalogv1.Product).GetSku))
 			}
 		})
 	}
@@ -66,11 +66,27 @@ func (v *visit) home() error {
 		case len(products) < shelfSize:
 		case len(page.Shelves) < homeShelves:
 			page.Shelves = append(page.Shelves, shelf{chosen[i].GetName(), products[:shelfSize]})
-		case len(page.Picks) < homePicks:
-			page.Picks = append(page.Picks, products[:min(2, homePicks-len(page.Picks))]...)
+		default:
+			page.Picks = append(page.Picks, products[:shelfSize]...)
 		}
 	}
+	page.Picks = varied(byDay(page.Picks, day, (*catalogv1.Product).GetSku))
+	page.Picks = page.Picks[:min(homePicks, len(page.Picks))]
 	return v.show(200, "home", page)
+}
+
+// varied puts what looks different first: nobody wants three umbrellas beside
+// one another.
+func varied(products []*catalogv1.Product) []*catalogv1.Product {
+	times := map[string]int{}
+	rank := make(map[*catalogv1.Product]int, len(products))
+	for _, p := range products {
+		motif := picture.Motif(p.GetName())
+		rank[p] = times[motif]
+		times[motif]++
+	}
+	slices.SortStableFunc(products, func(a, b *catalogv1.Product) int { return rank[a] - rank[b] })
+	return products
 }
 
 // byDay puts things into an order that is another one every day.

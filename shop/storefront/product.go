@@ -107,6 +107,6 @@ func (v *visit) related(of *catalogv1.Product) []*catalogv1.Product {
 		return nil
 	}
 	others := slices.DeleteFunc(out.GetProducts(), func(p *catalogv1.Product) bool { return p.GetSku() == of.GetSku() })
-	others = byDay(others, of.GetSku()+v.now().UTC().Format(time.DateOnly), (*catalogv1.Product).GetSku)
+	others = varied(byDay(others, of.GetSku()+v.now().UTC().Format(time.DateOnly), (*catalogv1.Product).GetSku))
 	return others[:min(4, len(others))]
 }

@@ -4,24 +4,41 @@ import "fmt"
 
 // palette are colours that go together.
 type palette struct {
+	tone                string
 	paper, sky          string // of the background
 	main, second, third string
 	dark, light         string
 }
 
 var palettes = [...]palette{
-	{"#fbe9d2", "#f6d5b8", "#d1573a", "#3d7a6c", "#f0b84b", "#3a2a26", "#fff8ec"},
-	{"#e3efe6", "#c9e0d2", "#2f7a5b", "#e0785a", "#f2c14e", "#1f3a33", "#fbfdf6"},
-	{"#fde6e6", "#f7cfd3", "#c9506b", "#4a6fa5", "#f3b562", "#43212e", "#fff7f5"},
-	{"#e4ecf7", "#c8d8ee", "#3f64a8", "#e58a62", "#f4cf6b", "#202d4c", "#fafcff"},
-	{"#fbf0cf", "#f3dd9f", "#d98a1f", "#4d7f86", "#c24d3d", "#43331a", "#fffaf0"},
-	{"#efe6f5", "#dccbea", "#7d53a3", "#e08a9b", "#f0c35e", "#34234a", "#fdf9ff"},
-	{"#e0f0f0", "#bfdfe0", "#1f7f8c", "#f08a6c", "#f6d27a", "#173c44", "#f7fdfd"},
-	{"#f4e8df", "#e5cfbd", "#9a5b3c", "#6d8a5e", "#e3a857", "#38261b", "#fffaf4"},
-	{"#e9efd9", "#d2dfb4", "#6b8a35", "#d0613f", "#f3c24f", "#2c381b", "#fcfef4"},
-	{"#f8e3da", "#efc4b1", "#e2725b", "#35587a", "#f5cc7f", "#2f2a3b", "#fff6f0"},
-	{"#e6e9ee", "#cdd4de", "#4b5d79", "#d9694f", "#eab855", "#242c3a", "#fbfcfe"},
-	{"#fdebd8", "#f9d0b4", "#b8453e", "#5b8a8f", "#efc05a", "#3c2324", "#fffaf2"},
+	{"red", "#fbe9d2", "#f6d5b8", "#d1573a", "#3d7a6c", "#f0b84b", "#3a2a26", "#fff8ec"},
+	{"green", "#e3efe6", "#c9e0d2", "#2f7a5b", "#e0785a", "#f2c14e", "#1f3a33", "#fbfdf6"},
+	{"pink", "#fde6e6", "#f7cfd3", "#c9506b", "#4a6fa5", "#f3b562", "#43212e", "#fff7f5"},
+	{"blue", "#e4ecf7", "#c8d8ee", "#3f64a8", "#e58a62", "#f4cf6b", "#202d4c", "#fafcff"},
+	{"yellow", "#fbf0cf", "#f3dd9f", "#d98a1f", "#4d7f86", "#c24d3d", "#43331a", "#fffaf0"},
+	{"purple", "#efe6f5", "#dccbea", "#7d53a3", "#e08a9b", "#f0c35e", "#34234a", "#fdf9ff"},
+	{"green", "#e0f0f0", "#bfdfe0", "#1f7f8c", "#f08a6c", "#f6d27a", "#173c44", "#f7fdfd"},
+	{"brown", "#f4e8df", "#e5cfbd", "#9a5b3c", "#6d8a5e", "#e3a857", "#38261b", "#fffaf4"},
+	{"green", "#e9efd9", "#d2dfb4", "#6b8a35", "#d0613f", "#f3c24f", "#2c381b", "#fcfef4"},
+	{"red", "#f8e3da", "#efc4b1", "#e2725b", "#35587a", "#f5cc7f", "#2f2a3b", "#fff6f0"},
+	{"grey", "#e6e9ee", "#cdd4de", "#4b5d79", "#d9694f", "#eab855", "#242c3a", "#fbfcfe"},
+	{"white", "#dde6e2", "#bccdc6", "#fdfaf3", "#c98a68", "#e3b04b", "#39403c", "#dccfbd"},
+	{"pink", "#fdeef0", "#fbd5dc", "#e26d8f", "#6a9a8b", "#f4c15d", "#4a2434", "#fffafa"},
+	{"red", "#fdebd8", "#f9d0b4", "#b8453e", "#5b8a8f", "#efc05a", "#3c2324", "#fffaf2"},
+}
+
+// toned returns the palettes of a tone; all, of one that is none.
+func toned(tone string) []palette {
+	var out []palette
+	for _, p := range palettes {
+		if p.tone == tone {
+			out = append(out, p)
+		}
+	}
+	if out == nil {
+		return palettes[:]
+	}
+	return out
 }
 
 // pattern is what is printed on the thing, in its own colours.

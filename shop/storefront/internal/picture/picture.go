@@ -14,7 +14,7 @@ import (
 
 // edition is part of every name: pictures are kept by browsers for good, so
 // ones that are drawn differently must be called differently.
-const edition = "2"
+const edition = "1"
 
 //go:embed motifs/*.svg
 var motifs embed.FS
@@ -25,17 +25,22 @@ func Name(sku, name string) string {
 	words := wordsOf(name)
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(strings.ToUpper(sku)))
-	return fmt.Sprintf("%s-%s-%08x-%s.svg", first(shapes[:], words, "gift"), first(prints[:], words, "plain"), h.Sum32(), edition)
+	return fmt.Sprintf("%s-%s-%s-%08x-%s.svg", first(shapes[:], words, "gift"), first(prints[:], words, "plain"),
+		first(tones[:], words, "any"), h.Sum32(), edition)
 }
+
+// Motif returns what a product of that name is drawn as.
+func Motif(name string) string { return first(shapes[:], wordsOf(name), "gift") }
 
 // Draw returns the picture of a name, as SVG, or false where no picture is
 // called so.
 func Draw(name string) ([]byte, bool) {
 	parts := strings.Split(strings.TrimSuffix(name, ".svg"), "-")
-	if len(parts) != 4 || parts[3] != edition || len(parts[2]) != 8 || !strings.HasSuffix(name, ".svg") || !isPrint(parts[1]) {
+	if len(parts) != 5 || parts[4] != edition || len(parts[3]) != 8 || !strings.HasSuffix(name, ".svg") ||
+		!isOne(prints[:], parts[1], "plain") || !isOne(tones[:], parts[2], "any") {
 		return nil, false
 	}
-	seed, err := strconv.ParseUint(parts[2], 16, 32)
+	seed, err := strconv.ParseUint(parts[3], 16, 32)
 	if err != nil {
 		return nil, false
 	}
@@ -43,22 +48,23 @@ func Draw(name string) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return compose(string(motif), parts[1], rand.New(rand.NewPCG(seed, 0xb0220))), true //nolint:gosec // chance for the eye
+	return compose(string(motif), parts[1], parts[2], rand.New(rand.NewPCG(seed, 0xb0220))), true //nolint:gosec // chance for the eye
 }
 
-func isPrint(name string) bool {
-	for _, p := range prints {
-		if p[0] == name {
+func isOne(table [][2]string, name, otherwise string) bool {
+	for _, line := range table {
+		if line[0] == name {
 			return true
 		}
 	}
-	return name == "plain"
+	return name == otherwise
 }
 
 // compose puts a motif before a background, in the colours that chance gives.
-func compose(motif, print string, chance *rand.Rand) []byte {
-	colours := palettes[chance.IntN(len(palettes))]
-	if chance.IntN(3) == 0 { // the second colour leads
+func compose(motif, print, tone string, chance *rand.Rand) []byte {
+	choice := toned(tone)
+	colours := choice[chance.IntN(len(choice))]
+	if chance.IntN(3) == 0 && tone == "any" { // the second colour leads
 		colours.main, colours.second = colours.second, colours.main
 	}
 	if print == "plain" && chance.IntN(3) == 0 {

@@ -11,11 +11,11 @@ import (
 
 func TestNames(t *testing.T) {
 	for _, c := range []struct{ name, want string }{
-		{"Red Retrospot Mug", "mug-dots-"},
-		{"White Hanging Heart T-light Holder", "tlight-hearts-"},
-		{"Set of 3 Cake Tins Pantry Design", "cake-plain-"},
+		{"Red Retrospot Mug", "mug-dots-red-"},
+		{"White Hanging Heart T-light Holder", "tlight-hearts-white-"},
+		{"Set of 3 Cake Tins Pantry Design", "cake-plain-any-"},
 		{"Jumbo Bag Vintage Paisley", "bag-petals-"},
-		{"Alarm Clock Bakelike Green", "clock-plain-"},
+		{"Alarm Clock Bakelike Green", "clock-plain-green-"},
 		{"Spaceboy Birthday Card", "card-stars-"},
 		{"Something That Nobody Knows", "gift-plain-"},
 		{"", "gift-plain-"},
@@ -32,7 +32,7 @@ func TestNames(t *testing.T) {
 func TestEveryShapeIsDrawn(t *testing.T) {
 	for _, shape := range shapes {
 		for _, print := range append(prints[:], [2]string{"plain", ""}) {
-			name := shape[0] + "-" + print[0] + "-00c0ffee-" + edition + ".svg"
+			name := shape[0] + "-" + print[0] + "-" + tones[len(print[0])%len(tones)][0] + "-00c0ffee-" + edition + ".svg"
 			picture, ok := Draw(name)
 			if !ok {
 				t.Errorf("%s is not drawn", name)
@@ -80,8 +80,8 @@ func wellFormed(t *testing.T, name string, picture []byte) {
 func TestOnlyPicturesAreDrawn(t *testing.T) {
 	good := Name("A1", "Mug")
 	for _, name := range []string{
-		"", ".svg", "mug.svg", strings.TrimSuffix(good, ".svg"), "../motifs/mug-plain-00000000-" + edition + ".svg", "nothing-plain-00000000-" + edition + ".svg",
-		"mug-nothing-00000000-" + edition + ".svg", "mug-plain-xyz00000-" + edition + ".svg", "mug-plain-000-" + edition + ".svg", "mug-plain-00000000-0.svg", good + "?",
+		"", ".svg", "mug.svg", strings.TrimSuffix(good, ".svg"), "../motifs/mug-plain-any-00000000-" + edition + ".svg", "nothing-plain-any-00000000-" + edition + ".svg",
+		"mug-nothing-any-00000000-" + edition + ".svg", "mug-plain-any-xyz00000-" + edition + ".svg", "mug-plain-any-000-" + edition + ".svg", "mug-plain-any-00000000-0.svg", "mug-plain-nothing-00000000-" + edition + ".svg", good + "?",
 	} {
 		if _, ok := Draw(name); ok {
 			t.Errorf("%q is a picture", name)

@@ -17,7 +17,8 @@ var shapes = [...][2]string{
 	{"teapot", "teapot tea kettle"},
 	{"mug", "mug mugs cup cups beaker tumbler saucer egg coffee"},
 	{"jar", "jar jars jam jelly honey pickle preserve marmalade"},
-	{"cake", "cake cakes cakestand cupcake muffin fairy pudding baking bake bakery patty"},
+	{"cakestand", "cakestand cakestands"},
+	{"cake", "cake cakes cupcake muffin fairy pudding baking bake bakery patty"},
 	{"tin", "tin tins caddy canister bin bucket"},
 	{"plate", "plate plates saucers tray trays platter coaster coasters placemat placemats"},
 	{"bowl", "bowl bowls dish dishes jug mixing salad mould moulds pan"},
@@ -75,6 +76,19 @@ var prints = [...][2]string{
 	{"hearts", "heart hearts love sweetheart valentine"},
 	{"stars", "star stars spaceboy starry christmas night"},
 	{"petals", "flower flowers rose roses paisley daisy floral vintage garden woodland blossom strawberry"},
+}
+
+// tones say which colours a name promises.
+var tones = [...][2]string{
+	{"pink", "pink rose raspberry"},
+	{"red", "red retrospot strawberry cherry santa"},
+	{"blue", "blue navy ocean"},
+	{"green", "green turquoise mint olive leaf"},
+	{"yellow", "yellow gold golden orange lemon sunflower amber"},
+	{"purple", "purple lilac lavender violet"},
+	{"brown", "wooden wood brown chocolate copper bamboo"},
+	{"white", "white ivory cream"},
+	{"grey", "silver zinc black grey metal antique"},
 }
 
 // wordsOf returns the words of a name, small.
