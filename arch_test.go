@@ -112,7 +112,7 @@ var internalImports = map[string][]string{
 	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":        {"internal/gateway", "internal/node"},
 	"internal/etcdurl":     {"internal/openurl"},
-	"internal/gateway":     {"internal/contract", "internal/limit", "internal/openapi", "internal/reflected", "internal/transcode"},
+	"internal/gateway":     {"internal/contract", "internal/limit", "internal/openapi", "internal/redact", "internal/reflected", "internal/transcode"},
 	"internal/lint":        {"internal/contract", "internal/protogen"},
 	"internal/node":        {"internal/admin", "internal/openurl", "internal/system"},
 	"internal/openapi":     {"internal/contract", "internal/transcode"},

@@ -56,7 +56,7 @@ func TestSpansContinueTheSubmittersTrace(t *testing.T) {
 		for _, a := range s.Attributes {
 			attributes[string(a.Key)] = a.Value.String()
 		}
-		if attributes["warren.txn.gid"] != "g" || attributes["warren.txn.op"] != "OP_ACTION" || attributes["warren.txn.attempt"] != "1" {
+		if attributes["warren.txn.gid"] != "g" || attributes["warren.txn.op"] != "action" || attributes["warren.txn.attempt"] != "1" {
 			t.Errorf("%s says %v", s.Name, attributes)
 		}
 	}

@@ -151,10 +151,10 @@ func random(n int) []byte {
 func (h *hasher) measure(metrics prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "identity_password_hashes_total", Help: "Password hashes computed.",
+			Name: "shop_password_hashes_total", Help: "Password hashes computed.",
 		}, func() float64 { return float64(h.computed.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "identity_password_waiting", Help: "Callers who wait for a password hash.",
+			Name: "shop_password_waiting", Help: "Callers who wait for a password hash.",
 		}, func() float64 { return float64(h.waiting.Load()) }),
 	} {
 		if err := metrics.Register(c); err != nil {

@@ -21,9 +21,13 @@ func setup(ctx context.Context, app *warren.App) error {
 		return err
 	}
 	app.Events() // stock that changes is told of
+	counted, err := newMeter(app.Metrics())
+	if err != nil {
+		return err
+	}
 	s := &service{
 		stocks: newStocks(db), pages: page.New(db, inventoryv1.Reason_BAD_PAGE_TOKEN),
-		settings: watchSettings(app.Settings()), log: app.Logger(), now: time.Now,
+		settings: watchSettings(app.Settings()), log: app.Logger(), meter: counted, now: time.Now,
 	}
 	inventoryv1.RegisterInventoryServiceServer(app, s)
 

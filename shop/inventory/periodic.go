@@ -34,6 +34,7 @@ func every(ctx context.Context, period *config.Value[time.Duration], f func(cont
 // expire ends reservations that nobody has confirmed in time.
 func (s *service) expire(ctx context.Context) (more bool, err error) {
 	n, err := s.stocks.expire(ctx, s.now(), batch)
+	s.meter.reservations.WithLabelValues("expired").Add(float64(n))
 	if n > 0 {
 		s.log.InfoContext(ctx, "reservations expired", "count", n)
 	}

@@ -24,18 +24,18 @@ func (s *service) Reserve(ctx context.Context, req *inventoryv1.ReserveRequest) 
 		r.expires = req.GetExpireTime().AsTime().Truncate(time.Microsecond)
 	}
 	expires, err := s.stocks.reserve(ctx, r, now)
-	if err != nil {
+	if s.meter.count("reserved", err) != nil {
 		return nil, err
 	}
 	return &inventoryv1.ReserveResponse{ExpireTime: timestamppb.New(expires)}, nil
 }
 
 func (s *service) Release(ctx context.Context, req *inventoryv1.ReleaseRequest) (*inventoryv1.ReleaseResponse, error) {
-	return &inventoryv1.ReleaseResponse{}, s.stocks.release(ctx, req.GetReservationId(), s.now())
+	return &inventoryv1.ReleaseResponse{}, s.meter.count("released", s.stocks.release(ctx, req.GetReservationId(), s.now()))
 }
 
 func (s *service) Confirm(ctx context.Context, req *inventoryv1.ConfirmRequest) (*inventoryv1.ConfirmResponse, error) {
-	return &inventoryv1.ConfirmResponse{}, s.stocks.confirm(ctx, req.GetReservationId(), s.now())
+	return &inventoryv1.ConfirmResponse{}, s.meter.count("confirmed", s.stocks.confirm(ctx, req.GetReservationId(), s.now()))
 }
 
 func (s *service) Restock(ctx context.Context, req *inventoryv1.RestockRequest) (*inventoryv1.RestockResponse, error) {
@@ -43,5 +43,5 @@ func (s *service) Restock(ctx context.Context, req *inventoryv1.RestockRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &inventoryv1.RestockResponse{}, s.stocks.restock(ctx, req.GetReturnId(), lines, s.now())
+	return &inventoryv1.RestockResponse{}, s.meter.count("restocked", s.stocks.restock(ctx, req.GetReturnId(), lines, s.now()))
 }

@@ -20,6 +20,7 @@ type service struct {
 	pages    *page.Tokens
 	settings *settings
 	log      *slog.Logger
+	meter    *meter
 	now      func() time.Time
 }
 

@@ -17,10 +17,10 @@ type meter struct {
 func newMeter(metrics prometheus.Registerer) (*meter, error) {
 	m := &meter{
 		states: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "order_states_total", Help: "Orders that came into a state.",
+			Name: "shop_orders_total", Help: "Orders that came into a state.",
 		}, []string{"state"}),
 		checkout: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "order_checkout_seconds", Help: "From the placing of an order until it was paid or rejected.",
+			Name: "shop_checkout_duration_seconds", Help: "From the placing of an order until it was paid or rejected.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		}, []string{"outcome"}),
 	}

@@ -23,6 +23,7 @@ type service struct {
 	cards    provider
 	charges  *charger
 	settings *settings
+	meter    *meter
 	now      func() time.Time
 }
 

@@ -14,14 +14,14 @@ func (s *service) Hold(ctx context.Context, req *paymentv1.HoldRequest) (*paymen
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ledger.hold(ctx, req.GetPaymentId(), req.GetCustomerId(), amount, s.now()); err != nil {
+	if err := s.meter.count("hold", s.ledger.hold(ctx, req.GetPaymentId(), req.GetCustomerId(), amount, s.now())); err != nil {
 		return nil, err
 	}
 	return &paymentv1.HoldResponse{PaymentId: req.GetPaymentId()}, nil
 }
 
 func (s *service) Void(ctx context.Context, req *paymentv1.VoidRequest) (*paymentv1.VoidResponse, error) {
-	if err := s.ledger.void(ctx, req.GetPaymentId(), s.now()); err != nil {
+	if err := s.meter.count("void", s.ledger.void(ctx, req.GetPaymentId(), s.now())); err != nil {
 		return nil, err
 	}
 	return &paymentv1.VoidResponse{}, nil
@@ -33,7 +33,7 @@ func (s *service) Capture(ctx context.Context, req *paymentv1.CaptureRequest) (*
 		return nil, err
 	}
 	captured, err := s.ledger.capture(ctx, req.GetPaymentId(), amount, s.now())
-	if err != nil {
+	if s.meter.count("capture", err) != nil {
 		return nil, err
 	}
 	return &paymentv1.CaptureResponse{Captured: captured.message()}, nil
@@ -45,7 +45,7 @@ func (s *service) Refund(ctx context.Context, req *paymentv1.RefundRequest) (*pa
 		return nil, err
 	}
 	refunded, err := s.ledger.refund(ctx, req.GetRefundId(), req.GetPaymentId(), amount, s.now())
-	if err != nil {
+	if s.meter.count("refund", err) != nil {
 		return nil, err
 	}
 	return &paymentv1.RefundResponse{Refunded: refunded.message()}, nil
