@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func printSummaries(w io.Writer, resp *observev1.SearchTracesResponse) error {
 		t := newTable(w, "TRACE", "START", "TOOK", "SPANS", "ERRORS", "ROOT", "SERVICES", "BELONGS TO")
 		for _, s := range resp.GetTraces() {
 			t.row(s.GetTraceId(), s.GetStart().AsTime().Local().Format("01-02 15:04:05.000"), brevity(s.GetDuration()),
-				fmt.Sprint(s.GetSpans()), fmt.Sprint(s.GetErrors()), rootName(s), strings.Join(s.GetServices(), " "), orDash(belongs(s)))
+				strconv.Itoa(int(s.GetSpans())), strconv.Itoa(int(s.GetErrors())), rootName(s), strings.Join(s.GetServices(), " "), orDash(belongs(s)))
 		}
 		if err := t.flush(); err != nil {
 			return err
@@ -185,8 +186,8 @@ func newTraceTopology(o *options) *cobra.Command {
 					for _, v := range e.GetVersions() {
 						versions = append(versions, fmt.Sprintf("%s %d", v.GetVersion(), v.GetCalls()))
 					}
-					t.row(e.GetFrom(), e.GetTo(), fmt.Sprint(e.GetCalls()), fmt.Sprintf("%.2f", e.GetCallsPerSecond()),
-						fmt.Sprint(e.GetErrors()), brevity(e.GetP50()), brevity(e.GetP95()), orDash(strings.Join(versions, ", ")))
+					t.row(e.GetFrom(), e.GetTo(), strconv.FormatInt(e.GetCalls(), 10), fmt.Sprintf("%.2f", e.GetCallsPerSecond()),
+						strconv.FormatInt(e.GetErrors(), 10), brevity(e.GetP50()), brevity(e.GetP95()), orDash(strings.Join(versions, ", ")))
 				}
 				return t.flush()
 			})
@@ -222,13 +223,15 @@ func newTraceStats(o *options) *cobra.Command {
 func printStats(w io.Writer, s *observev1.StatsResponse, names *observev1.NamesResponse) {
 	const mebibyte = 1 << 20
 	fmt.Fprintf(w, "holds       %d traces, %d spans, %d lines in %d files\n", s.GetTraces(), s.GetSpans(), s.GetLines(), s.GetSegments())
-	fmt.Fprintf(w, "on disk     %.1f of %.0f MiB, %.1f MiB waiting\n", float64(s.GetBytes())/mebibyte, float64(s.GetBudgetBytes())/mebibyte, float64(s.GetQueuedBytes())/mebibyte)
+	fmt.Fprintf(w, "on disk     %.1f of %.0f MiB, %.1f MiB waiting\n",
+		float64(s.GetBytes())/mebibyte, float64(s.GetBudgetBytes())/mebibyte, float64(s.GetQueuedBytes())/mebibyte)
 	fmt.Fprintf(w, "kept for    %s\n", s.GetRetention().AsDuration())
 	if s.GetOldest() != nil {
 		fmt.Fprintf(w, "oldest      %s ago\n", age(s.GetOldest().AsTime()))
 	}
 	if s.GetThinnedBefore() != nil {
-		fmt.Fprintf(w, "thinned     before %s: only what failed, was slow or belongs to a transaction, and a sample\n", s.GetThinnedBefore().AsTime().Local().Format(time.DateTime))
+		fmt.Fprintf(w, "thinned     before %s: only what failed, was slow or belongs to a transaction, and a sample\n",
+			s.GetThinnedBefore().AsTime().Local().Format(time.DateTime))
 	}
 	for _, d := range s.GetDropped() {
 		fmt.Fprintf(w, "dropped     %d spans, %d lines: %s\n", d.GetSpans(), d.GetLines(), d.GetReason())

@@ -84,11 +84,11 @@ func details(s *observev1.Span) (out []string) {
 		out = append(out, a.GetKey()+"="+attributeText(a))
 	}
 	for _, e := range s.GetEvents() {
-		line := "+" + e.GetTime().AsTime().Sub(s.GetStart().AsTime()).String() + " " + e.GetName()
+		words := []string{"+" + e.GetTime().AsTime().Sub(s.GetStart().AsTime()).String(), e.GetName()}
 		for _, a := range e.GetAttributes() {
-			line += " " + a.GetKey() + "=" + attributeText(a)
+			words = append(words, a.GetKey()+"="+attributeText(a))
 		}
-		out = append(out, line)
+		out = append(out, strings.Join(words, " "))
 	}
 	return out
 }

@@ -136,8 +136,8 @@ func facet(name string, counts []segment.Count, value func(segment.Count) string
 	for _, v := range slices.Sorted(maps.Keys(sum)) {
 		out.Values = append(out.Values, &observev1.LogFacetValue{Value: v, Lines: sum[v]})
 	}
-	slices.SortStableFunc(out.Values, func(a, b *observev1.LogFacetValue) int { return cmp.Compare(b.GetLines(), a.GetLines()) })
-	out.Values = out.Values[:min(len(out.Values), facetValues)]
+	slices.SortStableFunc(out.GetValues(), func(a, b *observev1.LogFacetValue) int { return cmp.Compare(b.GetLines(), a.GetLines()) })
+	out.Values = out.GetValues()[:min(len(out.GetValues()), facetValues)]
 	return out
 }
 
@@ -276,7 +276,7 @@ func lineID(text string) (number, id int64, ok bool) {
 func lineToProto(l *segment.Line) *observev1.LogLine {
 	return &observev1.LogLine{
 		Id:   strconv.FormatInt(l.Segment, 36) + "." + strconv.FormatInt(l.ID, 36),    //nolint:mnd // as above
-		Time: timestamppb.New(time.Unix(0, l.ID)), Level: observev1.LogLevel(l.Level), //nolint:gosec // one of four
+		Time: timestamppb.New(time.Unix(0, l.ID)), Level: observev1.LogLevel(l.Level),
 		Service: l.Service, Instance: l.Instance, TraceId: hex.EncodeToString(l.Trace), SpanId: hex.EncodeToString(l.Span),
 		Message: l.Message, Attributes: objectToProto(l.Attributes),
 	}

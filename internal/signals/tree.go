@@ -69,7 +69,7 @@ func (t *tree) resource(r pcommon.Resource) int32 {
 		}
 		return ""
 	}
-	i := int32(len(t.resources)) //nolint:gosec // no trace has as many
+	i := int32(len(t.resources))
 	t.resources = append(t.resources, &observev1.Resource{
 		Service: cmp.Or(get("service.name"), "unknown"), Instance: get("service.instance.id"), Version: get("service.version"), Attributes: attrs,
 	})
@@ -82,13 +82,13 @@ func (t *tree) add(s ptrace.Span, scope pcommon.InstrumentationScope, resource i
 	if t.nodes[s.SpanID()] != nil {
 		return
 	}
-	start, end := int64(s.StartTimestamp()), int64(max(s.StartTimestamp(), s.EndTimestamp())) //nolint:gosec // until the year 2262
+	start, end := int64(s.StartTimestamp()), int64(max(s.StartTimestamp(), s.EndTimestamp()))
 	out := &observev1.Span{
 		SpanId: s.SpanID().String(), ParentId: s.ParentSpanID().String(), Service: t.resources[resource].GetService(), Name: s.Name(),
 		Kind: observev1.SpanKind(s.Kind()), Duration: durationpb.New(time.Duration(end - start)),
 		Status: observev1.SpanStatus(s.Status().Code()), StatusMessage: s.Status().Message(),
 		Attributes: attributesToProto(s.Attributes()), Resource: resource, Scope: scope.Name(),
-		Dropped: int32(min(s.DroppedAttributesCount()+s.DroppedEventsCount()+s.DroppedLinksCount(), 1<<30)), //nolint:gosec,mnd // within its type
+		Dropped: int32(min(s.DroppedAttributesCount()+s.DroppedEventsCount()+s.DroppedLinksCount(), 1<<30)), //nolint:mnd // within its type
 	}
 	for _, e := range s.Events().All() {
 		out.Events = append(out.Events, &observev1.SpanEvent{

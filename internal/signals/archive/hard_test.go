@@ -3,10 +3,10 @@ package archive_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -103,7 +103,7 @@ func TestFlood(t *testing.T) {
 	for i := 0; busy == 0 && i < 1_000_000; i++ {
 		var calls []call
 		for j := range 50 {
-			calls = append(calls, call{trace: byte(j), service: "s", name: fmt.Sprint(i), start: time.Now(), attrs: map[string]any{"n": strings.Repeat("x", 100)}})
+			calls = append(calls, call{trace: byte(j), service: "s", name: strconv.Itoa(i), start: time.Now(), attrs: map[string]any{"n": strings.Repeat("x", 100)}})
 		}
 		switch err := a.AddTraces(traces(calls...)); {
 		case err == nil:

@@ -17,7 +17,7 @@ func side(span ptrace.Span, from from) topology.Span {
 		Failed: span.Status().Code() == ptrace.StatusCodeError,
 	}
 	if span.EndTimestamp() > span.StartTimestamp() {
-		out.Duration = time.Duration(span.EndTimestamp() - span.StartTimestamp()) //nolint:gosec // of two times
+		out.Duration = time.Duration(span.EndTimestamp() - span.StartTimestamp())
 	}
 	get := getter(span.Attributes())
 	switch out.Kind {

@@ -38,7 +38,7 @@ func term(parts ...string) int64 {
 		_, _ = d.WriteString(p)
 		_, _ = d.Write([]byte{0})
 	}
-	return int64(d.Sum64()) //nolint:gosec // its bits, not its value
+	return int64(d.Sum64())
 }
 
 func serviceTerm(service string) int64         { return term("s", service) }
@@ -197,7 +197,7 @@ func (s *splitter) begin(id segment.ID) *building {
 // note adds what a span says of its trace.
 func (b *building) note(span ptrace.Span, from from, indexed map[string]bool) {
 	c := b.chunk
-	start, end := int64(span.StartTimestamp()), int64(max(span.StartTimestamp(), span.EndTimestamp())) //nolint:gosec // until the year 2262
+	start, end := int64(span.StartTimestamp()), int64(max(span.StartTimestamp(), span.EndTimestamp()))
 	root := span.ParentSpanID().IsEmpty()
 	if c.Spans == 0 || root && !c.Rooted || root == c.Rooted && start < b.rootStart {
 		c.Service, c.Name, c.Rooted, b.rootStart = from.service, span.Name(), root, start

@@ -27,8 +27,8 @@ const (
 // request is what both kinds of requests and responses can do. The JSON of OTLP
 // has ids in hexadecimal, which that of protobuf has not.
 type request interface {
-	UnmarshalProto([]byte) error
-	UnmarshalJSON([]byte) error
+	UnmarshalProto(body []byte) error
+	UnmarshalJSON(body []byte) error
 }
 
 type response interface {

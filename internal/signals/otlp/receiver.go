@@ -25,8 +25,8 @@ var ErrBusy = errors.New("too much is on its way")
 
 // Sink takes what was received. What it is given is its own.
 type Sink interface {
-	AddTraces(ptrace.Traces) error
-	AddLogs(plog.Logs) error
+	AddTraces(td ptrace.Traces) error
+	AddLogs(ld plog.Logs) error
 }
 
 // Options say where to listen. Addresses without a host are of this machine only.

@@ -232,7 +232,8 @@ func (w *writer) newTrace(t *statements, c *Chunk) (*trace, error) {
 	row := &trace{Summary: Summary{
 		Trace: c.Trace, At: c.At, Start: c.Start, End: c.End, Service: c.Service, Name: c.Name, Rooted: c.Rooted, Skewed: c.Skewed,
 	}}
-	res, err := t.exec(`INSERT INTO traces (trace, at, start, finish, duration, spans, stored, errors, chunks, bytes, service, name, services, order_id, gid, flags)
+	res, err := t.exec(`INSERT INTO traces
+		(trace, at, start, finish, duration, spans, stored, errors, chunks, bytes, service, name, services, order_id, gid, flags)
 		VALUES (?, ?, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '', '', 0)`, c.Trace[:], c.At)
 	if err != nil {
 		return nil, err

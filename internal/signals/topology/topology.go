@@ -61,7 +61,7 @@ const (
 	waiting = 50_000
 )
 
-// ServiceNode, DatabaseNode and the others make ids of nodes.
+// ServiceNode is the id of a service.
 func ServiceNode(name string) string { return "service:" + name }
 
 // DatabaseNode is the id of a database.
