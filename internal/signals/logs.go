@@ -275,7 +275,7 @@ func lineID(text string) (number, id int64, ok bool) {
 
 func lineToProto(l *segment.Line) *observev1.LogLine {
 	return &observev1.LogLine{
-		Id:   strconv.FormatInt(l.Segment, 36) + "." + strconv.FormatInt(l.ID, 36),    //nolint:mnd // as above
+		Id:   strconv.FormatInt(l.Segment, 36) + "." + strconv.FormatInt(l.ID, 36), //nolint:mnd // as above
 		Time: timestamppb.New(time.Unix(0, l.ID)), Level: observev1.LogLevel(l.Level),
 		Service: l.Service, Instance: l.Instance, TraceId: hex.EncodeToString(l.Trace), SpanId: hex.EncodeToString(l.Span),
 		Message: l.Message, Attributes: objectToProto(l.Attributes),
