@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -11,8 +12,18 @@ type breakerPolicy struct {
 	ratio  float64
 	calls  uint
 	window time.Duration
-	open   time.Duration
+	open   time.Duration // at first; twice as long each time that trying again fails
+	most   time.Duration
 	probes uint
+}
+
+// period is how long a breaker stays open that opens for the n-th time in a row.
+func (p breakerPolicy) period(n int) time.Duration {
+	d, most := p.open, max(p.open, p.most)
+	for ; n > 1 && d < most; n-- {
+		d *= 2
+	}
+	return min(d, most)
 }
 
 // breaker stands between one method and one instance: a method that is broken
@@ -20,19 +31,50 @@ type breakerPolicy struct {
 type breaker struct {
 	policy  breakerPolicy
 	circuit circuitbreaker.CircuitBreaker[any]
+	// The circuit knows one period, the shortest; a longer one is kept here.
+	opened atomic.Int64              // in a row
+	until  atomic.Pointer[time.Time] // nil: not opened yet
 }
 
 func newBreaker(p breakerPolicy, changed func(circuitbreaker.StateChangedEvent)) *breaker {
-	return &breaker{policy: p, circuit: circuitbreaker.NewBuilder[any]().
+	b := &breaker{policy: p}
+	b.circuit = circuitbreaker.NewBuilder[any]().
 		WithFailureRateThreshold(p.ratio, p.calls, p.window).
 		WithDelay(p.open).
 		WithSuccessThreshold(p.probes).
-		OnStateChanged(changed).
-		Build()}
+		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+			b.turned(e.NewState)
+			changed(e)
+		}).
+		Build()
+	return b
+}
+
+// turned sets how long the breaker stays open.
+func (b *breaker) turned(to circuitbreaker.State) {
+	switch to {
+	case circuitbreaker.OpenState:
+		until := time.Now().Add(b.policy.period(int(b.opened.Add(1))))
+		b.until.Store(&until)
+	case circuitbreaker.ClosedState:
+		b.opened.Store(0)
+	}
+}
+
+// remaining is after how long the breaker lets calls try again.
+func (b *breaker) remaining() time.Duration {
+	if !b.circuit.IsOpen() {
+		return 0
+	}
+	left := b.circuit.RemainingDelay()
+	if until := b.until.Load(); until != nil {
+		left = max(left, time.Until(*until))
+	}
+	return left
 }
 
 // allow reports whether a call may be sent; each that is must be recorded.
-func (b *breaker) allow() bool { return b.circuit.TryAcquirePermit() }
+func (b *breaker) allow() bool { return b.remaining() <= 0 && b.circuit.TryAcquirePermit() }
 
 func (b *breaker) record(o outcome) {
 	switch {

@@ -96,7 +96,7 @@ func followMethod(s *config.Settings, scope config.Scope, described *contract.Me
 	backoff, most := watch(f, settingRetryBackoff), watch(f, settingRetryBackoffMax)
 	balancer := watch(f, settingBalancer)
 	ratio, calls, window := watch(f, settingBreakerRatio), watch(f, settingBreakerCalls), watch(f, settingBreakerWindow)
-	open, probes := watch(f, settingBreakerOpen), watch(f, settingBreakerProbes)
+	open, longest, probes := watch(f, settingBreakerOpen), watch(f, settingBreakerOpenMax), watch(f, settingBreakerProbes)
 	f.start(func() {
 		into.Store(&policy{
 			timeout: timeout.Get(), wait: wait.Get(), hedge: hedge.Get(), silence: silence.Get(),
@@ -104,7 +104,7 @@ func followMethod(s *config.Settings, scope config.Scope, described *contract.Me
 			balancer: balance.Kind(balancer.Get()),
 			breaker: breakerPolicy{
 				ratio: ratio.Get(), calls: uint(calls.Get()), window: window.Get(),
-				open: open.Get(), probes: uint(probes.Get()),
+				open: open.Get(), most: longest.Get(), probes: uint(probes.Get()),
 			},
 		})
 	})

@@ -49,8 +49,10 @@ var (
 		"How many calls of a window it takes to judge.")
 	settingBreakerWindow = config.Duration("rpc.breaker.window", 10*time.Second, 10*time.Millisecond, time.Hour,
 		"Over which time a breaker counts.")
-	settingBreakerOpen = config.Duration("rpc.breaker.open", 5*time.Second, time.Millisecond, time.Hour,
-		"How long a breaker stays open before it lets calls try again.")
+	settingBreakerOpen = config.Duration("rpc.breaker.open", 500*time.Millisecond, time.Millisecond, time.Hour,
+		"How long a breaker stays open at first before it lets calls try again; each time in a row that they fail it is twice as long.")
+	settingBreakerOpenMax = config.Duration("rpc.breaker.open_max", 2*time.Second, time.Millisecond, time.Hour,
+		"Where the doubling of that time ends; less than rpc.breaker.open is no doubling.")
 	settingBreakerProbes = config.Int("rpc.breaker.probes", 3, 1, 1000,
 		"How many calls must succeed before a breaker that tries again closes.")
 
@@ -113,7 +115,7 @@ func Definitions() []config.Definition {
 		settingRetryBudget.Definition(), settingRetryReserve.Definition(), settingHedgeDelay.Definition(), settingSilence.Definition(),
 		settingBalancer.Definition(), settingZonePreferred.Definition(),
 		settingBreakerRatio.Definition(), settingBreakerCalls.Definition(), settingBreakerWindow.Definition(),
-		settingBreakerOpen.Definition(), settingBreakerProbes.Definition(),
+		settingBreakerOpen.Definition(), settingBreakerOpenMax.Definition(), settingBreakerProbes.Definition(),
 		settingOutlierFailures.Definition(), settingOutlierRatio.Definition(), settingOutlierCalls.Definition(),
 		settingOutlierWindow.Definition(), settingOutlierEjection.Definition(), settingOutlierEjectionMax.Definition(),
 		settingOutlierShare.Definition(),

@@ -317,9 +317,9 @@ const probing = 50 * time.Millisecond
 // comeBack is after how long the first breaker lets calls through. It is drawn by
 // chance, so that those who are told don't all come in one moment.
 func (m *method) comeBack(v *view, p *policy) time.Duration {
-	remaining := p.breaker.open
+	remaining := max(p.breaker.open, p.breaker.most)
 	for _, in := range v.usable {
-		remaining = min(remaining, in.stats.breaker(m, p.breaker).circuit.RemainingDelay())
+		remaining = min(remaining, max(0, in.stats.breaker(m, p.breaker).remaining()))
 	}
 	return remaining + probing + rand.N(probing+remaining/4)
 }

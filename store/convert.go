@@ -9,7 +9,7 @@ import (
 )
 
 // toDatabase turns arguments into the few types that every database takes:
-// int64, float64, bool, []byte, string and nil. Times become microseconds since
+// int64, float64, bool, []byte, string and nil; PostgreSQL takes arrays too. Times become microseconds since
 // 1970, as no two databases agree on what a timestamp is.
 func toDatabase(args []any) ([]any, error) {
 	if len(args) == 0 {
@@ -24,6 +24,8 @@ func toDatabase(args []any) ([]any, error) {
 			out[i] = int64(v)
 		case time.Time:
 			out[i] = v.UnixMicro()
+		case []string, []int64, [][]byte:
+			out[i] = v // an array, which PostgreSQL's driver takes and the others refuse
 		default:
 			value, err := driver.DefaultParameterConverter.ConvertValue(arg)
 			if err != nil {

@@ -115,6 +115,9 @@ func (db *DB) explain(ctx context.Context, err error) error {
 }
 
 func (db *DB) faultOf(err error) fault {
+	if err == nil {
+		return faultOther
+	}
 	if known, ok := errors.AsType[*failure](err); ok {
 		return known.fault
 	}

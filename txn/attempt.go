@@ -39,6 +39,7 @@ type trying struct {
 	failed error  // the first step's that went wrong
 	where  string // that step
 	closed bool
+	calls  sync.WaitGroup // steps that were admitted and have not ended
 }
 
 // TCC tries all that the function calls through the [Attempt], and confirms it
@@ -87,7 +88,7 @@ func (t *trying) run(ctx context.Context, name string, try func(context.Context,
 	}()
 	err = try(ctx, &Attempt{trying: t})
 	returned = true
-	if err := t.close(err); err != nil {
+	if err := t.close(ctx, err); err != nil {
 		return t.giveUp(ctx, err)
 	}
 	return t.commit(ctx)
@@ -159,6 +160,7 @@ func (a *Attempt) Invoke(ctx context.Context, method string, args, reply any, op
 	if err != nil {
 		return a.note(step, err)
 	}
+	defer a.calls.Done()
 	registration, err := a.registration(step, m, end, raw)
 	if err != nil {
 		return a.note(step, err)
@@ -199,6 +201,7 @@ func (a *Attempt) admit(step, method string, end partners) error {
 		return fmt.Errorf("there is a step of that name; give each its own with Named, such as %q", strings.ToLower(step)+"-2")
 	}
 	a.begun[step] = true
+	a.calls.Add(1)
 	return nil
 }
 
@@ -215,15 +218,29 @@ func (t *trying) note(step string, err error) error {
 	return err
 }
 
-// close returns why the transaction must not take place, or nil.
-func (t *trying) close(err error) error {
+// close returns why the transaction must not take place, or nil. What is to be
+// confirmed has to have succeeded, so calls that the function left behind are waited
+// for; what is to be cancelled is so whenever it comes.
+func (t *trying) close(ctx context.Context, err error) error {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		t.calls.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for its calls: %w", ctx.Err())
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.closed = true
-	if err == nil {
-		return t.failed
-	}
-	return err
+	return t.failed
 }
 
 // decideWithin bounds telling the coordinator what was decided, also where the

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/rpc"
@@ -132,6 +135,71 @@ func TestTryAfterTheDecisionIsRefused(t *testing.T) {
 	}
 	if err := pay(t.Context(), kept.Named("late"), "2", 10); err == nil || !strings.Contains(err.Error(), "the transaction is decided") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// slow holds calls of a method up on their way.
+type slow struct {
+	grpc.ClientConnInterface
+	method        string
+	begun, goesOn chan struct{}
+}
+
+func (s *slow) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	if method == s.method {
+		close(s.begun)
+		select {
+		case <-s.goesOn:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return s.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
+}
+
+// TestTCCWaitsForCallsLeftBehind: what is confirmed has succeeded.
+func TestTCCWaitsForCallsLeftBehind(t *testing.T) {
+	for name, c := range map[string]struct {
+		amount int64
+		ends   bool // the initiator's time does not
+		want   string
+	}{
+		"that succeed":   {10, true, strings.Replace(untouched, "ada: 100 free, 0 reserved, 0 gone", "ada: 90 free, 0 reserved, 10 gone", 1)},
+		"that fail":      {5000, true, untouched},
+		"that don't end": {10, false, untouched},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMarket(t)
+			app := &slow{ClientConnInterface: m, method: fairv1.PurseService_Hold_FullMethodName, begun: make(chan struct{}), goesOn: make(chan struct{})}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			left := make(chan error, 1)
+			err := txn.TCC(ctx, app, "payment", func(_ context.Context, try *txn.Attempt) error {
+				go func() { left <- pay(t.Context(), try, "1", c.amount) }()
+				<-app.begun
+				if c.ends {
+					time.AfterFunc(50*time.Millisecond, func() { close(app.goesOn) })
+				} else {
+					time.AfterFunc(50*time.Millisecond, cancel)
+				}
+				return nil
+			}, txn.ID("1"))
+			if c.want == untouched {
+				if err == nil {
+					t.Error("it took place")
+				}
+			} else if err != nil {
+				t.Error(err)
+			}
+			if !c.ends {
+				close(app.goesOn) // comes after it was cancelled
+			}
+			<-left
+			if _, err := txn.Wait(t.Context(), m, "payment/1"); (err == nil) != (c.want != untouched) {
+				t.Error(err)
+			}
+			m.want(t, c.want)
+		})
 	}
 }
 

@@ -18,11 +18,12 @@ import (
 
 func newTxEdit(o *options) *cobra.Command {
 	var reason, data string
+	var force bool
 	c := &cobra.Command{
 		Use:   "edit transaction step ['<json>' | -]",
 		Short: "Replace the request of a step that is not done, and go on",
 		Long: "Replace the request of a step that is not done, and go on.\n\nThe request is given as JSON, or, with --data-file, as a file of its bytes.\n" +
-			"Those who have answered the old request already are not asked again.",
+			"Those who have answered the old request already are not asked again: where that is not known it is refused, unless forced.",
 		Example: "  warren tx edit checkout/4711 ship '{\"shipment_id\": \"4711\", \"zip\": \"10115\"}' --reason 'the customer mistyped'",
 		Args:    takes(2, 3, "a transaction, one of its steps, and the request in JSON"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,11 +37,12 @@ func newTxEdit(o *options) *cobra.Command {
 						return nil, err
 					}
 				}
-				return c.Edit(ctx, &txnv1.EditRequest{Gid: args[0], Branch: args[1], Request: &txnv1.EditRequest_Data{Data: raw}, By: by})
+				return c.Edit(ctx, &txnv1.EditRequest{Gid: args[0], Branch: args[1], Request: &txnv1.EditRequest_Data{Data: raw}, By: by, Force: force})
 			})
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for the history (required)")
+	c.Flags().BoolVar(&force, "force", false, "also where the step may have been done by its old request")
 	c.Flags().StringVar(&data, "data-file", "", "file with the request as it travels, instead of JSON")
 	return c
 }

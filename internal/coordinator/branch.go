@@ -99,13 +99,17 @@ func (b *branch) again() {
 
 // refused is the state of a branch whose action had no effect. A call of which
 // nothing was heard, or one of the coordinator before, may still be on its way:
-// undoing what was not done bars it.
-func (b *branch) refused() txnv1.BranchState {
-	if b.unheard || !b.t.fresh {
+// undoing what was not done bars it, unless the participant has done so itself.
+func (b *branch) refused(o outcome) txnv1.BranchState {
+	if b.inDoubt() && !o.barred {
 		return txnv1.BranchState_BRANCH_STATE_DOING
 	}
 	return txnv1.BranchState_BRANCH_STATE_FAILED
 }
+
+// inDoubt reports whether a call of the action that was not answered may have done
+// it, or may still do so.
+func (b *branch) inDoubt() bool { return b.unheard || !b.t.fresh }
 
 // retryable reports whether a failure of the action is tried again.
 func (b *branch) retryable() bool { return b.forced || b.step != nil && b.step.GetRetryable() }

@@ -12,12 +12,17 @@ import (
 // gives each its verdict.
 func (e *Engine) commit(ctx context.Context, batch []*write) error {
 	slices.SortStableFunc(batch, func(a, b *write) int { return cmp.Compare(a.gid, b.gid) })
-	err := e.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		for _, item := range batch {
-			item.verdict = verdict{}
-		}
-		return writeBatch(ctx, tx, batch, e.now())
-	})
+	var err error
+	if e.db.Dialect() == store.PostgreSQL && plain(batch) {
+		err = e.commitPlain(ctx, batch)
+	} else {
+		err = e.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+			for _, item := range batch {
+				item.verdict = verdict{}
+			}
+			return writeBatch(ctx, tx, batch, e.now())
+		})
+	}
 	if err == nil {
 		err = e.fail("commit")
 	}

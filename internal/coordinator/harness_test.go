@@ -212,6 +212,8 @@ type seenCall struct {
 	method string
 	branch *txnv1.Branch
 	data   []byte
+	// created is when the transaction began, of a question.
+	created time.Time
 }
 
 type handler func(ctx context.Context, b *txnv1.Branch, req []byte) ([]byte, error)
@@ -221,6 +223,8 @@ type said struct {
 	kind  txnv1.Outcome_Kind
 	after time.Duration
 	text  string
+	// barred: no other call of it takes effect.
+	barred bool
 }
 
 func (s said) Error() string { return s.text }
@@ -242,7 +246,7 @@ func (p *people) on(name string, h handler) {
 func (p *people) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	switch req := args.(type) {
 	case *txnv1.QueryRequest:
-		p.saw(seenCall{method: method})
+		p.saw(seenCall{method: method, created: req.GetCreateTime().AsTime()})
 		result, err := p.query(req.GetGid(), req.GetBranch())
 		if resp, ok := reply.(*txnv1.QueryResponse); ok {
 			resp.Result = result
@@ -268,11 +272,11 @@ func (p *people) Invoke(ctx context.Context, method string, args, reply any, opt
 	if err != nil {
 		return err
 	}
-	p.saw(seenCall{method, b, data})
+	p.saw(seenCall{method: method, branch: b, data: data})
 	resp, err := p.serve(ctx, method, b, data)
 	outcome := &txnv1.Outcome{Kind: txnv1.Outcome_KIND_OK}
 	if s, ok := errors.AsType[said](err); ok {
-		outcome = &txnv1.Outcome{Kind: s.kind, Reason: s.text}
+		outcome = &txnv1.Outcome{Kind: s.kind, Reason: s.text, Barred: s.barred}
 		if s.after > 0 {
 			outcome.After = durationpb.New(s.after)
 		}

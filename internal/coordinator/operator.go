@@ -144,6 +144,10 @@ func (s *operators) Edit(ctx context.Context, req *txnv1.EditRequest) (*txnv1.Tr
 		if b.done() || t.row.state == txnv1.State_STATE_UNDOING && b.undone() {
 			return refused(txnv1.Reason_BRANCH_DONE, "branch %q is done", req.GetBranch())
 		}
+		if !req.GetForce() && b.mayBeDone() {
+			return refused(txnv1.Reason_BRANCH_IN_DOUBT, "branch %q may have been done by its old request, and then is not done by the new one: "+
+				"find out from who takes part, and force it if it was not done", req.GetBranch())
+		}
 		data := req.GetData()
 		if text, ok := req.GetRequest().(*txnv1.EditRequest_Json); ok {
 			encoded, err := fromJSON(b, text.Json)
@@ -158,6 +162,15 @@ func (s *operators) Edit(ctx context.Context, req *txnv1.EditRequest) (*txnv1.Tr
 		t.resume()
 		return nil
 	})
+}
+
+// mayBeDone reports whether the branch may have been called, without a word of how
+// that ended.
+func (b *branch) mayBeDone() bool {
+	if b.step == nil {
+		return b.busy || b.inDoubt() && b.t.row.state != txnv1.State_STATE_PREPARED
+	}
+	return b.busy || b.inDoubt() && (b.called || b.ready())
 }
 
 // edit gives the branch another request, which is stored beside it.

@@ -66,13 +66,13 @@ func TestOperatorsActions(t *testing.T) {
 			n.submit(forward(gid))
 			n.parked(gid)
 		}
-		if _, err := n.ops.Edit(user, &txnv1.EditRequest{Gid: "edit", Branch: "b", Request: &txnv1.EditRequest_Json{Json: `{}`}, By: by}); !errors.Is(err, reason(txnv1.Reason_BAD_JSON)) {
+		if _, err := n.ops.Edit(user, &txnv1.EditRequest{Gid: "edit", Branch: "b", Request: &txnv1.EditRequest_Json{Json: `{}`}, By: by, Force: true}); !errors.Is(err, reason(txnv1.Reason_BAD_JSON)) {
 			t.Errorf("JSON for an unknown contract: %v", err)
 		}
 		if _, err := n.ops.Edit(user, &txnv1.EditRequest{Gid: "edit", Branch: "a", Request: &txnv1.EditRequest_Data{Data: want}, By: by}); !errors.Is(err, reason(txnv1.Reason_BRANCH_DONE)) {
 			t.Errorf("what is done: %v", err)
 		}
-		if _, err := n.ops.Edit(user, &txnv1.EditRequest{Gid: "edit", Branch: "b", Request: &txnv1.EditRequest_Data{Data: want}, By: by}); err != nil {
+		if _, err := n.ops.Edit(user, &txnv1.EditRequest{Gid: "edit", Branch: "b", Request: &txnv1.EditRequest_Data{Data: want}, By: by, Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		n.wants("edit", txnv1.State_STATE_SUCCEEDED)
@@ -126,11 +126,46 @@ func TestEditTakesNoSecrets(t *testing.T) {
 	saga.Steps[0].Method = shardsv1.ShardService_Move_FullMethodName
 	n.submit(saga)
 	for text, want := range map[string]error{`{"shard": 1, "database": "postgres://ann:pass@db"}`: reason(txnv1.Reason_BAD_JSON), `{"shard": 1}`: nil} {
-		_, err := n.ops.Edit(cli(t.Context()), &txnv1.EditRequest{Gid: "g", Branch: "a", Request: &txnv1.EditRequest_Json{Json: text}, By: by})
+		_, err := n.ops.Edit(cli(t.Context()), &txnv1.EditRequest{Gid: "g", Branch: "a", Request: &txnv1.EditRequest_Json{Json: text}, By: by, Force: true})
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v; want %v", text, err, want)
 		}
 	}
+}
+
+// What an action of which nothing was heard has done by its old request, a new one
+// does not change: only an operator who knows better edits it.
+func TestWhatIsInDoubtIsEditedByForceOnly(t *testing.T) {
+	each(t, func(w *world) {
+		n := w.start(Options{}, entry("txn.attempts", "1"))
+		w.people.on("a", func(_ context.Context, _ *txnv1.Branch, data []byte) ([]byte, error) {
+			if len(data) == 0 {
+				return nil, errors.New("says nothing")
+			}
+			return nil, nil
+		})
+		saga := chain("g", "a", "b")
+		saga.Steps[0].Pivot, saga.Steps[0].Compensate = true, ""
+		n.submit(saga)
+		n.parked("g")
+		edit := &txnv1.EditRequest{Gid: "g", Branch: "a", Request: &txnv1.EditRequest_Data{Data: []byte{8, 1}}, By: by}
+		if _, err := n.ops.Edit(cli(t.Context()), edit); !errors.Is(err, reason(txnv1.Reason_BRANCH_IN_DOUBT)) {
+			t.Fatalf("edit of what may be done: %v", err)
+		}
+		if v := n.parked("g"); len(v.GetBranches()[0].GetRequest()) != 0 {
+			t.Errorf("the refused request is kept: %v", v)
+		}
+		later := &txnv1.EditRequest{Gid: "g", Branch: "b", Request: edit.GetRequest(), By: by}
+		if _, err := n.ops.Edit(cli(t.Context()), later); err != nil {
+			t.Errorf("edit of what was never called: %v", err)
+		}
+		n.parked("g") // again: an edit has it go on
+		edit.Force = true
+		if _, err := n.ops.Edit(cli(t.Context()), edit); err != nil {
+			t.Fatal(err)
+		}
+		n.wants("g", txnv1.State_STATE_SUCCEEDED)
+	})
 }
 
 func TestParkedStaysParked(t *testing.T) {

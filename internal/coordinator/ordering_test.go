@@ -120,6 +120,48 @@ func TestARefusalAfterSilenceIsUndone(t *testing.T) {
 	}
 }
 
+// As nothing undoes a pivot, a saga whose pivot may still be on its way does not turn
+// back, unless the participant has seen to it that it does nothing any more.
+func TestAPivotInDoubtThatIsRefusedIsNotTurnedBack(t *testing.T) {
+	each(t, func(w *world) {
+		n := w.start(Options{})
+		refusal := map[string]said{
+			"open":   {kind: txnv1.Outcome_KIND_FAILURE, text: "too late"},
+			"barred": {kind: txnv1.Outcome_KIND_FAILURE, text: "too late", barred: true},
+		}
+		var mu sync.Mutex
+		doubts := map[string][]bool{}
+		w.people.on("pivot", func(_ context.Context, b *txnv1.Branch, _ []byte) ([]byte, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			doubts[b.GetGid()] = append(doubts[b.GetGid()], b.GetInDoubt())
+			if len(doubts[b.GetGid()]) == 1 {
+				return nil, errors.New("says nothing")
+			}
+			return nil, refusal[b.GetGid()]
+		})
+		for gid := range refusal {
+			saga := chain(gid, "a", "pivot", "c")
+			saga.Steps[1].Pivot, saga.Steps[1].Compensate = true, ""
+			n.submit(saga)
+		}
+		n.wants("barred", txnv1.State_STATE_FAILED)
+		w.nets("barred", 0, "a", "pivot", "c")
+		v := n.parked("open")
+		if v.GetState() != txnv1.State_STATE_RUNNING {
+			t.Errorf("the one whose pivot may be done is %v", v.GetState())
+		}
+		w.nets("open", 1, "a")
+		mu.Lock()
+		defer mu.Unlock()
+		for gid, told := range doubts {
+			if !slices.Equal(told, []bool{false, true}) {
+				t.Errorf("%s: the participant was told of doubt: %v; want from the second call on", gid, told)
+			}
+		}
+	})
+}
+
 // A local transaction that commits while its saga is aborted, by an operator or by
 // another call with the same id that was refused, still has its saga.
 func TestWhoAbortsDoesNotDecideAboutALocalTransaction(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/rpc"
@@ -33,7 +34,7 @@ func (t *transaction) open(next *time.Time) {
 	gate, policy := t.e.gates.of("/" + check.GetService() + "/Query")
 	gate.enter(func() {
 		defer t.e.calls.Done()
-		result, err := t.e.query(t.row.gid, check, policy.timeout.Get())
+		result, err := t.e.query(t.row.gid, t.row.created, check, policy.timeout.Get())
 		t.told(result, err, policy)
 	})
 }
@@ -46,14 +47,15 @@ func (t *transaction) askNow() {
 }
 
 // query asks whether a local transaction took place.
-func (e *Engine) query(gid string, check *txnv1.Check, timeout time.Duration) (txnv1.QueryResponse_Result, error) {
+func (e *Engine) query(gid string, created int64, check *txnv1.Check, timeout time.Duration) (txnv1.QueryResponse_Result, error) {
 	if e.draining.Load() {
 		return txnv1.QueryResponse_RESULT_UNSPECIFIED, context.Canceled
 	}
 	ctx, cancel := context.WithTimeout(e.callContext, timeout)
 	defer cancel()
 	resp, err := txnv1.NewParticipantServiceClient(e.opts.Conn).Query(rpc.ToService(ctx, check.GetService()),
-		&txnv1.QueryRequest{Gid: gid, Branch: check.GetBranch(), Database: check.GetDatabase()})
+		&txnv1.QueryRequest{Gid: gid, Branch: check.GetBranch(), Database: check.GetDatabase(),
+			CreateTime: timestamppb.New(time.UnixMicro(created))})
 	return resp.GetResult(), err
 }
 

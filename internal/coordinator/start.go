@@ -52,6 +52,7 @@ func (t *transaction) ask(b *branch, op txnv1.Op, policy *callPolicy) (call, boo
 		gid: t.row.gid, branch: b.row.name, op: op, epoch: t.row.epoch, deadline: t.row.deadline, created: t.row.created, trace: t.row.trace,
 		method: b.method(op), timeout: timeout, number: b.row.attempts + 1, transaction: t.row.name,
 	}
+	c.inDoubt = op == txnv1.Op_OP_ACTION && !b.retryable() && b.inDoubt()
 	if op == txnv1.Op_OP_COMPENSATE || op == txnv1.Op_OP_CANCEL {
 		c.reason, c.reasonStatus = t.row.reason, t.row.reasonStatus
 	}
@@ -119,7 +120,7 @@ func (t *transaction) late(b *branch, o outcome) {
 	case txnv1.Outcome_KIND_OK:
 		b.row.state, b.row.response = txnv1.BranchState_BRANCH_STATE_DONE, o.response
 	case txnv1.Outcome_KIND_FAILURE:
-		b.row.state, b.row.error = b.refused(), o.reason
+		b.row.state, b.row.error = b.refused(o), o.reason
 	default:
 		b.row.state = txnv1.BranchState_BRANCH_STATE_DOING
 	}
@@ -166,7 +167,11 @@ func (t *transaction) failed(b *branch, op txnv1.Op, o outcome, policy *callPoli
 	b.unheard = b.unheard || o.kind != txnv1.Outcome_KIND_FAILURE
 	mayTurn := op == txnv1.Op_OP_ACTION && !b.retryable()
 	if mayTurn && o.kind == txnv1.Outcome_KIND_FAILURE {
-		b.row.state = b.refused()
+		if b.refused(o) == txnv1.BranchState_BRANCH_STATE_DOING && b.step.GetCompensate() == "" {
+			b.row.stuck, b.row.due = true, 0 // an earlier call may still do what nothing undoes
+			return
+		}
+		b.row.state = b.refused(o)
 		t.turnBack(b.row.name, o.reason, o.code, o.status)
 		return
 	}

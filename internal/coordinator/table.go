@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gowarren/warren/store"
@@ -15,25 +16,32 @@ var chunks = [...]int{32, 8, 4, 2, 1}
 // table writes many rows of one table at once. A row whose key is there already
 // gets the new values of the columns that change.
 type table struct {
-	texts map[int]string
+	keys, fixed, changing []string
+	texts                 map[int]string
 }
 
 func newTable(name string, keys, fixed, changing []string) *table {
-	columns := append(append(append([]string{}, keys...), fixed...), changing...)
+	t := &table{keys: keys, fixed: fixed, changing: changing, texts: map[int]string{}}
+	columns := slices.Concat(keys, fixed, changing)
 	row := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
+	for _, n := range chunks {
+		t.texts[n] = fmt.Sprintf("INSERT INTO %s (%s) VALUES %s ON CONFLICT (%s) DO UPDATE SET %s",
+			name, strings.Join(columns, ", "), row+strings.Repeat(", "+row, n-1), strings.Join(keys, ", "), strings.Join(t.sets(), ", "))
+	}
+	return t
+}
+
+// sets are the assignments for a row that is there.
+func (t *table) sets() []string {
+	changing := t.changing
 	if len(changing) == 0 {
-		changing = keys[:1] // nothing; DO NOTHING is not for many rows everywhere
+		changing = t.keys[:1] // nothing; DO NOTHING is not for many rows everywhere
 	}
 	sets := make([]string, len(changing))
 	for i, c := range changing {
 		sets[i] = c + " = excluded." + c
 	}
-	t := &table{texts: map[int]string{}}
-	for _, n := range chunks {
-		t.texts[n] = fmt.Sprintf("INSERT INTO %s (%s) VALUES %s ON CONFLICT (%s) DO UPDATE SET %s",
-			name, strings.Join(columns, ", "), row+strings.Repeat(", "+row, n-1), strings.Join(keys, ", "), strings.Join(sets, ", "))
-	}
-	return t
+	return sets
 }
 
 // put writes the rows, of which no two have one key.

@@ -279,6 +279,34 @@ func TestC32ForgottenIsRefused(t *testing.T) {
 	}, options{settings: settings(t, "txn.barrier.keep", "1h")})
 }
 
+// C32 for a local transaction: whether it took place is not guessed when its note may
+// be gone.
+func TestC32ForgottenLocalTransactionIsNotAnswered(t *testing.T) {
+	each(t, func(f *fair) {
+		ask := func(gid string, age time.Duration) (txnv1.QueryResponse_Result, error) {
+			got, err := f.part.Query(f.system(f.ctx), &txnv1.QueryRequest{Gid: gid, Branch: "order", CreateTime: timestamppb.New(time.Now().Add(-age))})
+			return got.GetResult(), err
+		}
+		f.must(barrier.Migrate(f.ctx, f.db))
+		for _, gid := range []string{"kept", "purged"} {
+			f.must(f.db.InTx(f.ctx, func(ctx context.Context, tx *store.Tx) error { return barrier.Local(ctx, tx, gid, "order") }))
+		}
+		f.exec(`UPDATE warren_barrier SET created_at = ? WHERE gid = 'purged'`, time.Now().Add(-61*time.Minute))
+		f.must(f.barrier.Tidy(f.ctx))
+		for range 2 { // the question leaves nothing behind
+			if got, err := ask("purged", 61*time.Minute); err == nil || !strings.Contains(err.Error(), "txn.barrier.keep") {
+				f.Errorf("what may be forgotten: %v, %v; want no answer", got, err)
+			}
+		}
+		if got, err := ask("kept", 61*time.Minute); err != nil || got != txnv1.QueryResponse_RESULT_COMMITTED {
+			f.Errorf("what is old and remembered: %v, %v", got, err)
+		}
+		if got, err := ask("never", time.Minute); err != nil || got != txnv1.QueryResponse_RESULT_ROLLED_BACK {
+			f.Errorf("what did not take place: %v, %v", got, err)
+		}
+	}, options{settings: settings(t, "txn.barrier.keep", "1h")})
+}
+
 // C33: several things done within one handler are told apart by their names, in
 // whatever order they come.
 func TestC33NamesNotCounters(t *testing.T) {

@@ -40,6 +40,8 @@ type Branch struct {
 	Deadline time.Time
 	// Created is when the coordinator took the transaction; zero: unknown.
 	Created time.Time
+	// inDoubt: an earlier call may still be on its way.
+	inDoubt bool
 }
 
 const longest = 128 // characters of gid and name
@@ -83,7 +85,7 @@ func incoming(ctx context.Context) (b Branch, is bool, err error) {
 	if err := proto.Unmarshal([]byte(values[0]), sent); err != nil {
 		return b, true, fmt.Errorf("read branch of transaction: %w", err)
 	}
-	b = Branch{GID: sent.GetGid(), Name: sent.GetBranch(), Op: sent.GetOp(), Reason: sent.GetReason(), Cause: causeOf(sent), Epoch: sent.GetEpoch()}
+	b = Branch{GID: sent.GetGid(), Name: sent.GetBranch(), Op: sent.GetOp(), Reason: sent.GetReason(), Cause: causeOf(sent), Epoch: sent.GetEpoch(), inDoubt: sent.GetInDoubt()}
 	if at := sent.GetDeadline(); at.IsValid() {
 		b.Deadline = at.AsTime()
 	}
@@ -129,6 +131,8 @@ const (
 	opMessage = "message"
 	// byRollback bars what a coordinator decided against.
 	byRollback = "rollback"
+	// byRefusal bars an action that was refused, and another call of it may follow.
+	byRefusal = "refusal"
 )
 
 // undoes returns the operation that o undoes, or "".

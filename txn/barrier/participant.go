@@ -3,6 +3,7 @@ package barrier
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -25,6 +26,9 @@ func (p participant) Query(ctx context.Context, req *txnv1.QueryRequest) (*txnv1
 	if err != nil {
 		return nil, err
 	}
+	if at := req.GetCreateTime(); at.IsValid() {
+		b.Created = at.AsTime()
+	}
 	list, err := p.barrier.all(ctx)
 	if err != nil {
 		return nil, err
@@ -35,7 +39,7 @@ func (p participant) Query(ctx context.Context, req *txnv1.QueryRequest) (*txnv1
 			continue
 		}
 		asked++
-		by, err := ask(ctx, db, b)
+		by, err := ask(ctx, db, b, p.barrier.keep.Get())
 		if err != nil {
 			return nil, err
 		}
@@ -50,13 +54,17 @@ func (p participant) Query(ctx context.Context, req *txnv1.QueryRequest) (*txnv1
 }
 
 // ask finds out who wrote the row of a local transaction: it, or, as it didn't
-// come so far, the question itself.
-func ask(ctx context.Context, db *store.DB, b Branch) (by string, err error) {
+// come so far, the question itself. Of one whose row may be deleted already nothing is
+// known.
+func ask(ctx context.Context, db *store.DB, b Branch, keep time.Duration) (by string, err error) {
 	err = db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		by = byRollback
 		first, err := insert(ctx, tx, b, opMessage, "", byRollback)
 		if err == nil && !first {
 			by, _, err = done(ctx, tx, b, opMessage, "")
+		}
+		if err == nil && first && b.forgotten(keep) {
+			return tooOld(b, keep)
 		}
 		return err
 	})

@@ -35,8 +35,7 @@ func pass(ctx context.Context, tx *store.Tx, b Branch, step string, keep time.Du
 	if begins && !b.Deadline.IsZero() && now.After(b.Deadline.Add(clocks)) {
 		return 0, refuse(txnv1.Reason_TRANSACTION_ABORTED, "%s of branch %q came after the transaction's end", what, b.Name)
 	}
-	// What is older may have been done, and forgotten.
-	forgotten := !b.Created.IsZero() && now.After(b.Created.Add(keep-keep/24))
+	forgotten := b.forgotten(keep)
 	if origin := undoes(b.Op); origin != "" {
 		barred, err := insert(ctx, tx, b, origin, step, what)
 		if err != nil {
@@ -67,6 +66,11 @@ func pass(ctx context.Context, tx *store.Tx, b Branch, step string, keep time.Du
 		return 0, refuse(txnv1.Reason_TRANSACTION_ABORTED, "%s of branch %q came after its %s", what, b.Name, by)
 	}
 	return duplicate, nil
+}
+
+// forgotten reports whether the branch may have been done and its row deleted.
+func (b Branch) forgotten(keep time.Duration) bool {
+	return !b.Created.IsZero() && time.Now().After(b.Created.Add(keep-keep/24))
 }
 
 // tooOld is no failure: the branch may have been done. An operator must know.

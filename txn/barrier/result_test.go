@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/txn/barrier"
 	fairv1 "github.com/gowarren/warren/txn/internal/testpb/fair/v1"
@@ -70,6 +72,41 @@ func TestB19LateCall(t *testing.T) {
 		if f.ran("Reserve") != 0 {
 			f.Error("the late call was carried out")
 		}
+	})
+}
+
+// B19 for a refusal: of two calls of one action, the one that comes after the other's
+// refusal is refused too, whatever has changed meanwhile. One that came first is answered.
+func TestB19LateCallOfWhatWasRefused(t *testing.T) {
+	each(t, func(f *fair) {
+		var sold atomic.Bool
+		f.hook("Reserve", func(context.Context) error {
+			if sold.Load() {
+				return rpc.FromError(status.Error(codes.FailedPrecondition, "sold out"))
+			}
+			return nil
+		})
+		doubt := func(gid string) *txnv1.Branch {
+			b := branch(gid, action)
+			b.InDoubt = true
+			return b
+		}
+		refused := func(b *txnv1.Branch, barred bool) {
+			f.Helper()
+			if _, o, err := f.call(b); err == nil || o.GetKind() != failure || o.GetBarred() != barred {
+				f.Errorf("%s: %v, %v; want it refused, barred %v", b.GetGid(), o, err, barred)
+			}
+		}
+		f.want(branch("done", action), succeeded)
+		sold.Store(true)
+		refused(branch("open", action), false)
+		refused(doubt("barred"), true)
+		refused(doubt("barred"), true)
+		f.want(doubt("done"), succeeded)
+		sold.Store(false)
+		f.want(branch("open", action), succeeded)
+		f.want(branch("barred", action), failure)
+		f.stock(96, 0)
 	})
 }
 

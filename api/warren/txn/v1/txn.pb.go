@@ -81,6 +81,8 @@ const (
 	Reason_TWO_PHASE_UNSUPPORTED Reason = 22
 	// A call of the branch is under way, and its answer would be thrown away.
 	Reason_BRANCH_BUSY Reason = 23
+	// The branch may have been done by its request: another one could be done besides.
+	Reason_BRANCH_IN_DOUBT Reason = 24
 )
 
 // Enum value maps for Reason.
@@ -110,6 +112,7 @@ var (
 		21: "PREPARED_LOST",
 		22: "TWO_PHASE_UNSUPPORTED",
 		23: "BRANCH_BUSY",
+		24: "BRANCH_IN_DOUBT",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":    0,
@@ -136,6 +139,7 @@ var (
 		"PREPARED_LOST":         21,
 		"TWO_PHASE_UNSUPPORTED": 22,
 		"BRANCH_BUSY":           23,
+		"BRANCH_IN_DOUBT":       24,
 	}
 )
 
@@ -663,7 +667,10 @@ type Branch struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// With reason: the error that the step that failed returned, as
 	// Transaction.reason_status has it.
-	ReasonStatus  []byte `protobuf:"bytes,8,opt,name=reason_status,json=reasonStatus,proto3" json:"reason_status,omitempty"`
+	ReasonStatus []byte `protobuf:"bytes,8,opt,name=reason_status,json=reasonStatus,proto3" json:"reason_status,omitempty"`
+	// An earlier call of the action may still be on its way. If this one is refused,
+	// that one must be: see Outcome.barred.
+	InDoubt       bool `protobuf:"varint,9,opt,name=in_doubt,json=inDoubt,proto3" json:"in_doubt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -754,6 +761,13 @@ func (x *Branch) GetReasonStatus() []byte {
 	return nil
 }
 
+func (x *Branch) GetInDoubt() bool {
+	if x != nil {
+		return x.InDoubt
+	}
+	return false
+}
+
 // Outcome says how the call of a branch ended. It travels in the binary trailer
 // "warren-txn-outcome-bin".
 type Outcome struct {
@@ -762,7 +776,10 @@ type Outcome struct {
 	// How long to wait before the next call.
 	After *durationpb.Duration `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
 	// Why, for people. Never interpreted.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Of KIND_FAILURE, where Branch.in_doubt asked for it: it is noted, so that no
+	// other call of the action takes effect any more.
+	Barred        bool `protobuf:"varint,4,opt,name=barred,proto3" json:"barred,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -816,6 +833,13 @@ func (x *Outcome) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Outcome) GetBarred() bool {
+	if x != nil {
+		return x.Barred
+	}
+	return false
 }
 
 // Binding puts a field of a step's answer into a request. Paths are field
@@ -1292,7 +1316,10 @@ type Check struct {
 	// The branch that the local transaction noted down.
 	Branch string `protobuf:"bytes,2,opt,name=branch,proto3" json:"branch,omitempty"`
 	// Which of the service's databases; empty: it has one.
-	Database      string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`
+	Database string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`
+	// When the transaction was begun: what is older than what the service remembers
+	// is not answered. Unset: not known.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1346,6 +1373,13 @@ func (x *Check) GetDatabase() string {
 		return x.Database
 	}
 	return ""
+}
+
+func (x *Check) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
 }
 
 // Open is a transaction whose branches are registered one by one.
@@ -2849,8 +2883,11 @@ type EditRequest struct {
 	//
 	//	*EditRequest_Data
 	//	*EditRequest_Json
-	Request       isEditRequest_Request `protobuf_oneof:"request"`
-	By            *By                   `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	Request isEditRequest_Request `protobuf_oneof:"request"`
+	By      *By                   `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	// Also where the branch may have been done by the old request, which is refused
+	// otherwise.
+	Force         bool `protobuf:"varint,6,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2929,6 +2966,13 @@ func (x *EditRequest) GetBy() *By {
 		return x.By
 	}
 	return nil
+}
+
+func (x *EditRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
 }
 
 type isEditRequest_Request interface {
@@ -3056,7 +3100,10 @@ type QueryRequest struct {
 	Gid    string                 `protobuf:"bytes,1,opt,name=gid,proto3" json:"gid,omitempty"`
 	Branch string                 `protobuf:"bytes,2,opt,name=branch,proto3" json:"branch,omitempty"`
 	// Which of the service's databases; empty: it has one.
-	Database      string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`
+	Database string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`
+	// When the transaction was begun: what is older than what the service remembers
+	// is not answered. Unset: not known.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3110,6 +3157,13 @@ func (x *QueryRequest) GetDatabase() string {
 		return x.Database
 	}
 	return ""
+}
+
+func (x *QueryRequest) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
 }
 
 type QueryResponse struct {
@@ -3412,7 +3466,7 @@ var File_warren_txn_v1_txn_proto protoreflect.FileDescriptor
 
 const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\n" +
-	"\x17warren/txn/v1/txn.proto\x12\rwarren.txn.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\x9d\x02\n" +
+	"\x17warren/txn/v1/txn.proto\x12\rwarren.txn.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\xb8\x02\n" +
 	"\x06Branch\x12\x10\n" +
 	"\x03gid\x18\x01 \x01(\tR\x03gid\x12\x16\n" +
 	"\x06branch\x18\x02 \x01(\tR\x06branch\x12!\n" +
@@ -3422,11 +3476,13 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12#\n" +
-	"\rreason_status\x18\b \x01(\fR\freasonStatus\"\xe2\x01\n" +
+	"\rreason_status\x18\b \x01(\fR\freasonStatus\x12\x19\n" +
+	"\bin_doubt\x18\t \x01(\bR\ainDoubt\"\xfa\x01\n" +
 	"\aOutcome\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.warren.txn.v1.Outcome.KindR\x04kind\x12/\n" +
 	"\x05after\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05after\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"]\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06barred\x18\x04 \x01(\bR\x06barred\"]\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aKIND_OK\x10\x01\x12\x10\n" +
@@ -3482,13 +3538,15 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"T\n" +
 	"\rSubmitRequest\x12/\n" +
 	"\x04saga\x18\x01 \x01(\v2\x13.warren.txn.v1.SagaB\x06\xbaH\x03\xc8\x01\x01R\x04saga\x12\x12\n" +
-	"\x04wait\x18\x02 \x01(\bR\x04wait\"m\n" +
+	"\x04wait\x18\x02 \x01(\bR\x04wait\"\xaa\x01\n" +
 	"\x05Check\x12$\n" +
 	"\aservice\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\aservice\x12\"\n" +
 	"\x06branch\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06branch\x12\x1a\n" +
-	"\bdatabase\x18\x03 \x01(\tR\bdatabase\"o\n" +
+	"\bdatabase\x18\x03 \x01(\tR\bdatabase\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"o\n" +
 	"\x04Open\x12\x1c\n" +
 	"\x03gid\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x03gid\x12\x1e\n" +
@@ -3622,7 +3680,7 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x03gid\x12\"\n" +
 	"\x06branch\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06branch\x12)\n" +
-	"\x02by\x18\x03 \x01(\v2\x11.warren.txn.v1.ByB\x06\xbaH\x03\xc8\x01\x01R\x02by\"\xb8\x01\n" +
+	"\x02by\x18\x03 \x01(\v2\x11.warren.txn.v1.ByB\x06\xbaH\x03\xc8\x01\x01R\x02by\"\xce\x01\n" +
 	"\vEditRequest\x12\x1c\n" +
 	"\x03gid\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x03gid\x12\"\n" +
@@ -3630,7 +3688,8 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06branch\x12\x14\n" +
 	"\x04data\x18\x03 \x01(\fH\x00R\x04data\x12\x14\n" +
 	"\x04json\x18\x04 \x01(\tH\x00R\x04json\x12)\n" +
-	"\x02by\x18\x05 \x01(\v2\x11.warren.txn.v1.ByB\x06\xbaH\x03\xc8\x01\x01R\x02byB\x10\n" +
+	"\x02by\x18\x05 \x01(\v2\x11.warren.txn.v1.ByB\x06\xbaH\x03\xc8\x01\x01R\x02by\x12\x14\n" +
+	"\x05force\x18\x06 \x01(\bR\x05forceB\x10\n" +
 	"\arequest\x12\x05\xbaH\x02\b\x01\"V\n" +
 	"\vParkRequest\x12\x1c\n" +
 	"\x03gid\x18\x01 \x01(\tB\n" +
@@ -3639,13 +3698,15 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\rUnparkRequest\x12\x1c\n" +
 	"\x03gid\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x03gid\x12)\n" +
-	"\x02by\x18\x02 \x01(\v2\x11.warren.txn.v1.ByB\x06\xbaH\x03\xc8\x01\x01R\x02by\"l\n" +
+	"\x02by\x18\x02 \x01(\v2\x11.warren.txn.v1.ByB\x06\xbaH\x03\xc8\x01\x01R\x02by\"\xa9\x01\n" +
 	"\fQueryRequest\x12\x1c\n" +
 	"\x03gid\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x03gid\x12\"\n" +
 	"\x06branch\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06branch\x12\x1a\n" +
-	"\bdatabase\x18\x03 \x01(\tR\bdatabase\"\x9c\x01\n" +
+	"\bdatabase\x18\x03 \x01(\tR\bdatabase\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x9c\x01\n" +
 	"\rQueryResponse\x12;\n" +
 	"\x06result\x18\x01 \x01(\x0e2#.warren.txn.v1.QueryResponse.ResultR\x06result\"N\n" +
 	"\x06Result\x12\x16\n" +
@@ -3672,7 +3733,7 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\x03gid\x18\x01 \x01(\tR\x03gid\x12\x16\n" +
 	"\x06branch\x18\x02 \x01(\tR\x06branch\x12=\n" +
 	"\fprepare_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vprepareTime\x12\x1a\n" +
-	"\bdatabase\x18\x04 \x01(\tR\bdatabase*\xf8\a\n" +
+	"\bdatabase\x18\x04 \x01(\tR\bdatabase*\xa6\b\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12(\n" +
 	"\x15TRANSACTION_NOT_FOUND\x10\x01\x1a\r\xe2\xd4\x1c\tNOT_FOUND\x12*\n" +
@@ -3699,7 +3760,8 @@ const file_warren_txn_v1_txn_proto_rawDesc = "" +
 	"\x0fNOT_AN_OPERATOR\x10\x14\x1a\x15\xe2\xd4\x1c\x11PERMISSION_DENIED\x12*\n" +
 	"\rPREPARED_LOST\x10\x15\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x122\n" +
 	"\x15TWO_PHASE_UNSUPPORTED\x10\x16\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x12(\n" +
-	"\vBRANCH_BUSY\x10\x17\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x1a\x10\xe2\xd4\x1c\f\n" +
+	"\vBRANCH_BUSY\x10\x17\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x12,\n" +
+	"\x0fBRANCH_IN_DOUBT\x10\x18\x1a\x17\xe2\xd4\x1c\x13FAILED_PRECONDITION\x1a\x10\xe2\xd4\x1c\f\n" +
 	"\n" +
 	"txn.warren*\\\n" +
 	"\aPattern\x12\x17\n" +
@@ -3851,84 +3913,86 @@ var file_warren_txn_v1_txn_proto_depIdxs = []int32{
 	12, // 15: warren.txn.v1.Saga.locks:type_name -> warren.txn.v1.Lock
 	49, // 16: warren.txn.v1.Saga.timeout:type_name -> google.protobuf.Duration
 	15, // 17: warren.txn.v1.SubmitRequest.saga:type_name -> warren.txn.v1.Saga
-	12, // 18: warren.txn.v1.Open.locks:type_name -> warren.txn.v1.Lock
-	15, // 19: warren.txn.v1.PrepareRequest.saga:type_name -> warren.txn.v1.Saga
-	18, // 20: warren.txn.v1.PrepareRequest.tcc:type_name -> warren.txn.v1.Open
-	18, // 21: warren.txn.v1.PrepareRequest.two_phase:type_name -> warren.txn.v1.Open
-	17, // 22: warren.txn.v1.PrepareRequest.check:type_name -> warren.txn.v1.Check
-	49, // 23: warren.txn.v1.PrepareRequest.timeout:type_name -> google.protobuf.Duration
-	13, // 24: warren.txn.v1.RegisterRequest.policy:type_name -> warren.txn.v1.CallPolicy
-	9,  // 25: warren.txn.v1.RegisterResponse.branch:type_name -> warren.txn.v1.Branch
-	1,  // 26: warren.txn.v1.Transaction.pattern:type_name -> warren.txn.v1.Pattern
-	2,  // 27: warren.txn.v1.Transaction.state:type_name -> warren.txn.v1.State
-	48, // 28: warren.txn.v1.Transaction.create_time:type_name -> google.protobuf.Timestamp
-	48, // 29: warren.txn.v1.Transaction.update_time:type_name -> google.protobuf.Timestamp
-	48, // 30: warren.txn.v1.Transaction.end_time:type_name -> google.protobuf.Timestamp
-	48, // 31: warren.txn.v1.Transaction.deadline:type_name -> google.protobuf.Timestamp
-	27, // 32: warren.txn.v1.Transaction.branches:type_name -> warren.txn.v1.BranchView
-	4,  // 33: warren.txn.v1.BranchView.state:type_name -> warren.txn.v1.BranchState
-	48, // 34: warren.txn.v1.BranchView.next_attempt:type_name -> google.protobuf.Timestamp
-	3,  // 35: warren.txn.v1.Attempt.op:type_name -> warren.txn.v1.Op
-	48, // 36: warren.txn.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	49, // 37: warren.txn.v1.Attempt.took:type_name -> google.protobuf.Duration
-	10, // 38: warren.txn.v1.Attempt.outcome:type_name -> warren.txn.v1.Outcome
-	48, // 39: warren.txn.v1.Action.time:type_name -> google.protobuf.Timestamp
-	2,  // 40: warren.txn.v1.ListRequest.states:type_name -> warren.txn.v1.State
-	26, // 41: warren.txn.v1.ListResponse.transactions:type_name -> warren.txn.v1.Transaction
-	26, // 42: warren.txn.v1.ShowResponse.transaction:type_name -> warren.txn.v1.Transaction
-	28, // 43: warren.txn.v1.ShowResponse.attempts:type_name -> warren.txn.v1.Attempt
-	29, // 44: warren.txn.v1.ShowResponse.actions:type_name -> warren.txn.v1.Action
-	34, // 45: warren.txn.v1.RetryRequest.by:type_name -> warren.txn.v1.By
-	34, // 46: warren.txn.v1.CompensateRequest.by:type_name -> warren.txn.v1.By
-	34, // 47: warren.txn.v1.SkipRequest.by:type_name -> warren.txn.v1.By
-	34, // 48: warren.txn.v1.EditRequest.by:type_name -> warren.txn.v1.By
-	34, // 49: warren.txn.v1.ParkRequest.by:type_name -> warren.txn.v1.By
-	34, // 50: warren.txn.v1.UnparkRequest.by:type_name -> warren.txn.v1.By
-	7,  // 51: warren.txn.v1.QueryResponse.result:type_name -> warren.txn.v1.QueryResponse.Result
-	8,  // 52: warren.txn.v1.FinishRequest.decision:type_name -> warren.txn.v1.FinishRequest.Decision
-	47, // 53: warren.txn.v1.PreparedResponse.prepared:type_name -> warren.txn.v1.PreparedResponse.Prepared
-	48, // 54: warren.txn.v1.PreparedResponse.Prepared.prepare_time:type_name -> google.protobuf.Timestamp
-	16, // 55: warren.txn.v1.CoordinatorService.Submit:input_type -> warren.txn.v1.SubmitRequest
-	19, // 56: warren.txn.v1.CoordinatorService.Prepare:input_type -> warren.txn.v1.PrepareRequest
-	20, // 57: warren.txn.v1.CoordinatorService.Register:input_type -> warren.txn.v1.RegisterRequest
-	22, // 58: warren.txn.v1.CoordinatorService.Commit:input_type -> warren.txn.v1.CommitRequest
-	23, // 59: warren.txn.v1.CoordinatorService.Abort:input_type -> warren.txn.v1.AbortRequest
-	24, // 60: warren.txn.v1.CoordinatorService.Get:input_type -> warren.txn.v1.GetRequest
-	25, // 61: warren.txn.v1.CoordinatorService.Wait:input_type -> warren.txn.v1.WaitRequest
-	30, // 62: warren.txn.v1.OperatorService.List:input_type -> warren.txn.v1.ListRequest
-	32, // 63: warren.txn.v1.OperatorService.Show:input_type -> warren.txn.v1.ShowRequest
-	35, // 64: warren.txn.v1.OperatorService.Retry:input_type -> warren.txn.v1.RetryRequest
-	36, // 65: warren.txn.v1.OperatorService.Compensate:input_type -> warren.txn.v1.CompensateRequest
-	37, // 66: warren.txn.v1.OperatorService.Skip:input_type -> warren.txn.v1.SkipRequest
-	38, // 67: warren.txn.v1.OperatorService.Edit:input_type -> warren.txn.v1.EditRequest
-	39, // 68: warren.txn.v1.OperatorService.Park:input_type -> warren.txn.v1.ParkRequest
-	40, // 69: warren.txn.v1.OperatorService.Unpark:input_type -> warren.txn.v1.UnparkRequest
-	41, // 70: warren.txn.v1.ParticipantService.Query:input_type -> warren.txn.v1.QueryRequest
-	43, // 71: warren.txn.v1.ParticipantService.Finish:input_type -> warren.txn.v1.FinishRequest
-	45, // 72: warren.txn.v1.ParticipantService.Prepared:input_type -> warren.txn.v1.PreparedRequest
-	26, // 73: warren.txn.v1.CoordinatorService.Submit:output_type -> warren.txn.v1.Transaction
-	26, // 74: warren.txn.v1.CoordinatorService.Prepare:output_type -> warren.txn.v1.Transaction
-	21, // 75: warren.txn.v1.CoordinatorService.Register:output_type -> warren.txn.v1.RegisterResponse
-	26, // 76: warren.txn.v1.CoordinatorService.Commit:output_type -> warren.txn.v1.Transaction
-	26, // 77: warren.txn.v1.CoordinatorService.Abort:output_type -> warren.txn.v1.Transaction
-	26, // 78: warren.txn.v1.CoordinatorService.Get:output_type -> warren.txn.v1.Transaction
-	26, // 79: warren.txn.v1.CoordinatorService.Wait:output_type -> warren.txn.v1.Transaction
-	31, // 80: warren.txn.v1.OperatorService.List:output_type -> warren.txn.v1.ListResponse
-	33, // 81: warren.txn.v1.OperatorService.Show:output_type -> warren.txn.v1.ShowResponse
-	26, // 82: warren.txn.v1.OperatorService.Retry:output_type -> warren.txn.v1.Transaction
-	26, // 83: warren.txn.v1.OperatorService.Compensate:output_type -> warren.txn.v1.Transaction
-	26, // 84: warren.txn.v1.OperatorService.Skip:output_type -> warren.txn.v1.Transaction
-	26, // 85: warren.txn.v1.OperatorService.Edit:output_type -> warren.txn.v1.Transaction
-	26, // 86: warren.txn.v1.OperatorService.Park:output_type -> warren.txn.v1.Transaction
-	26, // 87: warren.txn.v1.OperatorService.Unpark:output_type -> warren.txn.v1.Transaction
-	42, // 88: warren.txn.v1.ParticipantService.Query:output_type -> warren.txn.v1.QueryResponse
-	44, // 89: warren.txn.v1.ParticipantService.Finish:output_type -> warren.txn.v1.FinishResponse
-	46, // 90: warren.txn.v1.ParticipantService.Prepared:output_type -> warren.txn.v1.PreparedResponse
-	73, // [73:91] is the sub-list for method output_type
-	55, // [55:73] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	48, // 18: warren.txn.v1.Check.create_time:type_name -> google.protobuf.Timestamp
+	12, // 19: warren.txn.v1.Open.locks:type_name -> warren.txn.v1.Lock
+	15, // 20: warren.txn.v1.PrepareRequest.saga:type_name -> warren.txn.v1.Saga
+	18, // 21: warren.txn.v1.PrepareRequest.tcc:type_name -> warren.txn.v1.Open
+	18, // 22: warren.txn.v1.PrepareRequest.two_phase:type_name -> warren.txn.v1.Open
+	17, // 23: warren.txn.v1.PrepareRequest.check:type_name -> warren.txn.v1.Check
+	49, // 24: warren.txn.v1.PrepareRequest.timeout:type_name -> google.protobuf.Duration
+	13, // 25: warren.txn.v1.RegisterRequest.policy:type_name -> warren.txn.v1.CallPolicy
+	9,  // 26: warren.txn.v1.RegisterResponse.branch:type_name -> warren.txn.v1.Branch
+	1,  // 27: warren.txn.v1.Transaction.pattern:type_name -> warren.txn.v1.Pattern
+	2,  // 28: warren.txn.v1.Transaction.state:type_name -> warren.txn.v1.State
+	48, // 29: warren.txn.v1.Transaction.create_time:type_name -> google.protobuf.Timestamp
+	48, // 30: warren.txn.v1.Transaction.update_time:type_name -> google.protobuf.Timestamp
+	48, // 31: warren.txn.v1.Transaction.end_time:type_name -> google.protobuf.Timestamp
+	48, // 32: warren.txn.v1.Transaction.deadline:type_name -> google.protobuf.Timestamp
+	27, // 33: warren.txn.v1.Transaction.branches:type_name -> warren.txn.v1.BranchView
+	4,  // 34: warren.txn.v1.BranchView.state:type_name -> warren.txn.v1.BranchState
+	48, // 35: warren.txn.v1.BranchView.next_attempt:type_name -> google.protobuf.Timestamp
+	3,  // 36: warren.txn.v1.Attempt.op:type_name -> warren.txn.v1.Op
+	48, // 37: warren.txn.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	49, // 38: warren.txn.v1.Attempt.took:type_name -> google.protobuf.Duration
+	10, // 39: warren.txn.v1.Attempt.outcome:type_name -> warren.txn.v1.Outcome
+	48, // 40: warren.txn.v1.Action.time:type_name -> google.protobuf.Timestamp
+	2,  // 41: warren.txn.v1.ListRequest.states:type_name -> warren.txn.v1.State
+	26, // 42: warren.txn.v1.ListResponse.transactions:type_name -> warren.txn.v1.Transaction
+	26, // 43: warren.txn.v1.ShowResponse.transaction:type_name -> warren.txn.v1.Transaction
+	28, // 44: warren.txn.v1.ShowResponse.attempts:type_name -> warren.txn.v1.Attempt
+	29, // 45: warren.txn.v1.ShowResponse.actions:type_name -> warren.txn.v1.Action
+	34, // 46: warren.txn.v1.RetryRequest.by:type_name -> warren.txn.v1.By
+	34, // 47: warren.txn.v1.CompensateRequest.by:type_name -> warren.txn.v1.By
+	34, // 48: warren.txn.v1.SkipRequest.by:type_name -> warren.txn.v1.By
+	34, // 49: warren.txn.v1.EditRequest.by:type_name -> warren.txn.v1.By
+	34, // 50: warren.txn.v1.ParkRequest.by:type_name -> warren.txn.v1.By
+	34, // 51: warren.txn.v1.UnparkRequest.by:type_name -> warren.txn.v1.By
+	48, // 52: warren.txn.v1.QueryRequest.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 53: warren.txn.v1.QueryResponse.result:type_name -> warren.txn.v1.QueryResponse.Result
+	8,  // 54: warren.txn.v1.FinishRequest.decision:type_name -> warren.txn.v1.FinishRequest.Decision
+	47, // 55: warren.txn.v1.PreparedResponse.prepared:type_name -> warren.txn.v1.PreparedResponse.Prepared
+	48, // 56: warren.txn.v1.PreparedResponse.Prepared.prepare_time:type_name -> google.protobuf.Timestamp
+	16, // 57: warren.txn.v1.CoordinatorService.Submit:input_type -> warren.txn.v1.SubmitRequest
+	19, // 58: warren.txn.v1.CoordinatorService.Prepare:input_type -> warren.txn.v1.PrepareRequest
+	20, // 59: warren.txn.v1.CoordinatorService.Register:input_type -> warren.txn.v1.RegisterRequest
+	22, // 60: warren.txn.v1.CoordinatorService.Commit:input_type -> warren.txn.v1.CommitRequest
+	23, // 61: warren.txn.v1.CoordinatorService.Abort:input_type -> warren.txn.v1.AbortRequest
+	24, // 62: warren.txn.v1.CoordinatorService.Get:input_type -> warren.txn.v1.GetRequest
+	25, // 63: warren.txn.v1.CoordinatorService.Wait:input_type -> warren.txn.v1.WaitRequest
+	30, // 64: warren.txn.v1.OperatorService.List:input_type -> warren.txn.v1.ListRequest
+	32, // 65: warren.txn.v1.OperatorService.Show:input_type -> warren.txn.v1.ShowRequest
+	35, // 66: warren.txn.v1.OperatorService.Retry:input_type -> warren.txn.v1.RetryRequest
+	36, // 67: warren.txn.v1.OperatorService.Compensate:input_type -> warren.txn.v1.CompensateRequest
+	37, // 68: warren.txn.v1.OperatorService.Skip:input_type -> warren.txn.v1.SkipRequest
+	38, // 69: warren.txn.v1.OperatorService.Edit:input_type -> warren.txn.v1.EditRequest
+	39, // 70: warren.txn.v1.OperatorService.Park:input_type -> warren.txn.v1.ParkRequest
+	40, // 71: warren.txn.v1.OperatorService.Unpark:input_type -> warren.txn.v1.UnparkRequest
+	41, // 72: warren.txn.v1.ParticipantService.Query:input_type -> warren.txn.v1.QueryRequest
+	43, // 73: warren.txn.v1.ParticipantService.Finish:input_type -> warren.txn.v1.FinishRequest
+	45, // 74: warren.txn.v1.ParticipantService.Prepared:input_type -> warren.txn.v1.PreparedRequest
+	26, // 75: warren.txn.v1.CoordinatorService.Submit:output_type -> warren.txn.v1.Transaction
+	26, // 76: warren.txn.v1.CoordinatorService.Prepare:output_type -> warren.txn.v1.Transaction
+	21, // 77: warren.txn.v1.CoordinatorService.Register:output_type -> warren.txn.v1.RegisterResponse
+	26, // 78: warren.txn.v1.CoordinatorService.Commit:output_type -> warren.txn.v1.Transaction
+	26, // 79: warren.txn.v1.CoordinatorService.Abort:output_type -> warren.txn.v1.Transaction
+	26, // 80: warren.txn.v1.CoordinatorService.Get:output_type -> warren.txn.v1.Transaction
+	26, // 81: warren.txn.v1.CoordinatorService.Wait:output_type -> warren.txn.v1.Transaction
+	31, // 82: warren.txn.v1.OperatorService.List:output_type -> warren.txn.v1.ListResponse
+	33, // 83: warren.txn.v1.OperatorService.Show:output_type -> warren.txn.v1.ShowResponse
+	26, // 84: warren.txn.v1.OperatorService.Retry:output_type -> warren.txn.v1.Transaction
+	26, // 85: warren.txn.v1.OperatorService.Compensate:output_type -> warren.txn.v1.Transaction
+	26, // 86: warren.txn.v1.OperatorService.Skip:output_type -> warren.txn.v1.Transaction
+	26, // 87: warren.txn.v1.OperatorService.Edit:output_type -> warren.txn.v1.Transaction
+	26, // 88: warren.txn.v1.OperatorService.Park:output_type -> warren.txn.v1.Transaction
+	26, // 89: warren.txn.v1.OperatorService.Unpark:output_type -> warren.txn.v1.Transaction
+	42, // 90: warren.txn.v1.ParticipantService.Query:output_type -> warren.txn.v1.QueryResponse
+	44, // 91: warren.txn.v1.ParticipantService.Finish:output_type -> warren.txn.v1.FinishResponse
+	46, // 92: warren.txn.v1.ParticipantService.Prepared:output_type -> warren.txn.v1.PreparedResponse
+	75, // [75:93] is the sub-list for method output_type
+	57, // [57:75] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_warren_txn_v1_txn_proto_init() }

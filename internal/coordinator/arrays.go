@@ -1,0 +1,171 @@
+package coordinator
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/gowarren/warren/store"
+)
+
+// PostgreSQL takes arrays. There all that a batch changes is one statement of one
+// text, and the commit with it: the database is asked once and answers once, and
+// never plans anew because a batch is of another size.
+
+// everything writes what creates, rows, branches and attempts say, of transactions
+// that have the epoch, and returns which those are.
+var everything = func() string {
+	branches := slices.Concat(branchTable.keys, branchTable.fixed, branchTable.changing)
+	attempts := slices.Concat(attemptTable.keys, attemptTable.fixed)
+	all := slices.Concat(createTable.keys, createTable.fixed)
+	rows := slices.Concat([]string{"gid", "epoch"}, transactionTable.changing)
+	sets := make([]string, len(transactionTable.changing))
+	for i, c := range transactionTable.changing {
+		sets[i] = c + " = u." + c
+	}
+	return `WITH created AS (
+		INSERT INTO warren_txn (` + list(all) + `) SELECT * FROM ` + unnest("u", all) + ` ON CONFLICT (gid) DO NOTHING RETURNING gid
+	), changed AS (
+		UPDATE warren_txn t SET ` + list(sets) + ` FROM ` + unnest("u", rows) + ` WHERE t.gid = u.gid AND t.epoch = u.epoch RETURNING t.gid
+	), kept AS (
+		SELECT t.gid FROM warren_txn t JOIN ` + unnest("u", []string{"gid", "epoch"}) + ` ON t.gid = u.gid AND t.epoch = u.epoch FOR NO KEY UPDATE OF t
+	), ours AS (
+		SELECT gid FROM created UNION ALL SELECT gid FROM changed UNION ALL SELECT gid FROM kept
+	), branches AS (
+		INSERT INTO warren_txn_branch (` + list(branches) + `) SELECT u.* FROM ` + unnest("u", branches) + ` JOIN ours ON ours.gid = u.gid
+		ON CONFLICT (gid, name) DO UPDATE SET ` + list(branchTable.sets()) + `
+	), attempts AS (
+		INSERT INTO warren_txn_attempt (` + list(attempts) + `) SELECT u.* FROM ` + unnest("u", attempts) + ` JOIN ours ON ours.gid = u.gid
+		ON CONFLICT (gid, epoch, seq) DO NOTHING
+	) SELECT gid FROM ours`
+}()
+
+func list(columns []string) string { return strings.Join(columns, ", ") }
+
+// unnest makes rows of arrays, one for each column.
+func unnest(name string, columns []string) string {
+	marks := make([]string, len(columns))
+	for i, c := range columns {
+		marks[i] = "?::" + arrayOf(c)
+	}
+	return "unnest(" + list(marks) + ") AS " + name + " (" + list(columns) + ")"
+}
+
+// arrayOf is the type of an array of a column's values.
+func arrayOf(column string) string {
+	switch column {
+	case "gid", "name", "token", "digest", "trace", "owner", "reason", "reason_branch", "park_reason", "park_branch", "error", "branch", "node":
+		return "text[]"
+	case "definition", "reason_status", "response":
+		return "bytea[]"
+	}
+	return "bigint[]"
+}
+
+// arrays turns rows into one array for each column.
+func arrays(columns int, rows [][]any, like []any) []any {
+	out := make([]any, columns)
+	for c := range out {
+		switch like[c].(type) {
+		case string:
+			out[c] = column[string](rows, c)
+		case []byte:
+			out[c] = column[[]byte](rows, c)
+		default:
+			out[c] = numbers(rows, c)
+		}
+	}
+	return out
+}
+
+func column[T any](rows [][]any, c int) []T {
+	values := make([]T, len(rows))
+	for i, row := range rows {
+		values[i], _ = row[c].(T)
+	}
+	return values
+}
+
+func numbers(rows [][]any, c int) []int64 {
+	values := make([]int64, len(rows))
+	for i, row := range rows {
+		switch n := row[c].(type) {
+		case int64:
+			values[i] = n
+		case int:
+			values[i] = int64(n)
+		}
+	}
+	return values
+}
+
+// plain reports whether a batch does nothing but write rows, each transaction once:
+// the locks of the others are a conversation.
+func plain(batch []*write) bool {
+	seen := make(map[string]bool, len(batch))
+	for _, item := range batch {
+		if item.claim != nil || item.unlock || len(item.actions) > 0 || seen[item.gid] {
+			return false
+		}
+		seen[item.gid] = true
+	}
+	return true
+}
+
+// shapes are rows of no transaction, for what type each column has.
+var shapes = struct{ row, branch, attempt []any }{(&row{}).values(true), (&branchRow{}).values(), (&attemptRow{}).values()}
+
+// commitPlain writes a plain batch to PostgreSQL.
+func (e *Engine) commitPlain(ctx context.Context, batch []*write) error {
+	var creates, rows, kept, branches, attempts [][]any
+	for _, item := range batch {
+		item.verdict = verdict{}
+		switch {
+		case item.create:
+			creates = append(creates, item.row.values(true))
+		case item.row != nil:
+			v := item.row.values(false)
+			rows = append(rows, append([]any{item.gid, item.epoch}, v[len(v)-len(transactionTable.changing):]...))
+		default:
+			kept = append(kept, []any{item.gid, item.epoch})
+		}
+		for i := range item.branches {
+			branches = append(branches, item.branches[i].values())
+		}
+		for i := range item.attempts {
+			attempts = append(attempts, item.attempts[i].values())
+		}
+	}
+	key := []any{"", int64(0)}
+	changing := shapes.row[len(shapes.row)-len(transactionTable.changing):]
+	args := slices.Concat(
+		arrays(len(shapes.row), creates, shapes.row), arrays(len(key)+len(changing), rows, slices.Concat(key, changing)),
+		arrays(len(key), kept, key), arrays(len(shapes.branch), branches, shapes.branch), arrays(len(shapes.attempt), attempts, shapes.attempt))
+	ours, err := readGids(ctx, e.db, everything, args...)
+	if err != nil {
+		return err
+	}
+	return e.judgePlain(ctx, batch, ours)
+}
+
+// judgePlain tells those whose transaction was not theirs, or was there already.
+func (e *Engine) judgePlain(ctx context.Context, batch []*write, ours []string) error {
+	mine := make(map[string]bool, len(ours))
+	for _, gid := range ours {
+		mine[gid] = true
+	}
+	var late []*write
+	for _, item := range batch {
+		switch {
+		case mine[item.gid]:
+		case item.create:
+			late = append(late, item)
+		default:
+			item.verdict.err = errFenced
+		}
+	}
+	if len(late) == 0 {
+		return nil
+	}
+	return e.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error { return judge(ctx, tx, late) })
+}
