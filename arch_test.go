@@ -119,7 +119,7 @@ var internalImports = map[string][]string{
 	"internal/protogen":    {"internal/contract"},
 	"internal/signals":     {"internal/redact"},
 	"internal/scaffold":    {"internal/protogen", "internal/system"},
-	"internal/supervisor":  {"internal/alerting", "internal/engines", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/signals", "internal/system"},
+	"internal/supervisor":  {"internal/alerting", "internal/console", "internal/contract", "internal/engines", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/reflected", "internal/signals", "internal/system"},
 	"internal/system":      {"internal/openurl"},
 	"internal/transcode":   {"internal/contract"},
 }

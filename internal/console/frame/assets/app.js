@@ -111,6 +111,14 @@
 
   // What pages bring
 
+  // A form in the dialog is the script's from htmx:load on; before, it is the
+  // browser's, and works as well.
+  document.addEventListener("htmx:load", (e) => {
+    if (dialog().contains(e.target)) dialog().dataset.ready = "";
+  });
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    if (e.detail.target === dialog()) delete dialog().dataset.ready;
+  });
   document.addEventListener("htmx:afterSwap", (e) => {
     if (e.detail.target === dialog()) {
       if (!dialog().open) dialog().showModal();
