@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,12 +24,15 @@ func (o *options) withAlerts(f func(observev1.AlertServiceClient) error) error {
 func newAlerts(o *options) *cobra.Command {
 	list := newAlertsList(o)
 	group := newGroup(&cobra.Command{Use: "alerts", Short: "What is wrong, by rules and objectives; and who was told"},
-		list, newAlertsRules(o), newAlertsSLOs(o), newAlertsSilence(o), newAlertsUnsilence(o), newAlertsSilences(o), newAlertsHistory(o), newAlertsDeliveries(o))
+		list, newAlertsRules(o), newAlertsSLOs(o), newAlertsSilence(o),
+		newAlertsUnsilence(o), newAlertsSilences(o), newAlertsHistory(o), newAlertsDeliveries(o))
 	return group
 }
 
 // answer asks the alerts' service and prints what it says.
-func answer[T proto.Message](o *options, cmd *cobra.Command, ask func(observev1.AlertServiceClient) (T, error), show func(io.Writer, T) error) error {
+func answer[T proto.Message](
+	o *options, cmd *cobra.Command, ask func(observev1.AlertServiceClient) (T, error), show func(io.Writer, T) error,
+) error {
 	return o.withAlerts(func(c observev1.AlertServiceClient) error {
 		resp, err := ask(c)
 		if err != nil {
@@ -85,7 +89,8 @@ func newAlertsRules(o *options) *cobra.Command {
 					if !r.GetRecording() {
 						state = stateWord(r.GetState())
 					}
-					t.row(r.GetGroup(), r.GetName(), state, orDash(r.GetSeverity()), r.GetFor().AsDuration().String(), r.GetSource(), orDash(oneLine(r.GetError())))
+					t.row(r.GetGroup(), r.GetName(), state, orDash(r.GetSeverity()),
+						r.GetFor().AsDuration().String(), r.GetSource(), orDash(oneLine(r.GetError())))
 				}
 				return t.flush()
 			})
@@ -145,7 +150,8 @@ func newAlertsSilence(o *options) *cobra.Command {
 				return c.Silence(cmd.Context(), req)
 			}, func(w io.Writer, resp *observev1.SilenceResponse) error {
 				s := resp.GetSilence()
-				_, err := fmt.Fprintf(w, "silenced until %s; end it before with: warren alerts unsilence %s\n", s.GetEnds().AsTime().Local().Format(time.DateTime), s.GetId())
+				_, err := fmt.Fprintf(w, "silenced until %s; end it before with: warren alerts unsilence %s\n",
+					s.GetEnds().AsTime().Local().Format(time.DateTime), s.GetId())
 				return err
 			})
 		},
@@ -182,9 +188,11 @@ func newAlertsSilences(o *options) *cobra.Command {
 				for _, s := range resp.GetSilences() {
 					var matchers []string
 					for _, m := range s.GetMatchers() {
-						matchers = append(matchers, alerting.Matcher{Label: m.GetLabel(), Value: m.GetValue(), Regex: m.GetRegex(), Negative: m.GetNegative()}.String())
+						one := alerting.Matcher{Label: m.GetLabel(), Value: m.GetValue(), Regex: m.GetRegex(), Negative: m.GetNegative()}
+						matchers = append(matchers, one.String())
 					}
-					t.row(s.GetId(), s.GetEnds().AsTime().Local().Format(time.DateTime), orDash(s.GetAuthor()), orDash(oneLine(s.GetReason())), strings.Join(matchers, " "))
+					t.row(s.GetId(), s.GetEnds().AsTime().Local().Format(time.DateTime),
+						orDash(s.GetAuthor()), orDash(oneLine(s.GetReason())), strings.Join(matchers, " "))
 				}
 				return t.flush()
 			})
@@ -213,7 +221,8 @@ func newAlertsHistory(o *options) *cobra.Command {
 					if change.GetResolved() {
 						what = "resolved"
 					}
-					t.row(change.GetTime().AsTime().Local().Format(time.DateTime), change.GetName(), what, orDash(change.GetSeverity()), orDash(oneLine(change.GetAnnotations()["summary"])))
+					t.row(change.GetTime().AsTime().Local().Format(time.DateTime), change.GetName(), what,
+						orDash(change.GetSeverity()), orDash(oneLine(change.GetAnnotations()["summary"])))
 				}
 				return t.flush()
 			})
@@ -233,7 +242,7 @@ func newAlertsDeliveries(o *options) *cobra.Command {
 			}, func(w io.Writer, resp *observev1.DeliveriesResponse) error {
 				t := newTable(w, "TIME", "RECEIVER", "KIND", "ATTEMPT", "ALERTS", "ERROR")
 				for _, d := range resp.GetDeliveries() {
-					t.row(d.GetTime().AsTime().Local().Format(time.DateTime), d.GetReceiver(), d.GetKind(), fmt.Sprint(d.GetAttempt()),
+					t.row(d.GetTime().AsTime().Local().Format(time.DateTime), d.GetReceiver(), d.GetKind(), strconv.Itoa(int(d.GetAttempt())),
 						strings.Join(d.GetAlerts(), " "), orDash(oneLine(d.GetError())))
 				}
 				return t.flush()

@@ -74,8 +74,10 @@ func (o *options) top(ctx context.Context, out io.Writer, c observev1.MetricServ
 // loads asks for every column once, of all services.
 func loads(ctx context.Context, c observev1.MetricServiceClient) ([]*load, error) {
 	const (
-		calls  = `{__name__=~"rpc_server_call_duration_seconds_count|http_server_request_duration_seconds_count"}[1m]`
-		faulty = `(sum by (service) (rate(rpc_server_call_duration_seconds_count{rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"}[1m])) ` +
+		calls   = `{__name__=~"rpc_server_call_duration_seconds_count|http_server_request_duration_seconds_count"}[1m]`
+		buckets = `{__name__=~"rpc_server_call_duration_seconds_bucket|http_server_request_duration_seconds_bucket"}`
+		faulty  = `(sum by (service) (rate(rpc_server_call_duration_seconds_count{` +
+			`rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"}[1m])) ` +
 			`or sum by (service) (rate(http_server_request_duration_seconds_count{http_response_status_code=~"5.."}[1m])) ` +
 			`or 0 * sum by (service) (rate(` + calls + `)))`
 	)
@@ -87,7 +89,7 @@ func loads(ctx context.Context, c observev1.MetricServiceClient) ([]*load, error
 		{`count by (service) (up)`, func(l *load, v float64) { l.Instances = v }},
 		{`sum by (service) (rate(` + calls + `))`, func(l *load, v float64) { l.Rate = &v }},
 		{faulty + ` / (sum by (service) (rate(` + calls + `)) > 0)`, func(l *load, v float64) { l.Errors = &v }},
-		{`histogram_quantile(0.95, sum by (service, le) (rate({__name__=~"rpc_server_call_duration_seconds_bucket|http_server_request_duration_seconds_bucket"}[1m]))) >= 0`, func(l *load, v float64) { l.P95 = &v }},
+		{`histogram_quantile(0.95, sum by (service, le) (rate(` + buckets + `[1m]))) >= 0`, func(l *load, v float64) { l.P95 = &v }},
 		{`sum by (service) (rate(process_cpu_seconds_total[1m]))`, func(l *load, v float64) { l.CPU = &v }},
 		{`sum by (service) (process_resident_memory_bytes)`, func(l *load, v float64) { l.Memory = &v }},
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -131,8 +132,8 @@ func (r *fileReader) check(c Config) error {
 	groups := slices.Clone(c.Groups)
 	for _, o := range c.Objectives {
 		for place, expr := range map[string]string{"bad": o.Bad, "all": o.All} {
-			one := metricstore.RuleGroup{Name: o.Name + place, Rules: []metricstore.Rule{{Alert: "slos." + o.Name + "." + place, Expr: o.over(expr, time.Minute)}}}
-			groups = append(groups, one)
+			rule := metricstore.Rule{Alert: "slos." + o.Name + "." + place, Expr: o.over(expr, time.Minute)}
+			groups = append(groups, metricstore.RuleGroup{Name: o.Name + place, Rules: []metricstore.Rule{rule}})
 		}
 	}
 	if err := metricstore.CheckRules(groups); err != nil {
@@ -199,9 +200,7 @@ func (r *fileReader) alert(name string, t alertText) metricstore.Rule {
 		r.reportf(field+".severity", "is %q; it is page, ticket, info or none", t.Severity)
 	}
 	labels := map[string]string{severityLabel: t.Severity}
-	for key, value := range t.Labels {
-		labels[key] = value
-	}
+	maps.Copy(labels, t.Labels)
 	annotations := map[string]string{"summary": t.Summary, "description": t.Description, "runbook_url": t.Runbook}
 	for key, value := range annotations {
 		if value == "" {

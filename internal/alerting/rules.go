@@ -52,7 +52,8 @@ func instanceRules() []rule {
 	return []rule{
 		{
 			"InstanceDown", Page, `up == 0`, time.Minute,
-			"{{ $labels.instance }} does not answer", "The instance is registered, but its metrics have not been readable for a minute: it hangs, or its machine does.",
+			"{{ $labels.instance }} does not answer",
+			"The instance is registered, but its metrics have not been readable for a minute: it hangs, or its machine does.",
 		},
 		{
 			"ServiceDown", Page, `warren_fleet_wanted_instances > 0 unless on (service) warren_fleet_instances{state="ready"} > 0`, 30 * time.Second,
@@ -89,7 +90,8 @@ func callRules() []rule {
 		},
 		{
 			"HighLatency", Ticket,
-			`histogram_quantile(0.99, sum by (service, le) (rate(` + calls + `_bucket[5m]))) > 1 and ` + byService + `(rate(` + calls + `_count[5m])) > 0.1`, 5 * time.Minute,
+			`histogram_quantile(0.99, sum by (service, le) (rate(` + calls + `_bucket[5m]))) > 1 and ` +
+				`` + byService + `(rate(` + calls + `_count[5m])) > 0.1`, 5 * time.Minute,
 			"{{ $labels.service }} is slow", "One call in a hundred takes more than {{ $value | humanizeDuration }}.",
 		},
 		{
@@ -100,12 +102,14 @@ func callRules() []rule {
 		},
 		{
 			"TrafficDrop", Ticket,
-			`sum(rate(` + requests + `_count[5m])) < 0.3 * sum(rate(` + requests + `_count[5m] offset 1h)) and sum(rate(` + requests + `_count[5m] offset 1h)) > 1`, 5 * time.Minute,
+			`sum(rate(` + requests + `_count[5m])) < 0.3 * sum(rate(` + requests + `_count[5m] offset 1h)) and ` +
+				`sum(rate(` + requests + `_count[5m] offset 1h)) > 1`, 5 * time.Minute,
 			"Far fewer requests than an hour ago", "{{ $value | humanize }} requests a second arrive, less than a third of those an hour ago.",
 		},
 		{
 			"RetryStorm", Ticket,
-			byService + `(rate(warren_rpc_retries_total{kind!="over_budget"}[5m])) / ` + byService + `(rate(rpc_client_call_duration_seconds_count[5m])) > 0.5 and ` +
+			byService + `(rate(warren_rpc_retries_total{kind!="over_budget"}[5m])) / ` +
+				byService + `(rate(rpc_client_call_duration_seconds_count[5m])) > 0.5 and ` +
 				byService + `(rate(rpc_client_call_duration_seconds_count[5m])) > 1`, 2 * time.Minute,
 			"{{ $labels.service }} tries most calls again", "It makes {{ $value | humanize }} further attempts for each of its calls.",
 		},
@@ -145,11 +149,13 @@ func saturationRules() []rule {
 		{
 			"DatabasePoolExhausted", Ticket,
 			`rate(db_client_connection_wait_time_seconds_sum[5m]) / rate(db_client_connection_wait_time_seconds_count[5m]) > 0.1`, 2 * time.Minute,
-			"{{ $labels.service }} waits for database connections", "Who needs a connection of {{ $labels.db_client_connection_pool_name }} waits {{ $value | humanizeDuration }} for it.",
+			"{{ $labels.service }} waits for database connections",
+			"Who needs a connection of {{ $labels.db_client_connection_pool_name }} waits {{ $value | humanizeDuration }} for it.",
 		},
 		{
 			"DatabaseErrors", Page,
-			`sum by (service) (rate(db_client_operation_duration_seconds_count{error_type!=""}[5m])) / sum by (service) (rate(db_client_operation_duration_seconds_count[5m])) > 0.05 and ` +
+			`sum by (service) (rate(db_client_operation_duration_seconds_count{error_type!=""}[5m])) ` +
+				`/ sum by (service) (rate(db_client_operation_duration_seconds_count[5m])) > 0.05 and ` +
 				`sum by (service) (rate(db_client_operation_duration_seconds_count[5m])) > 0.1`, 2 * time.Minute,
 			"The database of {{ $labels.service }} fails", "{{ $value | humanizePercentage }} of its queries fail.",
 		},
@@ -158,7 +164,8 @@ func saturationRules() []rule {
 			"The disk of the system's data is almost full", "{{ $value | humanizePercentage }} of it are free.",
 		},
 		{
-			"DiskWillFill", Ticket, `predict_linear(warren_data_free_bytes[1h], 4 * 3600) < 0 and warren_data_free_bytes / warren_data_size_bytes < 0.3`, 10 * time.Minute,
+			"DiskWillFill", Ticket,
+			`predict_linear(warren_data_free_bytes[1h], 4 * 3600) < 0 and warren_data_free_bytes / warren_data_size_bytes < 0.3`, 10 * time.Minute,
 			"The disk of the system's data fills up", "As it fills now, it is full in less than four hours.",
 		},
 	}
@@ -204,7 +211,9 @@ func transactionRules() []rule {
 		},
 		{
 			"CompensationRatio", Ticket,
-			`sum by (name) (rate(warren_txn_duration_seconds_count{outcome="failed"}[10m])) / sum by (name) (rate(warren_txn_duration_seconds_count[10m])) > 0.3 and ` +
+			`sum by (name) (rate(warren_txn_duration_seconds_count{outcome="failed"}[10m])) / ` +
+				`sum by (name) (rate(warren_txn_duration_seconds_count[10m])) > 0.3 and ` +
+				`` +
 				`sum by (name) (increase(warren_txn_duration_seconds_count[10m])) > 10`, 5 * time.Minute,
 			"Many transactions {{ $labels.name }} fail", "{{ $value | humanizePercentage }} of them were turned back within ten minutes.",
 		},
@@ -214,7 +223,8 @@ func transactionRules() []rule {
 		},
 		{
 			"PreparedLost", Page, `sum by (service) (increase(warren_txn_prepared_lost_total[15m])) > 0`, 0,
-			"{{ $labels.service }} lost a prepared transaction", "{{ $value | printf \"%.0f\" }} prepared transactions that were to be committed were not there any more.",
+			"{{ $labels.service }} lost a prepared transaction",
+			"{{ $value | printf \"%.0f\" }} prepared transactions that were to be committed were not there any more.",
 		},
 		{
 			"TransactionOrphans", Ticket, `sum(warren_txn_orphans) > 0`, 5 * time.Minute,
@@ -239,7 +249,8 @@ func settingRules() []rule {
 		},
 		{
 			"ConfigStale", Ticket, `warren_config_stale == 1`, time.Minute,
-			"{{ $labels.instance }} does not follow the settings", "The configuration centre is away for it, or what it says is refused; the last good settings are in force.",
+			"{{ $labels.instance }} does not follow the settings",
+			"The configuration centre is away for it, or what it says is refused; the last good settings are in force.",
 		},
 		{
 			"ConfigRefused", Ticket, `sum by (service, kind) (increase(warren_config_refused_total[15m])) > 0`, 0,

@@ -3,6 +3,7 @@ package alerting_test
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -237,9 +238,7 @@ func simulate(t *testing.T, s *metricstore.Store, g metricstore.RuleGroup, all s
 			}
 			for _, one := range found.Series {
 				one.Labels["__name__"] = r.Record
-				for name, value := range r.Labels {
-					one.Labels[name] = value
-				}
+				maps.Copy(one.Labels, r.Labels)
 				if err := s.Append(t.Context(), one); err != nil {
 					t.Fatal(err)
 				}

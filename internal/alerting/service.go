@@ -20,7 +20,9 @@ import (
 )
 
 // Service answers the contract of alerts.
-func (e *Engine) Service() observev1.AlertServiceServer { return &service{engine: e} }
+func (e *Engine) Service() observev1.AlertServiceServer { //nolint:ireturn // what is registered is an interface
+	return &service{engine: e}
+}
 
 type service struct {
 	observev1.UnimplementedAlertServiceServer
@@ -41,10 +43,10 @@ func (v *service) ListAlerts(_ context.Context, req *observev1.ListAlertsRequest
 			out.Alerts = append(out.Alerts, v.alert(r, a))
 		}
 	}
-	out.Alerts = slices.DeleteFunc(out.Alerts, func(a *observev1.Alert) bool {
+	out.Alerts = slices.DeleteFunc(out.GetAlerts(), func(a *observev1.Alert) bool {
 		return len(req.GetServices()) > 0 && !slices.Contains(req.GetServices(), a.GetLabels()["service"])
 	})
-	slices.SortStableFunc(out.Alerts, func(a, b *observev1.Alert) int {
+	slices.SortStableFunc(out.GetAlerts(), func(a, b *observev1.Alert) int {
 		return cmp.Or(cmp.Compare(b.GetState(), a.GetState()), cmp.Compare(gravity(a), gravity(b)), strings.Compare(a.GetName(), b.GetName()))
 	})
 	return out, nil
@@ -82,7 +84,9 @@ func (e *Engine) fired(a metricstore.Alert) time.Time {
 
 func stateToProto(s metricstore.State) observev1.Alert_State {
 	return map[metricstore.State]observev1.Alert_State{
-		metricstore.Inactive: observev1.Alert_STATE_INACTIVE, metricstore.Pending: observev1.Alert_STATE_PENDING, metricstore.Firing: observev1.Alert_STATE_FIRING,
+		metricstore.Inactive: observev1.Alert_STATE_INACTIVE,
+		metricstore.Pending:  observev1.Alert_STATE_PENDING,
+		metricstore.Firing:   observev1.Alert_STATE_FIRING,
 	}[s]
 }
 
@@ -100,8 +104,10 @@ func (v *service) ListRules(context.Context, *observev1.ListRulesRequest) (*obse
 	sources := v.engine.sources()
 	for _, r := range v.engine.store.Rules() {
 		one := &observev1.Rule{
-			Group: r.Group, Name: r.Name(), Recording: r.Record != "", Expression: r.Expr, For: durationpb.New(r.For), KeepFiringFor: durationpb.New(r.KeepFiringFor),
-			Labels: r.Labels, Annotations: r.Annotations, Severity: r.Labels[severityLabel], Error: r.Err, Took: durationpb.New(r.Took), Source: sources[r.Group],
+			Group: r.Group, Name: r.Name(), Recording: r.Record != "", Expression: r.Expr,
+			For: durationpb.New(r.For), KeepFiringFor: durationpb.New(r.KeepFiringFor),
+			Labels: r.Labels, Annotations: r.Annotations, Severity: r.Labels[severityLabel],
+			Error: r.Err, Took: durationpb.New(r.Took), Source: sources[r.Group],
 		}
 		if r.Alert != "" {
 			one.State = gravest(r.Alerts)
@@ -160,7 +166,10 @@ func (v *service) slo(ctx context.Context, o Objective, t Timing, ratios []metri
 	out := &observev1.SLO{
 		Name: o.Name, Description: o.Description, Service: o.Service, Objective: o.Target, Period: durationpb.New(period), Source: o.Source,
 	}
-	over := "sum_over_time(" + badRate + o.selector(nil) + "[" + promDuration(period) + "]) / sum_over_time(" + allRate + o.selector(nil) + "[" + promDuration(period) + "])"
+	total := func(name string) string {
+		return "sum_over_time(" + name + o.selector(nil) + "[" + promDuration(period) + "])"
+	}
+	over := total(badRate) + " / " + total(allRate)
 	r, err := v.engine.store.Query(ctx, over, now, 0)
 	if err != nil {
 		return nil, err
@@ -184,12 +193,12 @@ func (v *service) slo(ctx context.Context, o Objective, t Timing, ratios []metri
 			out.Burns = append(out.Burns, burn)
 		}
 	}
-	slices.SortStableFunc(out.Burns, func(a, b *observev1.Burn) int {
+	slices.SortStableFunc(out.GetBurns(), func(a, b *observev1.Burn) int {
 		return cmp.Compare(a.GetWindow().AsDuration(), b.GetWindow().AsDuration())
 	})
 	for _, rule := range v.engine.store.Rules() {
 		if rule.Group == "slo-"+o.Name && rule.Alert != "" {
-			out.State = max(out.State, gravest(rule.Alerts))
+			out.State = max(out.GetState(), gravest(rule.Alerts))
 		}
 	}
 	return out, nil

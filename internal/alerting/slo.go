@@ -77,12 +77,16 @@ func defaultObjectives() []Objective {
 	const requests = `http_server_request_duration_seconds`
 	return []Objective{
 		{
-			Name: "availability", Description: "Requests at the gateway are not answered with a status of 500 and more.", Service: "gateway", Target: 0.999, Source: own,
-			Bad: `sum(rate(` + requests + `_count{http_response_status_code=~"5.."}[{window}]))`, All: `sum(rate(` + requests + `_count[{window}]))`,
+			Name: "availability", Description: "Requests at the gateway are not answered with a status of 500 and more.", Service: "gateway",
+			Target: 0.999, Source: own,
+			Bad: `sum(rate(` + requests + `_count{http_response_status_code=~"5.."}[{window}]))`,
+			All: `sum(rate(` + requests + `_count[{window}]))`,
 		},
 		{
-			Name: "latency", Description: "Requests at the gateway are answered within half a second.", Service: "gateway", Target: 0.95, Source: own,
-			Bad: `sum(rate(` + requests + `_count[{window}])) - sum(rate(` + requests + `_bucket{le="0.5"}[{window}]))`, All: `sum(rate(` + requests + `_count[{window}]))`,
+			Name: "latency", Description: "Requests at the gateway are answered within half a second.", Service: "gateway",
+			Target: 0.95, Source: own,
+			Bad: `sum(rate(` + requests + `_count[{window}])) - sum(rate(` + requests + `_bucket{le="0.5"}[{window}]))`,
+			All: `sum(rate(` + requests + `_count[{window}]))`,
 		},
 		{
 			Name: "transactions", Description: "Transactions come to an end without an operator.", Service: "coordinator", Target: 0.999, Source: own,
@@ -142,13 +146,13 @@ func (o Objective) alert(severity string, pairs []burnWindow, interval time.Dura
 	if severity == Ticket {
 		name = burningSlow
 	}
-	var any []string
+	var pairsOf []string
 	for _, p := range pairs {
 		if p.severity != severity {
 			continue
 		}
 		threshold := strconv.FormatFloat(o.threshold(p.rate), 'g', 6, 64)
-		any = append(any, fmt.Sprintf("(%s > %s and ignoring (window) %s > %s and ignoring (window) sum_over_time(%s[%s]) * %g >= %g)",
+		pairsOf = append(pairsOf, fmt.Sprintf("(%s > %s and ignoring (window) %s > %s and ignoring (window) sum_over_time(%s[%s]) * %g >= %g)",
 			errorRatio+o.selector(map[string]string{"window": promDuration(p.long)}), threshold,
 			errorRatio+o.selector(map[string]string{"window": promDuration(p.short)}), threshold,
 			allRate+o.selector(nil), promDuration(p.long), interval.Seconds(), o.minEvents()))
@@ -158,7 +162,7 @@ func (o Objective) alert(severity string, pairs []burnWindow, interval time.Dura
 		runbook = runbooks + strings.ToLower(name)
 	}
 	return metricstore.Rule{
-		Alert: name, Expr: strings.Join(any, " or ignoring (window) "), Labels: o.labels(map[string]string{severityLabel: severity}),
+		Alert: name, Expr: strings.Join(pairsOf, " or ignoring (window) "), Labels: o.labels(map[string]string{severityLabel: severity}),
 		Annotations: map[string]string{
 			"summary": "The error budget of " + o.Name + " burns",
 			"description": "{{ $value | humanizePercentage }} of the events of the last {{ $labels.window }} were bad, of which " +

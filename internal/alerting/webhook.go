@@ -21,6 +21,7 @@ type webhook struct {
 	headers map[string]string
 }
 
+//nolint:tagliatelle // Alertmanager chose the names
 type webhookBody struct {
 	Version     string            `json:"version"`
 	GroupKey    string            `json:"groupKey"`
@@ -34,6 +35,7 @@ type webhookBody struct {
 	Alerts      []webhookAlert    `json:"alerts"`
 }
 
+//nolint:tagliatelle // Alertmanager chose the names
 type webhookAlert struct {
 	Status       string            `json:"status"`
 	Labels       map[string]string `json:"labels"`
@@ -47,7 +49,8 @@ type webhookAlert struct {
 func (w *webhook) send(ctx context.Context, m message) error {
 	body := webhookBody{
 		Version: "4", GroupKey: m.system, Status: "resolved", Receiver: m.receiver, Group: map[string]string{},
-		Labels: common(m, func(a metricstore.Alert) map[string]string { return a.Labels }), Annotations: common(m, func(a metricstore.Alert) map[string]string { return a.Annotations }),
+		Labels:      common(m, func(a metricstore.Alert) map[string]string { return a.Labels }),
+		Annotations: common(m, func(a metricstore.Alert) map[string]string { return a.Annotations }),
 	}
 	add := func(status string, alerts []metricstore.Alert) {
 		for _, a := range alerts {
@@ -81,6 +84,7 @@ func common(m message, of func(metricstore.Alert) map[string]string) map[string]
 // delivers them.
 type alertmanager struct{ url string }
 
+//nolint:tagliatelle // Alertmanager chose the names
 type postedAlert struct {
 	Labels       map[string]string `json:"labels"`
 	Annotations  map[string]string `json:"annotations"`
@@ -115,7 +119,7 @@ func post(ctx context.Context, address string, headers map[string]string, body a
 	for name, value := range headers {
 		req.Header.Set(name, value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Timeout: sendTimeout}).Do(req)
 	if err != nil {
 		return fmt.Errorf("deliver alerts: %w", withoutAddress(err))
 	}

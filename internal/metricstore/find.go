@@ -21,7 +21,7 @@ type Where struct {
 
 // LabelNames lists names of labels, sorted; cut tells of more than the limit.
 func (s *Store) LabelNames(ctx context.Context, w Where) (names []string, cut bool, err error) {
-	return s.gather(ctx, w, func(q storage.Querier, m []*labels.Matcher) ([]string, error) {
+	return s.gather(ctx, w, func(ctx context.Context, q storage.Querier, m []*labels.Matcher) ([]string, error) {
 		found, _, err := q.LabelNames(ctx, nil, m...)
 		return found, err
 	})
@@ -30,7 +30,7 @@ func (s *Store) LabelNames(ctx context.Context, w Where) (names []string, cut bo
 // LabelValues lists the values of a label that contain some letters, sorted.
 func (s *Store) LabelValues(ctx context.Context, label, contains string, w Where) (values []string, cut bool, err error) {
 	contains = strings.ToLower(contains)
-	return s.gather(ctx, w, func(q storage.Querier, m []*labels.Matcher) ([]string, error) {
+	return s.gather(ctx, w, func(ctx context.Context, q storage.Querier, m []*labels.Matcher) ([]string, error) {
 		found, _, err := q.LabelValues(ctx, label, nil, m...)
 		return slices.DeleteFunc(slices.Clone(found), func(v string) bool {
 			return !strings.Contains(strings.ToLower(v), contains)
@@ -38,13 +38,15 @@ func (s *Store) LabelValues(ctx context.Context, label, contains string, w Where
 	})
 }
 
+type look func(context.Context, storage.Querier, []*labels.Matcher) ([]string, error)
+
 // gather unites what a look finds for each selector.
-func (s *Store) gather(ctx context.Context, w Where, look func(storage.Querier, []*labels.Matcher) ([]string, error)) ([]string, bool, error) {
+func (s *Store) gather(ctx context.Context, w Where, look look) ([]string, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Load().QueryTimeout)
 	defer cancel()
 	var out []string
 	err := s.eachSelector(w, func(q storage.Querier, m []*labels.Matcher) error {
-		found, err := look(q, m)
+		found, err := look(ctx, q, m)
 		for _, f := range found {
 			out = append(out, strings.Clone(f)) // it may lie in a file that is unmapped
 		}

@@ -64,7 +64,8 @@ func (s *Store) QueryRange(ctx context.Context, query string, start, end time.Ti
 		return Result{}, fmt.Errorf("%w: the range ends before it starts, or has no step", ErrInvalid)
 	}
 	if most := s.limits.Load().MaxPoints; end.Sub(start)/step >= time.Duration(most) {
-		return Result{}, fmt.Errorf("%w: %d points of each series, of at most %d; take a longer step or a shorter range", ErrTooMuch, end.Sub(start)/step+1, most)
+		return Result{}, fmt.Errorf("%w: %d points of each series, of at most %d; take a longer step or a shorter range",
+			ErrTooMuch, end.Sub(start)/step+1, most)
 	}
 	return s.run(ctx, limit, func(ctx context.Context) (promql.Query, error) {
 		return s.engine.Load().NewRangeQuery(ctx, s.db, nil, query, start, end, step)

@@ -218,7 +218,9 @@ func (m *memoryGroups) Load(string, bool, model.ValidationScheme) (*rulefmt.Rule
 	return out, nil
 }
 
-func (m *memoryGroups) Parse(query string) (parser.Expr, error) { return m.parser.ParseExpr(query) }
+func (m *memoryGroups) Parse(query string) (parser.Expr, error) { //nolint:ireturn // the manager asks for it
+	return m.parser.ParseExpr(query)
+}
 
 func (g RuleGroup) format() rulefmt.RuleGroup {
 	out := rulefmt.RuleGroup{Name: g.Name, Interval: model.Duration(g.Interval)}

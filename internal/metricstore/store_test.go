@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -253,7 +254,7 @@ func TestQueries(t *testing.T) {
 	defer closed(t, s)
 	now := time.Now().Truncate(time.Second)
 	for n := range 4 {
-		series := metricstore.Series{Labels: map[string]string{"__name__": "m", "n": fmt.Sprint(n), "kind": "Even"}}
+		series := metricstore.Series{Labels: map[string]string{"__name__": "m", "n": strconv.Itoa(n), "kind": "Even"}}
 		if n%2 == 1 {
 			series.Labels["kind"] = "odd"
 		}

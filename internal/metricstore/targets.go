@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,7 +109,7 @@ func (s *Store) SetTargets(ctx context.Context, targets []Target) error {
 		for name, value := range s.opts.Labels {
 			set[model.LabelName(name)] = model.LabelValue(value)
 		}
-		groups = append(groups, &targetgroup.Group{Source: fmt.Sprint(n), Targets: []model.LabelSet{set}})
+		groups = append(groups, &targetgroup.Group{Source: strconv.Itoa(n), Targets: []model.LabelSet{set}})
 	}
 	s.inside.set(handlers)
 	select {
