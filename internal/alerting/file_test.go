@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/internal/alerting"
+	"github.com/gowarren/warren/internal/metricstore"
 )
 
 func TestFileMistakes(t *testing.T) {
@@ -75,6 +76,16 @@ off: [Watchdog, latency]
 	}
 	if alerts["HighLatency"] != "up > 2" || alerts["Watchdog"] != "" || alerts["InstanceDown"] == "" {
 		t.Errorf("alerts: %v", alerts)
+	}
+}
+
+func TestShopsFile(t *testing.T) {
+	c, err := alerting.Load("../..")
+	if err != nil || len(c.Objectives) == 0 {
+		t.Fatalf("the shop's alerts: %+v, %v", c, err)
+	}
+	if err := metricstore.CheckRules(c.Rules(alerting.Timing{Scrape: time.Second, Evaluate: time.Second})); err != nil {
+		t.Error(err)
 	}
 }
 
