@@ -22,6 +22,7 @@ type traffic struct {
 	scarce    []string // there is little of
 	pace      time.Duration
 
+	buyers []*buyer
 	left   atomic.Int64 // checkouts to be done
 	buying atomic.Int64 // customers who are at it
 	placed atomic.Int64
@@ -30,17 +31,19 @@ type traffic struct {
 	done   sync.WaitGroup
 }
 
-// start lets them all in; finish waits for them.
+// start lets them all in; finish waits for them. They go on from where they were.
 func (tr *traffic) start(ctx context.Context, checkouts int) {
 	tr.left.Store(int64(checkouts))
-	for i, c := range tr.customers {
-		b := &buyer{traffic: tr, c: c, n: i, rand: rand.New(rand.NewPCG(tr.seed, uint64(i)))}
+	for i := len(tr.buyers); i < len(tr.customers); i++ {
+		tr.buyers = append(tr.buyers, &buyer{traffic: tr, c: tr.customers[i], n: i, rand: rand.New(rand.NewPCG(tr.seed, uint64(i)))})
+	}
+	for _, b := range tr.buyers {
 		tr.buying.Add(1)
 		tr.done.Go(func() {
 			defer tr.buying.Add(-1)
 			for ctx.Err() == nil && tr.left.Add(-1) >= 0 {
 				if err := b.shop(ctx); err != nil {
-					tr.t.Errorf("%s: %v", c.email, err)
+					tr.t.Errorf("%s: %v", b.c.email, err)
 					return
 				}
 				rest(ctx, time.Duration(b.rand.Int64N(int64(2*tr.pace+1))))
