@@ -49,7 +49,7 @@ type options struct {
 }
 
 // parts are what can be measured alone; nothing means everything.
-var parts = []string{"", "hop", "rest", "txn", "sagas", "hung", "recovery", "barrier", "checkout", "events"}
+var parts = []string{"", "hop", "rest", "txn", "sagas", "hung", "recovery", "barrier", "checkout", "events", "signals"}
 
 func parse(args []string) (options, error) {
 	o := options{plan: plan{warm: 500 * time.Millisecond}}
@@ -58,7 +58,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.duration, "duration", 0, "how long each is measured per round (default 3s; transactions 1.5s)")
 	flags.IntVar(&o.connections, "connections", 64, "connections, and callers of the single hop")
 	quick := flags.Bool("quick", false, "a short try, which writes nothing")
-	flags.StringVar(&o.only, "only", "", "measure only hop, rest, or one of sagas, hung, recovery, barrier and checkout, and write nothing; or all of the latter as txn, or events, and write them")
+	flags.StringVar(&o.only, "only", "", "measure only hop, rest, or one of sagas, hung, recovery, barrier and checkout, and write nothing; or all of the latter as txn, events or signals, and write them")
 	flags.StringVar(&o.match, "match", "", "measure only contestants whose name contains this, beside the first, and write nothing")
 	flags.StringVar(&o.document, "write", "../docs/performance.md", "the document whose tables are replaced; empty: none")
 	flags.StringVar(&o.profiles, "profile", "", "folder for CPU profiles of single hops and of Warren's processes, taken before the rounds")
@@ -69,7 +69,7 @@ func parse(args []string) (options, error) {
 		o.rounds, o.duration, o.warm = 1, 500*time.Millisecond, 200*time.Millisecond
 	}
 	o.quick = *quick
-	if *quick || o.only != "" && o.only != "txn" && o.only != "events" || o.match != "" {
+	if *quick || o.only != "" && o.only != "txn" && o.only != "events" && o.only != "signals" || o.match != "" {
 		o.document = ""
 	}
 	if !slices.Contains(parts, o.only) {
@@ -106,6 +106,7 @@ func run(ctx context.Context, args []string) error {
 		{s.calls, []string{"", "hop", "rest"}, o.plan.or(7, 3*time.Second)},
 		{s.transactions, append([]string{"", "txn"}, parts[4:9]...), o.plan.or(3, 1500*time.Millisecond)},
 		{s.events, []string{"", "events"}, o.plan.or(3, 0)},
+		{s.signals, []string{"", "signals"}, o.plan.or(9, 2*time.Second)},
 	} {
 		if !slices.Contains(part.names, o.only) {
 			continue

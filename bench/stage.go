@@ -39,7 +39,8 @@ var programs = []struct{ name, dir, path, parts string }{
 	{"kratos", ".", "./kratos", "hop rest"},
 	{"gozero", ".", "./gozero", "hop rest"},
 	{"warren-service", ".", "./warren", "hop rest"},
-	{"load", ".", "./load", "rest"},
+	{"load", ".", "./load", "rest signals"},
+	{"signals", ".", "./signals", "signals"},
 	{"txnwarren", ".", "./txnwarren", "txn sagas hung recovery"},
 	{"txndtm", ".", "./txndtm", "txn sagas hung recovery"},
 	{"dtm", "dtm", "github.com/dtm-labs/dtm", "txn sagas hung recovery"}, // of a module of its own: with the libraries it was released with

@@ -109,6 +109,9 @@ func (m *clientMetrics) method(fullName string, described bool) *clientMethodMet
 }
 
 func (m *clientMethodMetrics) observe(code codes.Code, took time.Duration) {
+	if m.all.registerer == nil {
+		return // nobody could read it
+	}
 	i := int(code)
 	if i >= numCodes {
 		i = int(codes.Unknown)

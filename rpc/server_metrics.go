@@ -16,6 +16,7 @@ import (
 // serverMetrics are the metrics of a server. They exist, unseen, without a
 // registerer too.
 type serverMetrics struct {
+	unseen   bool // nobody can read them
 	duration *prometheus.HistogramVec
 	panics   *prometheus.CounterVec
 	sheds    *prometheus.CounterVec
@@ -23,6 +24,7 @@ type serverMetrics struct {
 
 func newServerMetrics(registerer prometheus.Registerer) *serverMetrics {
 	return &serverMetrics{
+		unseen: registerer == nil,
 		duration: registered(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:        "rpc_server_call_duration_seconds",
 			Help:        "How long calls and streams took, by method and status.",
@@ -70,12 +72,13 @@ func (m *serverMetrics) shed(p contract.Priority) { m.sheds.WithLabelValues(p.St
 
 // bind looks a method's metrics up once and for all.
 func (m *serverMetrics) bind(method string) *methodMetrics {
-	return &methodMetrics{method: method, duration: m.duration, panics: m.panics.WithLabelValues(method)}
+	return &methodMetrics{unseen: m.unseen, method: method, duration: m.duration, panics: m.panics.WithLabelValues(method)}
 }
 
 // methodMetrics are one method's; a code is bound when it first happens, as
 // most never do.
 type methodMetrics struct {
+	unseen   bool
 	method   string
 	duration *prometheus.HistogramVec
 	panics   prometheus.Counter
@@ -83,6 +86,9 @@ type methodMetrics struct {
 }
 
 func (m *methodMetrics) observe(code codes.Code, took time.Duration) {
+	if m.unseen {
+		return
+	}
 	if int(code) >= len(m.codes) {
 		code = codes.Unknown
 	}

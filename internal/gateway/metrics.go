@@ -13,6 +13,7 @@ import (
 // metrics are those of the edge. A route's observers are bound once: looking
 // labels up costs more than counting.
 type metrics struct {
+	unseen   bool
 	duration *prometheus.HistogramVec
 	active   map[string]prometheus.Gauge // by method
 	dropped  prometheus.Counter
@@ -22,6 +23,7 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, routes func() float64) (*metrics, error) {
 	m := &metrics{
+		unseen: reg == nil,
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "http_server_request_duration_seconds",
 			Help:    "How long requests took, by the route's template.",
@@ -53,6 +55,7 @@ func newMetrics(reg prometheus.Registerer, routes func() float64) (*metrics, err
 
 // routeMetrics are the observers of one route, by status.
 type routeMetrics struct {
+	unseen          bool // nobody can read them
 	vec             *prometheus.HistogramVec
 	method, pattern string
 	ok              cell[prometheus.Observer] // of status 200, what most answers are
@@ -60,10 +63,13 @@ type routeMetrics struct {
 }
 
 func (m *metrics) route(method, pattern string) *routeMetrics {
-	return &routeMetrics{vec: m.duration, method: method, pattern: pattern}
+	return &routeMetrics{unseen: m.unseen, vec: m.duration, method: method, pattern: pattern}
 }
 
 func (r *routeMetrics) observe(status int, d time.Duration) {
+	if r.unseen {
+		return
+	}
 	if o := r.ok.Load(); o != nil && status == http.StatusOK {
 		(*o).Observe(d.Seconds())
 		return
