@@ -68,6 +68,10 @@ const (
 	Reason_REASON_IDEMPOTENCY_KEY_IN_USE Reason = 16
 	// The idempotency key is no text of 1 to 255 printable characters.
 	Reason_REASON_IDEMPOTENCY_KEY_INVALID Reason = 17
+	// An experiment failed the call on purpose, before the handler saw it or
+	// instead of sending it; the metadata names the experiment. Its code is the one
+	// that the experiment asks for.
+	Reason_REASON_FAULT_INJECTED Reason = 18
 )
 
 // Enum value maps for Reason.
@@ -91,6 +95,7 @@ var (
 		15: "REASON_IDEMPOTENCY_KEY_REUSED",
 		16: "REASON_IDEMPOTENCY_KEY_IN_USE",
 		17: "REASON_IDEMPOTENCY_KEY_INVALID",
+		18: "REASON_FAULT_INJECTED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -111,6 +116,7 @@ var (
 		"REASON_IDEMPOTENCY_KEY_REUSED":   15,
 		"REASON_IDEMPOTENCY_KEY_IN_USE":   16,
 		"REASON_IDEMPOTENCY_KEY_INVALID":  17,
+		"REASON_FAULT_INJECTED":           18,
 	}
 )
 
@@ -145,7 +151,7 @@ var File_warren_rpc_v1_reasons_proto protoreflect.FileDescriptor
 
 const file_warren_rpc_v1_reasons_proto_rawDesc = "" +
 	"\n" +
-	"\x1bwarren/rpc/v1/reasons.proto\x12\rwarren.rpc.v1\x1a\x17warren/v1/options.proto*\xca\x06\n" +
+	"\x1bwarren/rpc/v1/reasons.proto\x12\rwarren.rpc.v1\x1a\x17warren/v1/options.proto*\xf6\x06\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x120\n" +
 	"\x16REASON_INVALID_REQUEST\x10\x01\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x129\n" +
@@ -165,7 +171,8 @@ const file_warren_rpc_v1_reasons_proto_rawDesc = "" +
 	"\x1dREASON_DEPENDENCY_UNAVAILABLE\x10\x0e\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x127\n" +
 	"\x1dREASON_IDEMPOTENCY_KEY_REUSED\x10\x0f\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12.\n" +
 	"\x1dREASON_IDEMPOTENCY_KEY_IN_USE\x10\x10\x1a\v\xe2\xd4\x1c\aABORTED\x128\n" +
-	"\x1eREASON_IDEMPOTENCY_KEY_INVALID\x10\x11\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x1a\f\xe2\xd4\x1c\b\n" +
+	"\x1eREASON_IDEMPOTENCY_KEY_INVALID\x10\x11\x1a\x14\xe2\xd4\x1c\x10INVALID_ARGUMENT\x12*\n" +
+	"\x15REASON_FAULT_INJECTED\x10\x12\x1a\x0f\xe2\xd4\x1c\vUNAVAILABLE\x1a\f\xe2\xd4\x1c\b\n" +
 	"\x06warrenB4Z2github.com/gowarren/warren/api/warren/rpc/v1;rpcv1b\x06proto3"
 
 var (
