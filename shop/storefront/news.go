@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	notificationv1 "github.com/gowarren/warren/shop/api/shop/notification/v1"
 )
@@ -26,6 +27,9 @@ func (v *visit) notifications() error {
 	page := news{Notifications: out.GetNotifications()}
 	for _, n := range page.Notifications {
 		page.Unread = page.Unread || !n.GetRead()
+		if id := n.GetOrderId(); id != "" { // as the order's page calls it
+			n.Title = strings.ReplaceAll(n.GetTitle(), id, shortID(id))
+		}
 	}
 	if len(page.Notifications) > 0 {
 		page.Latest = page.Notifications[0].GetNotificationId()

@@ -40,6 +40,8 @@ type order struct {
 	*orderv1.Order
 	Shipment *shippingv1.Shipment // nil: there is none, or nobody knows
 	CSRF     string
+	// Awaited: a return was asked for, and has not begun yet.
+	Awaited bool
 }
 
 func (o order) title() string { return "Order " + o.Number() }
@@ -47,7 +49,7 @@ func (o order) title() string { return "Order " + o.Number() }
 // Number is short enough to be said on the telephone.
 func (o order) Number() string { return shortID(o.GetOrderId()) }
 
-func shortID(id string) string { return strings.ToUpper(id[:min(8, len(id))]) }
+func shortID(id string) string { return strings.ToUpper(id[max(0, len(id)-8):]) }
 
 // Final tells whether nothing more happens by itself.
 func (o order) Final() bool {
@@ -60,7 +62,7 @@ func (o order) Final() bool {
 
 // reload has browsers without scripts follow the order.
 func (o order) reload() int {
-	if o.Final() {
+	if o.Final() && !o.Awaited {
 		return 0
 	}
 	return 3
@@ -76,7 +78,7 @@ func (o order) Cancellable() bool {
 }
 
 // Returnable tells whether it can be given back.
-func (o order) Returnable() bool { return o.GetState() == orderv1.State_DELIVERED }
+func (o order) Returnable() bool { return o.GetState() == orderv1.State_DELIVERED && !o.Awaited }
 
 // Heading is how it stands, in a few words.
 func (o order) Heading() string { return stateWords(o.GetState()) }
@@ -122,6 +124,9 @@ func (o order) Explanation() string {
 	case orderv1.State_SHIPPED:
 		return "The carrier has your parcel. It can't be stopped any more, but you can give it back once it is there."
 	case orderv1.State_DELIVERED:
+		if o.Awaited {
+			return "Your return is being arranged. " + total + " goes back to your wallet once it is on the shelf."
+		}
 		return "Your parcel has arrived. Enjoy it! If something is not right, you can give it back for its full price."
 	case orderv1.State_CANCELLING:
 		return "We are finding out whether the parcel can still be stopped. If so, " + total + " goes back to your wallet."
@@ -140,6 +145,8 @@ func (o order) Why() string {
 	switch reason := o.GetReason(); {
 	case reason == "", o.GetState() == orderv1.State_CANCELLED, o.GetState() == orderv1.State_RETURNED:
 		return ""
+	case strings.Contains(reason, "wallet has less"):
+		return "There was less in your wallet than " + price(o.GetTotal()) + "."
 	default:
 		return sentence(reason)
 	}
@@ -209,7 +216,9 @@ func (v *visit) order() error {
 	if err := v.asUser(call{path: v.orderPath(""), out: got}); err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, "order", v.withShipment(got))
+	page := v.withShipment(got)
+	page.Awaited = v.r.URL.Query().Has("return") && got.GetState() == orderv1.State_DELIVERED
+	return v.show(http.StatusOK, "order", page)
 }
 
 // withShipment adds where the parcel is, if there is one by now.
@@ -232,11 +241,11 @@ func (v *visit) withShipment(o *orderv1.Order) order {
 	return page
 }
 
-func (v *visit) cancelOrder() error { return v.change(":cancel", "cancelling") }
-func (v *visit) returnOrder() error { return v.change(":return", "returning") }
+func (v *visit) cancelOrder() error { return v.change(":cancel", "cancelling", "") }
+func (v *visit) returnOrder() error { return v.change(":return", "returning", "?return") }
 
 // change asks for an order's way to be another one.
-func (v *visit) change(verb, say string) error {
+func (v *visit) change(verb, say, follow string) error {
 	page := "/orders/" + url.PathEscape(v.r.PathValue("id"))
 	err := v.asUser(call{method: http.MethodPost, path: v.orderPath(verb), in: &orderv1.CancelOrderRequest{}})
 	switch {
@@ -245,5 +254,5 @@ func (v *visit) change(verb, say string) error {
 	case err != nil:
 		return err
 	}
-	return v.redirect(page, say)
+	return v.redirect(page+follow, say)
 }

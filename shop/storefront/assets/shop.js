@@ -65,9 +65,9 @@
     const show = (event) => {
       const page = new DOMParser().parseFromString(event.data, "text/html");
       const old = place.querySelector(".progress"), fresh = page.querySelector(".progress");
-      if (!fresh || old && old.dataset.state === fresh.dataset.state && old.textContent.length === fresh.textContent.length) return;
-      place.replaceChildren(...page.body.childNodes);
-      document.title = document.title.replace(/^.*? · /, page.querySelector("h1").textContent + " · ");
+      if (!fresh || old && old.dataset.state === fresh.dataset.state && old.dataset.version === fresh.dataset.version) return;
+      document.title = fresh.querySelector("h1").textContent + " · Burrow";
+      place.replaceChildren(fresh);
       localise();
     };
     source.addEventListener("order", show);
@@ -78,18 +78,18 @@
 
   // What only changes now and then is asked for, while somebody looks.
   const poll = (place) => {
-    const name = "#" + (place.id || place.querySelector("[id]").id);
+    const names = place.dataset.swap.split(" ");
     const again = async () => {
       if (!document.hidden) {
         try {
           const response = await fetch(location.href, { credentials: "same-origin" });
           if (response.ok && response.redirected) { location.replace(response.url); return; }
-          if (response.ok) swap(await read(response), [name, "#balance"]);
+          if (response.ok) swap(await read(response), names);
         } catch { /* the next time */ }
       }
-      const now = document.querySelector(name);
-      if (now && (now.dataset.poll || place.dataset.poll && place.isConnected)) setTimeout(again, place.dataset.poll * 1000);
-      else if (!place.isConnected) location.replace(location.href);
+      const now = document.querySelector(names[0]);
+      if (now && now.dataset.live) follow(now);
+      else if (now && now.dataset.poll) setTimeout(again, now.dataset.poll * 1000);
     };
     setTimeout(again, place.dataset.poll * 1000);
   };
