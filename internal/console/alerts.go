@@ -66,6 +66,9 @@ func firing(alerts []*observev1.Alert, now time.Time) *frame.Table {
 		if a.GetSilence() != "" {
 			state = frame.Status{Word: "silenced", Tone: frame.Idle}
 		}
+		if a.GetSeverity() == "none" {
+			state = frame.Status{Word: "fires always", Tone: frame.Good}
+		}
 		// What to do stands with the rule, where there is something to do.
 		todo := cmp.Or(a.GetAnnotations()["runbook"], a.GetAnnotations()["runbook_url"])
 		actions := []frame.Link{{Text: "Silence", Href: "/alerts/silence?alert=" + a.GetName(), Asks: true}, {Text: "Chart", Href: "/metrics?query=" + queryEscape(a.GetExpression())}}

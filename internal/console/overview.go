@@ -54,7 +54,7 @@ func (s *screens) overview(r *frame.Request) (any, error) {
 	v.Events = v.Events[:min(few, len(v.Events))]
 	alerts, err := s.alerts.ListAlerts(r.Context(), &observev1.ListAlertsRequest{})
 	r.Missing("Alerts", err)
-	v.Alerts = firing(alerts.GetAlerts(), r.Now)
+	v.Alerts = firing(loud(alerts.GetAlerts()), r.Now)
 	slos, err := s.alerts.ListSLOs(r.Context(), &observev1.ListSLOsRequest{})
 	if err == nil {
 		v.SLOs = sloTable(slos.GetSlos())
@@ -88,10 +88,10 @@ func verdict(list *fleetv1.ListResponse, alerts []*observev1.Alert, events []hap
 		}
 	}
 	ago := frame.Ago(since, now)
-	loud := 0
-	for _, a := range alerts {
+	burning := 0
+	for _, a := range loud(alerts) {
 		if a.GetState() == observev1.Alert_STATE_FIRING && a.GetSilence() == "" {
-			loud++
+			burning++
 		}
 	}
 	for _, e := range list.GetEngines() {
@@ -100,8 +100,8 @@ func verdict(list *fleetv1.ListResponse, alerts []*observev1.Alert, events []hap
 		}
 	}
 	switch {
-	case loud > 0:
-		return frame.Status{Word: plural(loud, "alert") + " firing", Tone: frame.Bad}, "The cause is usually on the page that the alert names."
+	case burning > 0:
+		return frame.Status{Word: plural(burning, "alert") + " firing", Tone: frame.Bad}, "The cause is usually on the page that the alert names."
 	case h.Tone == frame.Bad:
 		return frame.Status{Word: "Something keeps crashing", Tone: frame.Bad}, h.Word + "; the last end of a process was " + ago
 	case h.Tone == frame.Warn:
@@ -111,6 +111,17 @@ func verdict(list *fleetv1.ListResponse, alerts []*observev1.Alert, events []hap
 		return frame.Status{Word: "All is well", Tone: frame.Good}, "since it was started " + ago
 	}
 	return frame.Status{Word: "All is well", Tone: frame.Good}, "the last end of a process was " + ago
+}
+
+// loud leaves out alerts of no severity, which fire to show that alerts work.
+func loud(alerts []*observev1.Alert) []*observev1.Alert {
+	var out []*observev1.Alert
+	for _, a := range alerts {
+		if a.GetSeverity() != "none" {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 func plural(n int, word string) string {

@@ -215,8 +215,15 @@ func layered(nodes []*observev1.TopologyNode, edges []*observev1.TopologyEdge) [
 			g.depth[to] = max(g.depth[to], g.depth[id]+1)
 		}
 	}
+	last := 0
+	for _, d := range g.depth {
+		last = max(last, d)
+	}
 	for _, n := range nodes {
 		d := g.depth[n.GetId()]
+		if n.GetKind() == observev1.NodeKind_NODE_KIND_DATABASE {
+			d = last // they stand in one column, where no way passes behind them
+		}
 		for len(out) <= d {
 			out = append(out, nil)
 		}

@@ -19,6 +19,13 @@
   }
   const round = (v) => String(Number(v.toPrecision(3)));
 
+  // Moments by a clock of 24 hours; days where the span is long.
+  function moments(u, ticks) {
+    const span = u.scales.x.max - u.scales.x.min;
+    const form = span > 2 * 86400 ? { day: "numeric", month: "short" } : span > 600 ? { hour: "2-digit", minute: "2-digit" } : { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+    return ticks.map((t) => new Date(t * 1000).toLocaleString([], { ...form, hour12: false }));
+  }
+
   // Vertical lines where something was changed.
   function marks(list) {
     return (u) => {
@@ -58,8 +65,8 @@
     const options = {
       width: box.clientWidth, height: 180, legend: { show: data.lines.length > 1 && data.lines.length < 9, live: true },
       cursor: { sync: { key: "page" }, points: { size: 6 } },
-      scales: { y: { range: (_, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.08 : 1] } },
-      axes: [{ ...axis }, { ...axis, size: 62, values: (_, ticks) => ticks.map((v) => short(v, data.unit)) }],
+      scales: { y: { range: (_, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.08 : data.unit === "%" ? 0.01 : 1] } },
+      axes: [{ ...axis, values: moments }, { ...axis, size: 62, values: (_, ticks) => ticks.map((v) => short(v, data.unit)) }],
       series: [{}, ...data.lines.map((l, i) => ({
         label: l.name, stroke: colour(`--chart-${(i % 8) + 1}`), width: 1.6, spanGaps: false, points: { show: data.times.length < 3 },
         value: (_, v) => short(v, data.unit),
