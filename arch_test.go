@@ -112,6 +112,8 @@ var internalImports = map[string][]string{
 	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":        {"internal/gateway", "internal/node"},
 	"internal/etcdurl":     {"internal/openurl"},
+	"internal/experiment":  {"internal/fault"},
+	"internal/export":      {"internal/metricstore"},
 	"internal/gateway":     {"internal/contract", "internal/limit", "internal/openapi", "internal/redact", "internal/reflected", "internal/transcode"},
 	"internal/lint":        {"internal/contract", "internal/protogen"},
 	"internal/node":        {"internal/admin", "internal/openurl", "internal/system"},
@@ -119,7 +121,7 @@ var internalImports = map[string][]string{
 	"internal/protogen":    {"internal/contract"},
 	"internal/signals":     {"internal/redact"},
 	"internal/scaffold":    {"internal/protogen", "internal/system"},
-	"internal/supervisor":  {"internal/alerting", "internal/console", "internal/contract", "internal/engines", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/reflected", "internal/signals", "internal/system"},
+	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/console", "internal/contract", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/reflected", "internal/signals", "internal/system"},
 	"internal/system":      {"internal/openurl"},
 	"internal/transcode":   {"internal/contract"},
 }

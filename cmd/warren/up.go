@@ -22,7 +22,7 @@ import (
 )
 
 func newUp(o *options) *cobra.Command {
-	var address, console string
+	var address, console, admin string
 	var fresh, logs bool
 	var timeout time.Duration
 	c := &cobra.Command{
@@ -36,7 +36,7 @@ func newUp(o *options) *cobra.Command {
 			}
 			return up(cmd, supervisor.Options{
 				File: o.file, Environment: o.environment, Data: o.data, Fresh: fresh,
-				Gateway: address, Console: console, Author: author(), Program: program, Version: version(),
+				Gateway: address, Console: console, Admin: admin, Author: author(), Program: program, Version: version(),
 				Events:      func(e fleet.Event) { printEvent(cmd.ErrOrStderr(), e) },
 				Definitions: slices.Concat(node.Definitions(), gateway.Definitions(), coordinator.Definitions()),
 			}, o, logs, timeout)
@@ -44,6 +44,7 @@ func newUp(o *options) *cobra.Command {
 	}
 	c.Flags().StringVar(&address, "gateway", "", "address of the gateway (default from the system file)")
 	c.Flags().StringVar(&console, "console", "", "address of the console, or off (default from the system file)")
+	c.Flags().StringVar(&admin, "admin", "", "address of the supervisor's metrics and list of instances (default from the system file)")
 	c.Flags().BoolVar(&fresh, "fresh", false, "begin with an empty data folder")
 	c.Flags().BoolVar(&logs, "logs", false, "print the logs of all services")
 	c.Flags().DurationVar(&timeout, "timeout", 2*time.Minute, "how long to wait until everything is ready")

@@ -24,11 +24,8 @@ import (
 // startMetrics opens the store of metrics, feeds it with the instances that the
 // registry knows, and watches it for alerts.
 func (s *Supervisor) startMetrics() error {
-	if s.system.Engines.Metrics != system.Embedded {
-		return nil
-	}
-	began := time.Now()
-	own := prometheus.NewRegistry()
+	s.own = prometheus.NewRegistry()
+	own := s.own
 	if err := own.Register(&ownMetrics{s}); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -37,6 +34,10 @@ func (s *Supervisor) startMetrics() error {
 			return fmt.Errorf("register metrics: %w", err)
 		}
 	}
+	if s.system.Engines.Metrics != system.Embedded {
+		return nil
+	}
+	began := time.Now()
 	limits := metricstore.WatchLimits(s.settings)
 	alerts, err := s.newAlerts(own, limits)
 	if err != nil {
@@ -54,7 +55,10 @@ func (s *Supervisor) startMetrics() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); s.feed(ctx, store, limits, gatherers(own)) }()
+	go func() {
+		defer close(done)
+		s.feed(ctx, store, limits, promhttp.HandlerFor(gatherers(own), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	}()
 	observev1.RegisterMetricServiceServer(s.control, store.Service())
 	observev1.RegisterAlertServiceServer(s.control, alerts.Service())
 	s.metricsEnd = func() error {
@@ -133,7 +137,7 @@ func (s *Supervisor) targets(own http.Handler) []metricstore.Target {
 // gatherers join the supervisor's own metrics with those of the engines inside,
 // which register where everything does that does not ask. Of these the few are
 // kept that tell how well they are.
-func gatherers(own prometheus.Gatherer) http.Handler {
+func gatherers(own prometheus.Gatherer) prometheus.Gatherer {
 	engines := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		all, err := prometheus.DefaultGatherer.Gather()
 		return slices.DeleteFunc(all, func(f *dto.MetricFamily) bool {
@@ -142,7 +146,7 @@ func gatherers(own prometheus.Gatherer) http.Handler {
 			})
 		}), err
 	})
-	return promhttp.HandlerFor(prometheus.Gatherers{own, engines}, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	return prometheus.Gatherers{own, engines}
 }
 
 // ownMetrics are what the supervisor knows of the processes and the disk.

@@ -113,6 +113,9 @@ func (s *Supervisor) describe() *fleetv1.System {
 	if c := s.console.Load(); c != nil {
 		out.Console = c.Address()
 	}
+	if at := s.admin.Load(); at != nil {
+		out.Admin = *at
+	}
 	if took := s.ReadyAfter(); took > 0 {
 		out.ReadyAfter = durationpb.New(took)
 	}

@@ -35,6 +35,7 @@ type Options struct {
 	Fresh       bool   // begin with an empty folder
 	Gateway     string // address; "" is the file's
 	Console     string // address; "" is the file's, NoConsole none
+	Admin       string // address; "" is the file's
 	Author      string // who sits at this machine
 	Program     string // the warren binary, which is the gateway too
 	Version     string
@@ -62,6 +63,8 @@ type Supervisor struct {
 	key      *auth.ServiceKey
 	services atomic.Pointer[rpc.Client] // calls services in the operator's name; nil until it can
 	console  atomic.Pointer[console.Console]
+	admin    atomic.Pointer[string] // the address; nil: it does not listen yet
+	own      *prometheus.Registry   // what the supervisor and what runs in it count
 
 	signals       *signals.Signals     // nil: traces go elsewhere
 	signalMetrics *prometheus.Registry // of the store of traces and logs
@@ -115,6 +118,9 @@ func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 		return nil, err
 	}
 	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	if err := s.openAdmin(); err != nil {
 		return nil, err
 	}
 	if err := s.openConsole(); err != nil {

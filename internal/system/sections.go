@@ -40,6 +40,7 @@ func (r *reader) system(text []byte, environment string) *System {
 			Engines:     Engines{Registry: Embedded, Config: Embedded, Events: Embedded, Database: "sqlite:{data}/{service}.db", Metrics: Embedded},
 			Gateway:     Listener{Address: "127.0.0.1:8080"},
 			Console:     Listener{Address: "127.0.0.1:7070"},
+			Admin:       Listener{Address: "127.0.0.1:7071"},
 			Auth:        Auth{Keys: "contract:"},
 		},
 		environments: make(map[string]value),
@@ -76,6 +77,7 @@ func (d *draft) common() map[string]is {
 		},
 		"gateway": func(v value) { d.object(v, map[string]is{"address": d.address(&s.Gateway.Address)}) },
 		"console": func(v value) { d.object(v, map[string]is{"address": d.address(&s.Console.Address)}) },
+		"admin":   func(v value) { d.object(v, map[string]is{"address": d.address(&s.Admin.Address)}) },
 		"auth": func(v value) {
 			d.object(v, map[string]is{
 				"issuer":   d.into(&s.Auth.Issuer, notEmpty),

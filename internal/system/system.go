@@ -37,6 +37,7 @@ type System struct {
 	Engines      Engines
 	Gateway      Listener
 	Console      Listener
+	Admin        Listener // the supervisor's own
 	Auth         Auth
 	// Settings is what the file says about settings: of all services, of one,
 	// and of methods.

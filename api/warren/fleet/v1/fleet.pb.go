@@ -110,7 +110,10 @@ type System struct {
 	Gateway string `protobuf:"bytes,8,opt,name=gateway,proto3" json:"gateway,omitempty"`
 	Console string `protobuf:"bytes,9,opt,name=console,proto3" json:"console,omitempty"`
 	// How long it took from the start until all was ready; unset until then.
-	ReadyAfter    *durationpb.Duration `protobuf:"bytes,10,opt,name=ready_after,json=readyAfter,proto3" json:"ready_after,omitempty"`
+	ReadyAfter *durationpb.Duration `protobuf:"bytes,10,opt,name=ready_after,json=readyAfter,proto3" json:"ready_after,omitempty"`
+	// Host and port of the supervisor's own health, metrics and profiles, and of
+	// the list of all instances for a Prometheus outside (/sd).
+	Admin         string `protobuf:"bytes,11,opt,name=admin,proto3" json:"admin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,6 +216,13 @@ func (x *System) GetReadyAfter() *durationpb.Duration {
 		return x.ReadyAfter
 	}
 	return nil
+}
+
+func (x *System) GetAdmin() string {
+	if x != nil {
+		return x.Admin
+	}
+	return ""
 }
 
 // Instance is one process of a service.
@@ -1178,7 +1188,7 @@ var File_warren_fleet_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1bwarren/fleet/v1/fleet.proto\x12\x0fwarren.fleet.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\xc2\x02\n" +
+	"\x1bwarren/fleet/v1/fleet.proto\x12\x0fwarren.fleet.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\xd8\x02\n" +
 	"\x06System\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x1c\n" +
@@ -1191,7 +1201,8 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\aconsole\x18\t \x01(\tR\aconsole\x12:\n" +
 	"\vready_after\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"readyAfter\"\xb5\x03\n" +
+	"readyAfter\x12\x14\n" +
+	"\x05admin\x18\v \x01(\tR\x05admin\"\xb5\x03\n" +
 	"\bInstance\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x16\n" +
