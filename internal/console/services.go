@@ -176,7 +176,7 @@ func instanceTable(instances []*fleetv1.Instance) frame.Table {
 		}
 		href := instanceHref(i)
 		t.Rows = append(t.Rows, frame.Row{ID: "instance-" + strings.ReplaceAll(i.GetId(), "/", "-"), Href: href, Cells: []frame.Cell{
-			frame.Text(i.GetId()), cell, frame.Cell{Text: fmt.Sprint(i.GetPid()), Order: float64(i.GetPid())}, frame.Mono(cmp.Or(i.GetAddress(), "–")),
+			frame.Text(i.GetId()), cell, {Text: fmt.Sprint(i.GetPid()), Order: float64(i.GetPid())}, frame.Mono(cmp.Or(i.GetAddress(), "–")),
 			frame.Number(int64(i.GetRestarts())), {Text: fmt.Sprint(i.GetSettingsRevision()), Order: float64(i.GetSettingsRevision())},
 			since(i.GetStarted().AsTime()), {Actions: []frame.Link{{Text: "Kill", Href: href + "/kill", Asks: true, Danger: true}}},
 		}})
