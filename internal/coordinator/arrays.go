@@ -24,31 +24,31 @@ var everything = func() string {
 		sets[i] = c + " = u." + c
 	}
 	return `WITH created AS (
-		INSERT INTO warren_txn (` + list(all) + `) SELECT * FROM ` + unnest("u", all) + ` ON CONFLICT (gid) DO NOTHING RETURNING gid
+		INSERT INTO warren_txn (` + list(all) + `) SELECT ` + list(all) + ` FROM ` + unnest(all) + ` ON CONFLICT (gid) DO NOTHING RETURNING gid
 	), changed AS (
-		UPDATE warren_txn t SET ` + list(sets) + ` FROM ` + unnest("u", rows) + ` WHERE t.gid = u.gid AND t.epoch = u.epoch RETURNING t.gid
+		UPDATE warren_txn t SET ` + list(sets) + ` FROM ` + unnest(rows) + ` WHERE t.gid = u.gid AND t.epoch = u.epoch RETURNING t.gid
 	), kept AS (
-		SELECT t.gid FROM warren_txn t JOIN ` + unnest("u", []string{"gid", "epoch"}) + ` ON t.gid = u.gid AND t.epoch = u.epoch FOR NO KEY UPDATE OF t
+		SELECT t.gid FROM warren_txn t JOIN ` + unnest([]string{"gid", "epoch"}) + ` ON t.gid = u.gid AND t.epoch = u.epoch FOR NO KEY UPDATE OF t
 	), ours AS (
 		SELECT gid FROM created UNION ALL SELECT gid FROM changed UNION ALL SELECT gid FROM kept
 	), branches AS (
-		INSERT INTO warren_txn_branch (` + list(branches) + `) SELECT u.* FROM ` + unnest("u", branches) + ` JOIN ours ON ours.gid = u.gid
+		INSERT INTO warren_txn_branch (` + list(branches) + `) SELECT u.` + strings.Join(branches, ", u.") + ` FROM ` + unnest(branches) + ` JOIN ours ON ours.gid = u.gid
 		ON CONFLICT (gid, name) DO UPDATE SET ` + list(branchTable.sets()) + `
 	), attempts AS (
-		INSERT INTO warren_txn_attempt (` + list(attempts) + `) SELECT u.* FROM ` + unnest("u", attempts) + ` JOIN ours ON ours.gid = u.gid
+		INSERT INTO warren_txn_attempt (` + list(attempts) + `) SELECT u.` + strings.Join(attempts, ", u.") + ` FROM ` + unnest(attempts) + ` JOIN ours ON ours.gid = u.gid
 		ON CONFLICT (gid, epoch, seq) DO NOTHING
 	) SELECT gid FROM ours`
 }()
 
 func list(columns []string) string { return strings.Join(columns, ", ") }
 
-// unnest makes rows of arrays, one for each column.
-func unnest(name string, columns []string) string {
+// unnest makes rows, called u, of arrays, one for each column.
+func unnest(columns []string) string {
 	marks := make([]string, len(columns))
 	for i, c := range columns {
 		marks[i] = "?::" + arrayOf(c)
 	}
-	return "unnest(" + list(marks) + ") AS " + name + " (" + list(columns) + ")"
+	return "unnest(" + list(marks) + ") AS u (" + list(columns) + ")"
 }
 
 // arrayOf is the type of an array of a column's values.

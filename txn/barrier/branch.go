@@ -85,7 +85,10 @@ func incoming(ctx context.Context) (b Branch, is bool, err error) {
 	if err := proto.Unmarshal([]byte(values[0]), sent); err != nil {
 		return b, true, fmt.Errorf("read branch of transaction: %w", err)
 	}
-	b = Branch{GID: sent.GetGid(), Name: sent.GetBranch(), Op: sent.GetOp(), Reason: sent.GetReason(), Cause: causeOf(sent), Epoch: sent.GetEpoch(), inDoubt: sent.GetInDoubt()}
+	b = Branch{
+		GID: sent.GetGid(), Name: sent.GetBranch(), Op: sent.GetOp(), Reason: sent.GetReason(), Cause: causeOf(sent),
+		Epoch: sent.GetEpoch(), inDoubt: sent.GetInDoubt(),
+	}
 	if at := sent.GetDeadline(); at.IsValid() {
 		b.Deadline = at.AsTime()
 	}
