@@ -62,6 +62,7 @@ type Client struct {
 	pool    *pool
 	targets atomic.Pointer[map[string]*target] // the pool's, to be read without its lock
 	methods registeredMethods
+	faults  faultPolicy
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -89,6 +90,8 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		return nil, fmt.Errorf("new client: %w", err)
 	}
 	c.metrics = metrics
+	c.faults.counts, c.faults.logger = newFaultCounter(opts.Metrics), c.logger
+	c.faults.follow(opts.Settings, config.Scope{}, settingFaultPartition)
 	changes, unwatch := opts.Registry.Watch()
 	c.pool.update(opts.Registry.Snapshot().Instances)
 	c.done.Go(func() {
@@ -142,7 +145,7 @@ func (c *Client) Close() error {
 	c.stop()
 	c.pool.close()
 	c.methods.close()
-
+	c.faults.stop()
 	c.metrics.close()
 	c.done.Wait()
 	return nil

@@ -78,6 +78,9 @@ func (l *leg) open() error {
 // attempt starts the stream on one instance.
 func (l *leg) attempt(in *instance, b *breaker) error {
 	s, ctx := l.stream, l.ctx
+	if err := s.client.cut(s.method, in); err != nil {
+		return l.lost(in, b, err)
+	}
 	if l.attempts > 0 && !l.repeated {
 		ctx = metadata.AppendToOutgoingContext(ctx, MetadataAttempt, strconv.Itoa(l.attempts+1))
 	}

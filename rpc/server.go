@@ -58,6 +58,7 @@ type Server struct {
 	health    *health.Server
 	admission *admission.Controller
 	metrics   *serverMetrics
+	faults    *prometheus.CounterVec
 	settings  serverSettings
 	stops     []func() // of settings followed
 
@@ -97,6 +98,7 @@ func NewServer(opts ServerOptions) *Server {
 		drainTime:  config.Watch(opts.Settings, settingDrainTimeout, config.Scope{}),
 	}
 	s.metrics = newServerMetrics(opts.Metrics)
+	s.faults = newFaultCounter(opts.Metrics)
 	s.admission = s.followAdmission()
 	s.metrics.watch(opts.Metrics, s)
 	s.grpc = grpc.NewServer(transportOptions(opts.Settings)...)

@@ -27,6 +27,7 @@ type servedMethod struct {
 	timeout  *config.Value[time.Duration]
 	rules    *rules // nil: every message is valid
 	metrics  *methodMetrics
+	faults   faultPolicy
 }
 
 // unary puts the method's contract before its handler.
@@ -112,6 +113,9 @@ func (c *call) admit() error {
 	}
 	if c.method.contract.IdempotencyKey == contract.KeyRequired && incoming(c.ctx, MetadataIdempotencyKey) == "" {
 		return Errorf(rpcv1.Reason_REASON_IDEMPOTENCY_KEY_REQUIRED, "%s needs an idempotency key", c.method.name)
+	}
+	if f := c.method.faults.now.Load(); f != nil {
+		return f.serve(c)
 	}
 	return nil
 }

@@ -87,5 +87,8 @@ func (s *Server) method(service, name string, c *contract.Service, r *rules) *se
 		setting = settingStreamTimeout
 	}
 	bound.timeout = config.Watch(s.opts.Settings, setting, config.Scope{Method: m.FullName}, stated...)
+	bound.faults.counts, bound.faults.logger = s.faults, s.logger
+	bound.faults.follow(s.opts.Settings, config.Scope{Method: m.FullName}, settingFaultLatency, settingFaultError)
+	s.stops = append(s.stops, bound.faults.stop)
 	return bound
 }

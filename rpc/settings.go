@@ -124,5 +124,6 @@ func Definitions() []config.Definition {
 		settingAdmissionQueue.Definition(), settingAdmissionWait.Definition(), settingStreamsMax.Definition(),
 		settingConcurrentMax.Definition(), settingHeaderMax.Definition(), settingDrainQuiet.Definition(),
 		settingDrainTimeout.Definition(), settingMessageMax.Definition(),
+		settingFaultLatency.Definition(), settingFaultError.Definition(), settingFaultPartition.Definition(),
 	}
 }

@@ -144,6 +144,9 @@ func (k *clientCall) try(ctx context.Context, args, reply any, opts []grpc.CallO
 
 // attempt sends the call to one instance.
 func (k *clientCall) attempt(ctx context.Context, in *instance, b *breaker, args, reply any) error {
+	if err := k.client.cut(k.method, in); err != nil {
+		return k.lost(ctx, in, b, err)
+	}
 	if k.attempts > 0 && !k.repeated {
 		ctx = metadata.AppendToOutgoingContext(ctx, MetadataAttempt, strconv.Itoa(k.attempts+1))
 	}
