@@ -75,22 +75,3 @@ func atOnce(t testing.TB, n int, f func(int) error) {
 		t.Error(err)
 	}
 }
-
-// eventually asks until it is so.
-func eventually[T any](t testing.TB, what string, ask func() (T, bool)) T {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	patience := time.After(30 * time.Second)
-	for {
-		got, so := ask()
-		if so {
-			return got
-		}
-		select {
-		case <-tick.C:
-		case <-patience:
-			t.Fatalf("waited in vain for %s; it is %v", what, got)
-		}
-	}
-}

@@ -81,7 +81,7 @@ func (s *shop) publish(messages ...proto.Message) {
 func (s *shop) feed(user string, n int) []*notificationv1.Notification {
 	s.t.Helper()
 	ctx := s.sys.As(s.t.Context(), user)
-	return eventually(s.t, "what "+user+" is told", func() ([]*notificationv1.Notification, bool) {
+	return warrentest.Eventually(s.t, "what "+user+" is told", func() ([]*notificationv1.Notification, bool) {
 		resp, err := s.ListNotifications(ctx, &notificationv1.ListNotificationsRequest{PageSize: 100})
 		if err != nil {
 			s.t.Fatal(err)
@@ -94,7 +94,7 @@ func (s *shop) feed(user string, n int) []*notificationv1.Notification {
 func (s *shop) emails(state notificationv1.EmailState, n int) []*notificationv1.Email {
 	s.t.Helper()
 	ctx := s.sys.As(s.t.Context(), "root", "staff")
-	return eventually(s.t, "e-mails that are "+state.String(), func() ([]*notificationv1.Email, bool) {
+	return warrentest.Eventually(s.t, "e-mails that are "+state.String(), func() ([]*notificationv1.Email, bool) {
 		resp, err := s.ListEmails(ctx, &notificationv1.ListEmailsRequest{State: state})
 		if err != nil {
 			s.t.Fatal(err)

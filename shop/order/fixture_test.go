@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -132,7 +131,7 @@ func (s *shop) told(id string) string {
 // they are compared without order.
 func (s *shop) tells(t testing.TB, id string, want ...string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%v to be told of order %s", want, id), func() (string, bool) {
+	warrentest.Eventually(t, fmt.Sprintf("%v to be told of order %s", want, id), func() (string, bool) {
 		got := s.told(id)
 		for _, name := range want {
 			if !strings.Contains(got, name) {
@@ -181,7 +180,7 @@ func (s *shop) place(ctx context.Context, t testing.TB, req *orderv1.PlaceOrderR
 // becomes waits until an order is in the state.
 func (s *shop) becomes(ctx context.Context, t testing.TB, id string, state orderv1.State) *orderv1.Order {
 	t.Helper()
-	return eventually(t, fmt.Sprintf("order %s to be %s", id, state), func() (*orderv1.Order, bool) {
+	return warrentest.Eventually(t, fmt.Sprintf("order %s to be %s", id, state), func() (*orderv1.Order, bool) {
 		o, err := s.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
 		if err != nil {
 			t.Fatal(err)
@@ -234,23 +233,4 @@ func code(err error) codes.Code {
 // refusedFor reports whether an answer was refused for the reason.
 func refusedFor(err error, reason orderv1.Reason) bool {
 	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
-}
-
-// eventually asks until it is so.
-func eventually[T any](t testing.TB, what string, ask func() (T, bool)) T {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	patience := time.After(30 * time.Second)
-	for {
-		got, so := ask()
-		if so {
-			return got
-		}
-		select {
-		case <-tick.C:
-		case <-patience:
-			t.Fatalf("waited in vain for %s; it is %v", what, got)
-		}
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/rpc"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store/shards"
+	"github.com/gowarren/warren/warrentest"
 )
 
 // Customers go on ordering, and sagas go on, while the shards of all of them are
@@ -60,7 +61,7 @@ func TestShardsMoveWhileOrdersAreTaken(t *testing.T) {
 func shardOfCustomer(t testing.TB, s *shop, i int) int32 {
 	t.Helper()
 	ctx := s.As(t.Context(), fmt.Sprint("mover-", i))
-	o := eventually(t, "a first order", func() (*orderv1.Order, bool) {
+	o := warrentest.Eventually(t, "a first order", func() (*orderv1.Order, bool) {
 		list, err := s.ListOrders(ctx, &orderv1.ListOrdersRequest{PageSize: 1})
 		if err != nil || len(list.GetOrders()) == 0 {
 			return nil, false

@@ -9,6 +9,7 @@ import (
 
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestOrdersAgainstOneAnother(t *testing.T) {
@@ -70,7 +71,7 @@ func (s *shop) testTooLate(t *testing.T) {
 	s.ends(t, "checkout/"+id)
 	must(t, s.carry.leave(t.Context(), id, false)) // and its news are late
 	s.cancel(ctx, t, id)
-	o := eventually(t, "the cancellation to be given up", func() (*orderv1.Order, bool) {
+	o := warrentest.Eventually(t, "the cancellation to be given up", func() (*orderv1.Order, bool) {
 		o, err := s.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
 		must(t, err)
 		return o, len(o.GetHistory()) == 5
@@ -133,7 +134,7 @@ func (s *shop) testCancelledLeaving(t *testing.T) {
 		customer := fmt.Sprint("leaves-", i)
 		ctx := s.rich(t, customer, 1000)
 		id := s.place(ctx, t, wanted(some("HEART", 1))).GetOrderId()
-		eventually(t, "the shipment to be booked", func() (string, bool) {
+		warrentest.Eventually(t, "the shipment to be booked", func() (string, bool) {
 			state := s.carry.state(t, id)
 			return state, state != ""
 		})
@@ -144,7 +145,7 @@ func (s *shop) testCancelledLeaving(t *testing.T) {
 			all.Go(func() { _ = s.carry.leave(t.Context(), id, true) }) // or it is too late for that
 		}
 		all.Wait()
-		o := eventually(t, "the order to be sent or cancelled", func() (*orderv1.Order, bool) {
+		o := warrentest.Eventually(t, "the order to be sent or cancelled", func() (*orderv1.Order, bool) {
 			o, err := s.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
 			must(t, err)
 			return o, o.GetState() == orderv1.State_SHIPPED || o.GetState() == orderv1.State_CANCELLED

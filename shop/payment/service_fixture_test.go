@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -81,7 +80,7 @@ func (s *shop) topUp(user, number string, units int64) *paymentv1.TopUpAnswer {
 // ended waits until a top-up is no longer pending.
 func (s *shop) ended(user, id string) *paymentv1.TopUpAnswer {
 	s.t.Helper()
-	return eventually(s.t, "the top-up to end", func() (*paymentv1.TopUpAnswer, bool) {
+	return warrentest.Eventually(s.t, "the top-up to end", func() (*paymentv1.TopUpAnswer, bool) {
 		got, err := s.GetTopUp(s.as(user), &paymentv1.GetTopUpRequest{TopUpId: id})
 		if err != nil {
 			s.t.Fatal(err)
@@ -158,23 +157,4 @@ func decoded(t testing.TB, text []byte) *paymentv1.TopUpAnswer {
 		t.Fatalf("%s: %v", text, err)
 	}
 	return out
-}
-
-// eventually asks until it is so.
-func eventually[T any](t testing.TB, what string, ask func() (T, bool)) T {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	patience := time.After(30 * time.Second)
-	for {
-		got, so := ask()
-		if so {
-			return got
-		}
-		select {
-		case <-tick.C:
-		case <-patience:
-			t.Fatalf("waited in vain for %s; it is %v", what, got)
-		}
-	}
 }

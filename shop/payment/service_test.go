@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/rpc"
 	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
 	"github.com/gowarren/warren/txn/barrier"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestAnOrderIsPaid(t *testing.T) {
@@ -213,7 +214,7 @@ func TestWhoMayWhat(t *testing.T) {
 		t.Errorf("a page after the last one")
 	}
 	s.topUp("ada", goodCard, 1)
-	token := eventually(t, "a second page", func() (string, bool) {
+	token := warrentest.Eventually(t, "a second page", func() (string, bool) {
 		page, err := s.ListEntries(s.as("ada"), &paymentv1.ListEntriesRequest{PageSize: 1})
 		if err != nil {
 			t.Fatal(err)
