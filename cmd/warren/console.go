@@ -65,7 +65,7 @@ func newConsoleTokens(o *options) *cobra.Command {
 func newConsoleRevoke(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke name",
-		Short: "Take the token of somebody away; who is signed in stays so until the session ends",
+		Short: "Take the token of somebody away, and with it what they are signed in to",
 		Args:  takes(1, 1, "the name of somebody"),
 		RunE:  func(_ *cobra.Command, args []string) error { return o.tokens().Remove(args[0]) },
 	}

@@ -140,7 +140,8 @@ func accessOf(opts Options) (frame.Access, error) {
 	if opts.Tokens == "" {
 		return frame.Access{}, errors.New("open the console: at an address that others reach, people sign in, and there is no file of tokens")
 	}
-	return frame.Access{Check: Tokens{Path: opts.Tokens}.check}, nil
+	tokens := Tokens{Path: opts.Tokens}
+	return frame.Access{Check: tokens.check, Still: tokens.still}, nil
 }
 
 // pages is the table of all screens.

@@ -143,10 +143,66 @@ func TestRoles(t *testing.T) {
 	if done := strings.Join(w.asked(), ";"); done != "restart payment" {
 		t.Errorf("done: %s", done)
 	}
-	log := strings.Join(w.log, "\n")
+	log := w.logged()
 	for _, want := range []string{`"author":"operator"`, `"reason":"because"`, `"action":"restart"`, `"target":"payment"`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("no %s in the audit:\n%s", want, log)
+		}
+	}
+}
+
+// TestEdit replaces the request of a step; only who says so forces it.
+func TestEdit(t *testing.T) {
+	w := newWorld()
+	at := "http://" + w.serve(t, console.Options{}).Address()
+	path := at + "/transactions/checkout%2F1042/edit?branch=capture"
+	_, body := get(t, path)
+	for _, want := range []string{"<option selected>refuse the edit", "<option>edit all the same", "look first"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in:\n%s", want, body)
+		}
+	}
+	for _, force := range []string{"", "&force=refuse+the+edit", "&force=edit+all+the+same"} {
+		if resp := (signedIn{}).post(t, path, "request={}&reason=why"+force); resp.StatusCode != http.StatusOK {
+			t.Errorf("%q: %s", force, resp.Status)
+		}
+	}
+	const edit = "edit checkout/1042 capture {}, forced: "
+	if done := strings.Join(w.asked(), ";"); done != edit+"false;"+edit+"false;"+edit+"true" {
+		t.Errorf("done: %s", done)
+	}
+}
+
+// TestRevoked takes a token away: pages lead to the door at once, and a page
+// that is kept up to date ends.
+func TestRevoked(t *testing.T) {
+	tokens := console.Tokens{Path: t.TempDir() + "/tokens.json"}
+	c := newWorld().serve(t, console.Options{Address: "0.0.0.0:0", Tokens: tokens.Path})
+	at := "http://127.0.0.1" + c.Address()[strings.LastIndex(c.Address(), ":"):]
+	for name, change := range map[string]func() error{
+		"revoked":  func() error { return tokens.Remove("ada") },
+		"replaced": func() error { _, err := tokens.Add("ada", "viewer", 1<<40); return err },
+	} {
+		token, err := tokens.Add("ada", "admin", 1<<40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jar := signIn(t, at, token)
+		live := jar.ask(t, http.MethodGet, at+"/live?at=/overview", "")
+		defer live.Body.Close()
+		if live.Header.Get("Content-Type") != "text/event-stream" {
+			t.Fatalf("%s: no stream: %s", name, live.Status)
+		}
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		resp := jar.ask(t, http.MethodGet, at+"/overview", "")
+		_ = resp.Body.Close()
+		if resp.Request.URL.Path != "/sign-in" {
+			t.Errorf("%s: %s %s", name, resp.Request.URL, resp.Status)
+		}
+		if _, err := io.Copy(io.Discard, live.Body); err != nil { // to its end, which the test waits for
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -172,7 +228,14 @@ func signIn(t *testing.T, at, token string) signedIn {
 
 func (s signedIn) post(t *testing.T, url, form string) *http.Response {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodPost, url, strings.NewReader(form))
+	resp := s.ask(t, http.MethodPost, url, form)
+	_ = resp.Body.Close()
+	return resp
+}
+
+func (s signedIn) ask(t *testing.T, method, url, form string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(form))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +247,5 @@ func (s signedIn) post(t *testing.T, url, form string) *http.Response {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = resp.Body.Close()
 	return resp
 }

@@ -65,8 +65,8 @@ func (t Tokens) Add(name, role string, valid time.Duration) (string, error) {
 	return secret, t.write(all)
 }
 
-// Remove takes the token of somebody away. Sessions that it began go on until
-// they end or the console is restarted.
+// Remove takes the token of somebody away, and with it the sessions that it
+// began.
 func (t Tokens) Remove(name string) error {
 	before, err := t.List()
 	if err != nil {
@@ -118,10 +118,18 @@ func (t Tokens) check(token string) (frame.Caller, bool) {
 	for _, one := range all {
 		role, known := frame.ParseRole(one.Role)
 		if subtle.ConstantTimeCompare([]byte(one.SHA256), []byte(given)) == 1 && known && time.Now().Before(one.Expires) {
-			found, ok = frame.Caller{Name: one.Name, Role: role}, true
+			found, ok = frame.Caller{Name: one.Name, Role: role, Key: one.SHA256}, true
 		}
 	}
 	return found, ok
+}
+
+// still tells whether a token is there yet, with what it allowed.
+func (t Tokens) still(caller frame.Caller) bool {
+	all, err := t.List()
+	return err == nil && slices.ContainsFunc(all, func(one Token) bool {
+		return one.SHA256 == caller.Key && one.Role == caller.Role.String() && time.Now().Before(one.Expires)
+	})
 }
 
 func sum(text string) string {

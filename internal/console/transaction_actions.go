@@ -66,6 +66,12 @@ func target(r *frame.Request) string {
 	return r.PathValue("gid")
 }
 
+// What becomes of an edit where the step may have been done by its old request.
+const (
+	refused = "refuse the edit"
+	forced  = "edit all the same"
+)
+
 // editAction replaces the request of a step, as JSON.
 func (s *screens) editAction() frame.Action {
 	method := func(r *frame.Request) (string, []byte, error) {
@@ -89,7 +95,10 @@ func (s *screens) editAction() frame.Action {
 		if err != nil {
 			return nil, err
 		}
-		return s.txn.Edit(ctx, &txnv1.EditRequest{Gid: gid, Branch: r.Get("branch"), Request: &txnv1.EditRequest_Data{Data: encoded.GetData()}, By: by})
+		return s.txn.Edit(ctx, &txnv1.EditRequest{
+			Gid: gid, Branch: r.Get("branch"), Request: &txnv1.EditRequest_Data{Data: encoded.GetData()}, By: by,
+			Force: r.PostForm.Get("force") == forced,
+		})
 	})
 	a.Ask = func(r *frame.Request) (frame.Form, error) {
 		name, request, err := method(r)
@@ -98,8 +107,14 @@ func (s *screens) editAction() frame.Action {
 		}
 		return frame.Form{
 			Title: "Edit the request of " + r.Get("branch"), Submit: "Replace and go on", Target: target(r), Back: txnHref(r.PathValue("gid")),
-			Says:   []string{"The step is called with the new request. Whoever has answered the old one already is not asked again."},
-			Fields: []frame.Field{{Name: "request", Label: "Request, in JSON", Kind: "area", Value: frame.Indented(s.decoded(r.Context(), name, request, false))}},
+			Says: []string{"The step is called with the new request. Whoever has answered the old one already is not asked again."},
+			Fields: []frame.Field{
+				{Name: "request", Label: "Request, in JSON", Kind: "area", Value: frame.Indented(s.decoded(r.Context(), name, request, false))},
+				{
+					Name: "force", Label: "Where the old request may have been done", Kind: "choice", Value: refused, Choices: []string{refused, forced},
+					Help: "Forced, the step may have happened by its old request while the transaction knows the new one only: look first, and put it right by hand.",
+				},
+			},
 		}, nil
 	}
 	return a

@@ -72,6 +72,12 @@ func (w *world) did(what string) {
 	w.done = append(w.done, what)
 }
 
+func (w *world) logged() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.log, "\n")
+}
+
 func (w *world) asked() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

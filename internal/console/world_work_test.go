@@ -98,7 +98,7 @@ func (x *txnWorld) Skip(_ context.Context, req *txnv1.SkipRequest) (*txnv1.Trans
 }
 
 func (x *txnWorld) Edit(_ context.Context, req *txnv1.EditRequest) (*txnv1.Transaction, error) {
-	x.world.did("edit " + req.GetGid() + " " + req.GetBranch() + " " + string(req.GetData()))
+	x.world.did(fmt.Sprintf("edit %s %s %s, forced: %v", req.GetGid(), req.GetBranch(), req.GetData(), req.GetForce()))
 	return transaction(req.GetGid()), nil
 }
 

@@ -44,6 +44,8 @@ type Caller struct {
 	Role Role
 	// Session is empty where nobody has to sign in.
 	Session string
+	// Key recognises the token that the session began with.
+	Key string
 }
 
 // Access says who comes in.
@@ -54,6 +56,9 @@ type Access struct {
 	Caller Caller
 	// Check tells to whom a token belongs; asked where it isn't open.
 	Check func(token string) (Caller, bool)
+	// Still tells whether the token of somebody who signed in is good yet; asked
+	// with every request, so that taking it away ends what it began.
+	Still func(Caller) bool
 }
 
 // policy lets a page load nothing but what the console itself serves, and run

@@ -58,6 +58,9 @@ func (f *Frame) stream(w http.ResponseWriter, again *http.Request, every time.Du
 		case <-again.Context().Done():
 			return
 		}
+		if !f.still(again) {
+			return
+		}
 		page := &recorder{header: http.Header{}}
 		f.pages.ServeHTTP(page, again)
 		sum := fnv.New64a()

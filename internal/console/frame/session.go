@@ -70,7 +70,17 @@ func (s *sessions) begin(ctx context.Context, token string) (id string, ok bool)
 	return id, true
 }
 
+// find is who has a session, as long as the token that began it is good.
 func (s *sessions) find(id string) (Caller, bool) {
+	caller, ok := s.known(id)
+	if ok && !s.access.Still(caller) {
+		s.end(id)
+		return Caller{}, false
+	}
+	return caller, ok
+}
+
+func (s *sessions) known(id string) (Caller, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, ok := s.open[id]
@@ -109,6 +119,15 @@ func (f *Frame) signedIn(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerContext{}, caller)))
 	})
+}
+
+// still tells whether who asked is let in yet, for answers that take long.
+func (f *Frame) still(r *http.Request) bool {
+	if f.opts.Access.Open {
+		return true
+	}
+	_, ok := f.sessions.find(callerOf(r.Context()).Session)
+	return ok
 }
 
 func (f *Frame) toSignIn(w http.ResponseWriter, r *http.Request) {
