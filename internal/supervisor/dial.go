@@ -23,10 +23,7 @@ func Dial(dataDir string) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the running system: %w", err)
 	}
-	dial := func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", node.ControlSocket(dir))
-	}
-	conn, err := dial(context.Background())
+	conn, err := net.Dial("unix", node.ControlSocket(dir))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("no system runs in %s; start one with: warren up", dataDir)
@@ -36,8 +33,15 @@ func Dial(dataDir string) (*grpc.ClientConn, error) {
 		return nil, fmt.Errorf("reach the supervisor in %s: %w", dataDir, err)
 	}
 	_ = conn.Close()
+	return connection(dir)
+}
+
+// connection is one to the control socket of a data folder, once it is used.
+func connection(dir string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///supervisor", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) }))
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", node.ControlSocket(dir))
+		}))
 }
 
 // WaitGone returns when no supervisor holds the data folder any more.

@@ -8,6 +8,7 @@ import (
 	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/alerting"
+	"github.com/gowarren/warren/internal/experiment"
 	"github.com/gowarren/warren/internal/metricstore"
 	"github.com/gowarren/warren/internal/node"
 	"github.com/gowarren/warren/internal/signals"
@@ -36,19 +37,18 @@ func (s *Supervisor) openSettings(ctx context.Context) error {
 	if s.signals != nil {
 		s.signals.Obey(s.settings)
 	}
-	changes, err := config.NewCentre(centre, s.system.Environment)
-	if err != nil {
+	if s.centre, err = config.NewCentre(centre, s.system.Environment); err != nil {
 		return err
 	}
 	settingsv1.RegisterSettingsServiceServer(s.control, &settingsService{
-		environment: s.system.Environment, centre: changes, file: s.system.Settings,
+		environment: s.system.Environment, centre: s.centre, file: s.system.Settings,
 	})
 	return nil
 }
 
 // observeDefinitions are the settings of what the supervisor runs to see the system.
 func observeDefinitions() []config.Definition {
-	return slices.Concat(metricstore.Definitions(), alerting.Definitions(), signals.Definitions())
+	return slices.Concat(metricstore.Definitions(), alerting.Definitions(), signals.Definitions(), experiment.Definitions())
 }
 
 // grace is how long a process of the service may take to end, as of now.

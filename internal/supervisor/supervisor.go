@@ -53,6 +53,7 @@ type Supervisor struct {
 	logs     *fleet.Logs
 	etcd     *engines.Etcd
 	settings *config.Settings
+	centre   *config.Centre // of the system's settings
 	registry *registry.Registry
 	control  *grpc.Server
 	fleet    *fleet.Fleet
@@ -115,6 +116,9 @@ func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 		return nil, err
 	}
 	if err := s.openForward(); err != nil {
+		return nil, err
+	}
+	if err := s.openExperiments(); err != nil {
 		return nil, err
 	}
 	if err := s.listen(); err != nil {
