@@ -71,7 +71,10 @@ func firing(alerts []*observev1.Alert, now time.Time) *frame.Table {
 		}
 		// What to do stands with the rule, where there is something to do.
 		todo := cmp.Or(a.GetAnnotations()["runbook"], a.GetAnnotations()["runbook_url"])
-		actions := []frame.Link{{Text: "Silence", Href: "/alerts/silence?alert=" + a.GetName(), Asks: true}, {Text: "Chart", Href: "/metrics?query=" + queryEscape(a.GetExpression())}}
+		actions := []frame.Link{
+			{Text: "Silence", Href: "/alerts/silence?alert=" + a.GetName(), Asks: true},
+			{Text: "Chart", Href: "/metrics?query=" + queryEscape(a.GetExpression())},
+		}
 		if strings.HasPrefix(todo, "https://") {
 			actions = append(actions, frame.Link{Text: "What to do", Href: todo})
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
@@ -47,13 +48,20 @@ func (s *screens) contractList(r *frame.Request) (any, error) {
 	v := contractsView{Tabs: []tab{{"This system's", r.With("show", ""), !all}, {"All", r.With("show", "all"), all}}}
 	t := frame.Table{
 		Caption: "Contracts",
-		Columns: []frame.Column{{Key: "name", Title: "Contract"}, {Key: "of", Title: "Served by"}, {Key: "instances", Title: "Instances", Number: true}, {Key: "health", Title: "State"}},
+		Columns: []frame.Column{
+			{Key: "name", Title: "Contract"},
+			{Key: "of", Title: "Served by"},
+			{Key: "instances", Title: "Instances", Number: true},
+			{Key: "health", Title: "State"},
+		},
 		Empty: frame.Empty{
-			Title: "No contract is served", Text: "A service registers the contracts that it serves; then it is found by them.", Code: "warren new service greeting", Clear: clearOf(r, "q", "show"),
+			Title: "No contract is served", Text: "A service registers the contracts that it serves; then it is found by them.",
+			Code: "warren new service greeting", Clear: clearOf(r, "q", "show"),
 		},
 	}
 	for _, c := range list.GetContracts() {
-		if !all && (common(c.GetName()) || strings.HasPrefix(c.GetName(), "warren.")) || !strings.Contains(strings.ToLower(c.GetName()), strings.ToLower(r.Get("q"))) {
+		if !all && (common(c.GetName()) || strings.HasPrefix(c.GetName(), "warren.")) ||
+			!strings.Contains(strings.ToLower(c.GetName()), strings.ToLower(r.Get("q"))) {
 			continue
 		}
 		ready := 0
@@ -70,7 +78,7 @@ func (s *screens) contractList(r *frame.Request) (any, error) {
 			{Text: shortName(c.GetName()), Sub: c.GetName()}, {Chips: c.GetServices()}, frame.Number(int64(len(c.GetInstances()))), {Text: state.Word, Status: &state},
 		}})
 	}
-	t.Note = fmt.Sprint(len(t.Rows))
+	t.Note = strconv.Itoa(len(t.Rows))
 	v.Table = r.Sorted(t, "name")
 	return v, nil
 }
@@ -138,7 +146,10 @@ func promises(m *contractsv1.Method) []fact {
 		}
 	}
 	if m.GetServerStreams() || m.GetClientStreams() {
-		out = append(out, fact{"Streams", strings.TrimSpace(map[bool]string{true: "requests "}[m.GetClientStreams()] + map[bool]string{true: "answers"}[m.GetServerStreams()])})
+		out = append(
+			out,
+			fact{"Streams", strings.TrimSpace(map[bool]string{true: "requests "}[m.GetClientStreams()] + map[bool]string{true: "answers"}[m.GetServerStreams()])},
+		)
 	}
 	return out
 }

@@ -62,7 +62,10 @@ func settleAction(name, verb, says string, danger bool, call settle) frame.Actio
 			service := r.Get("of")
 			n, err := call(toService(r.Context(), service), chosen(r), &eventsv1.By{Author: r.Caller.Name, Reason: "dry run"}, true)
 			what := plural(int(n), "letter") + " of " + service
-			f := frame.Form{Title: verb + " " + what, Submit: verb, Target: what + " " + r.Get("letter") + r.Get("topic"), Says: []string{says}, Danger: danger, Back: "/letters"}
+			f := frame.Form{
+				Title: verb + " " + what, Submit: verb, Target: what + " " + r.Get("letter") + r.Get("topic"), Says: []string{says}, Danger: danger,
+				Back: "/letters",
+			}
 			if r.Get("topic") != "" {
 				f.Says = append(f.Says, "They are all of the type "+r.Get("topic")+". It is counted again when it is done.")
 			}

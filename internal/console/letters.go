@@ -112,7 +112,13 @@ func fingerprint(reason string) string {
 func letterGroups(r *frame.Request, all []ownLetter) frame.Table {
 	t := frame.Table{
 		Caption: "By cause",
-		Columns: []frame.Column{{Key: "why", Title: "Why"}, {Key: "topic", Title: "Event"}, {Key: "of", Title: "Given up by"}, {Key: "count", Title: "Letters", Number: true}, {Title: "", Fixed: true, Wide: true}},
+		Columns: []frame.Column{
+			{Key: "why", Title: "Why"},
+			{Key: "topic", Title: "Event"},
+			{Key: "of", Title: "Given up by"},
+			{Key: "count", Title: "Letters", Number: true},
+			{Title: "", Fixed: true, Wide: true},
+		},
 	}
 	type key struct{ why, topic, service string }
 	counts := map[key]int64{}
@@ -129,7 +135,10 @@ func letterGroups(r *frame.Request, all []ownLetter) frame.Table {
 		because := url.Values{"of": {k.service}, "topic": {k.topic}}.Encode()
 		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("group-%d", i), Href: "/letters?" + q, Cells: []frame.Cell{
 			frame.Text(k.why), frame.Mono(shortName(k.topic)), frame.Text(k.service), frame.Number(counts[k]),
-			{Actions: []frame.Link{{Text: "Replay", Href: "/letters/replay?" + because, Asks: true}, {Text: "Drop", Href: "/letters/drop?" + because, Asks: true, Danger: true}}},
+			{Actions: []frame.Link{
+				{Text: "Replay", Href: "/letters/replay?" + because, Asks: true},
+				{Text: "Drop", Href: "/letters/drop?" + because, Asks: true, Danger: true},
+			}},
 		}})
 	}
 	return t
@@ -142,11 +151,16 @@ func letterTable(all []ownLetter) frame.Table {
 	t := frame.Table{
 		Caption: "Letters",
 		Columns: []frame.Column{
-			{Key: "event", Title: "Event"}, {Key: "key", Title: "Key", Wide: true}, {Key: "of", Title: "Given up by"}, {Key: "attempts", Title: "Attempts", Number: true, Wide: true},
+			{Key: "event", Title: "Event"}, {Key: "key", Title: "Key", Wide: true}, {Key: "of", Title: "Given up by"},
+			{Key: "attempts", Title: "Attempts", Number: true, Wide: true},
 			{Key: "why", Title: "Why"}, {Key: "died", Title: "Died", Number: true},
 		},
-		Empty: frame.Empty{Title: "No dead letters", Text: "An event that a subscriber gives up after its last attempt lies here with its error, until somebody replays, edits or drops it.", Code: "warren dlq list"},
-		Note:  fmt.Sprint(len(all)),
+		Empty: frame.Empty{
+			Title: "No dead letters",
+			Text:  "An event that a subscriber gives up after its last attempt lies here with its error, until somebody replays, edits or drops it.",
+			Code:  "warren dlq list",
+		},
+		Note: fmt.Sprint(len(all)),
 	}
 	for _, l := range all {
 		t.Rows = append(t.Rows, frame.Row{ID: "letter-" + l.GetLetter(), Href: letterHref(l.Service, l.GetLetter()), Cells: []frame.Cell{
@@ -180,8 +194,10 @@ func (s *screens) letter(r *frame.Request) (any, error) {
 	tones := map[string]frame.Tone{"dead": frame.Bad, "replayed": frame.Good, "dropped": frame.Idle}
 	v := letterView{Letter: ownLetter{l, service}, State: frame.Status{Word: l.GetState(), Tone: cmp.Or(tones[l.GetState()], frame.Idle)}}
 	v.Facts = []fact{
-		{"Event", l.GetTopic()}, {"Its id", l.GetEvent()}, {"Key", cmp.Or(l.GetKey(), "–")}, {"Given up by", cmp.Or(l.GetGroup(), "the broker")}, {"Handler", cmp.Or(l.GetHandler(), "–")},
-		{"Attempts", fmt.Sprint(l.GetAttempts())}, {"Published", frame.Ago(l.GetPublishTime().AsTime(), r.Now)}, {"Died", frame.Ago(l.GetDeathTime().AsTime(), r.Now)},
+		{"Event", l.GetTopic()}, {"Its id", l.GetEvent()}, {"Key", cmp.Or(l.GetKey(), "–")}, {"Given up by", cmp.Or(l.GetGroup(), "the broker")},
+		{"Handler", cmp.Or(l.GetHandler(), "–")},
+		{"Attempts", fmt.Sprint(l.GetAttempts())}, {"Published", frame.Ago(l.GetPublishTime().AsTime(), r.Now)},
+		{"Died", frame.Ago(l.GetDeathTime().AsTime(), r.Now)},
 	}
 	for name, value := range l.GetHeaders() {
 		v.Headers = append(v.Headers, fact{name, value})
@@ -194,7 +210,8 @@ func (s *screens) letter(r *frame.Request) (any, error) {
 		href := letterHref(service, l.GetLetter())
 		q := "?of=" + queryEscape(service) + "&letter=" + queryEscape(l.GetLetter())
 		v.Actions = []frame.Link{
-			{Text: "Replay", Href: "/letters/replay" + q, Asks: true}, {Text: "Edit", Href: href + "/edit", Asks: true}, {Text: "Drop", Href: "/letters/drop" + q, Asks: true, Danger: true},
+			{Text: "Replay", Href: "/letters/replay" + q, Asks: true}, {Text: "Edit", Href: href + "/edit", Asks: true},
+			{Text: "Drop", Href: "/letters/drop" + q, Asks: true, Danger: true},
 		}
 	}
 	v.Done = letterActionTable(l.GetActions())

@@ -169,7 +169,10 @@ func (s *screens) audit(r *frame.Request) (any, error) {
 			{Key: "time", Title: "When", Number: true}, {Key: "who", Title: "Who"}, {Key: "what", Title: "What"},
 			{Key: "why", Title: "Why"}, {Key: "ended", Title: "How it ended"}, {Key: "from", Title: "From", Wide: true},
 		},
-		Empty: frame.Empty{Title: "Nobody did anything yet", Text: "Restarts, changes of settings, retries and everything else that people do here is listed with their name and their reason."},
+		Empty: frame.Empty{
+			Title: "Nobody did anything yet",
+			Text:  "Restarts, changes of settings, retries and everything else that people do here is listed with their name and their reason.",
+		},
 	}
 	for i, l := range lines {
 		if l.get("kind") != "audit" {
@@ -180,7 +183,8 @@ func (s *screens) audit(r *frame.Request) (any, error) {
 			ended = frame.Cell{Status: &frame.Status{Word: "refused", Tone: frame.Warn}, Sub: l.get("error")}
 		}
 		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("audit-%d", i), Cells: []frame.Cell{
-			frame.At(l.Time), {Text: l.get("author"), Sub: l.get("role")}, {Text: l.get("action"), Sub: l.get("target")}, frame.Text(l.get("reason")), ended, frame.Mono(l.get("from")),
+			frame.At(l.Time), {Text: l.get("author"), Sub: l.get("role")}, {Text: l.get("action"), Sub: l.get("target")}, frame.Text(l.get("reason")),
+			ended, frame.Mono(l.get("from")),
 		}})
 	}
 	return auditView{r.Sorted(t, "-time")}, nil

@@ -45,9 +45,14 @@ type facetValue struct {
 
 func (s *screens) logLines(r *frame.Request) (any, error) {
 	v := logsView{Query: r.Get("q"), Level: r.Get("level"), Service: r.Get("service"), Around: r.Get("around")}
-	v.Empty = frame.Empty{Title: "No line is like that", Text: "Nothing in this span of time has these words, this service and this level.", Clear: clearOf(r, "q", "level", "service", "trace", "instance")}
+	v.Empty = frame.Empty{
+		Title: "No line is like that", Text: "Nothing in this span of time has these words, this service and this level.",
+		Clear: clearOf(r, "q", "level", "service", "trace", "instance"),
+	}
 	if v.Empty.Clear == "" {
-		v.Empty = frame.Empty{Title: "Nothing was written", Text: "No service wrote a line in this span of time. A longer one may have some.", Code: "warren logs --follow"}
+		v.Empty = frame.Empty{
+			Title: "Nothing was written", Text: "No service wrote a line in this span of time. A longer one may have some.", Code: "warren logs --follow",
+		}
 	}
 	if v.Around != "" {
 		resp, err := s.logs.Around(r.Context(), &observev1.AroundLogsRequest{Id: v.Around, Lines: 40, AllInstances: true})
@@ -80,7 +85,8 @@ func (s *screens) logLines(r *frame.Request) (any, error) {
 
 func logFilter(r *frame.Request) *observev1.LogFilter {
 	levels := map[string]observev1.LogLevel{
-		"debug": observev1.LogLevel_LOG_LEVEL_DEBUG, "info": observev1.LogLevel_LOG_LEVEL_INFO, "warn": observev1.LogLevel_LOG_LEVEL_WARN, "error": observev1.LogLevel_LOG_LEVEL_ERROR,
+		"debug": observev1.LogLevel_LOG_LEVEL_DEBUG, "info": observev1.LogLevel_LOG_LEVEL_INFO, "warn": observev1.LogLevel_LOG_LEVEL_WARN,
+		"error": observev1.LogLevel_LOG_LEVEL_ERROR,
 	}
 	q := r.URL.Query()
 	services := slices.DeleteFunc(q["service"], func(s string) bool { return s == "" })
@@ -154,7 +160,10 @@ func bars(buckets []*observev1.LogBucket) []bar {
 		out = append(out, bar{
 			X: float64(i) * width, Width: width * 0.85, Info: float64(b.GetDebug()+b.GetInfo()+b.GetWarn()+b.GetError()) / float64(most),
 			Warn: float64(b.GetWarn()+b.GetError()) / float64(most), Error: float64(b.GetError()) / float64(most),
-			Says: fmt.Sprintf("%s: %d lines, %d warnings, %d errors", b.GetStart().AsTime().Local().Format("15:04:05"), b.GetDebug()+b.GetInfo()+b.GetWarn()+b.GetError(), b.GetWarn(), b.GetError()),
+			Says: fmt.Sprintf(
+				"%s: %d lines, %d warnings, %d errors", b.GetStart().AsTime().Local().Format("15:04:05"), b.GetDebug()+b.GetInfo()+b.GetWarn()+b.GetError(),
+				b.GetWarn(), b.GetError(),
+			),
 		})
 	}
 	return out

@@ -31,8 +31,10 @@ func (s *screens) explore(r *frame.Request) (any, error) {
 	}
 	v.Names = meta.GetMetrics()
 	for _, one := range []struct{ name, query string }{
-		{"Requests by service", rateOf("service", "", window)}, {"Errors by service", errorsOf("service", "", window)}, {"Duration, p99", quantileOf(0.99, "service", "", window)},
-		{"Goroutines", "sum by (service) (go_goroutines)"}, {"Memory", "sum by (service) (process_resident_memory_bytes)"}, {"Outbox", "sum by (service) (warren_outbox_pending)"}, {"Breakers", "max by (service) (warren_rpc_breaker_state)"},
+		{"Requests by service", rateOf("service", "", window)}, {"Errors by service", errorsOf("service", "", window)},
+		{"Duration, p99", quantileOf(0.99, "service", "", window)},
+		{"Goroutines", "sum by (service) (go_goroutines)"}, {"Memory", "sum by (service) (process_resident_memory_bytes)"},
+		{"Outbox", "sum by (service) (warren_outbox_pending)"}, {"Breakers", "max by (service) (warren_rpc_breaker_state)"},
 	} {
 		v.Begin = append(v.Begin, tab{one.name, r.With("query", one.query), one.query == v.Query})
 	}
@@ -73,9 +75,15 @@ func unitOf(query string) string {
 func targetTable(targets []*observev1.Target) *frame.Table {
 	t := &frame.Table{
 		Caption: "Where they come from",
-		Columns: []frame.Column{{Title: "Instance", Fixed: true}, {Title: "State", Fixed: true}, {Title: "Asked", Fixed: true}, {Title: "Took", Number: true, Fixed: true}, {Title: "Address", Fixed: true, Wide: true}},
-		Empty:   frame.Empty{Title: "Nothing is asked yet", Text: "Instances are asked for their metrics as soon as they are in the registry."},
-		Note:    fmt.Sprint(len(targets)),
+		Columns: []frame.Column{
+			{Title: "Instance", Fixed: true},
+			{Title: "State", Fixed: true},
+			{Title: "Asked", Fixed: true},
+			{Title: "Took", Number: true, Fixed: true},
+			{Title: "Address", Fixed: true, Wide: true},
+		},
+		Empty: frame.Empty{Title: "Nothing is asked yet", Text: "Instances are asked for their metrics as soon as they are in the registry."},
+		Note:  fmt.Sprint(len(targets)),
 	}
 	slices.SortFunc(targets, func(a, b *observev1.Target) int { return strings.Compare(a.GetInstance(), b.GetInstance()) })
 	for _, one := range targets {
@@ -87,7 +95,8 @@ func targetTable(targets []*observev1.Target) *frame.Table {
 			state = frame.Status{Word: "not asked yet", Tone: frame.Idle}
 		}
 		t.Rows = append(t.Rows, frame.Row{ID: "target-" + strings.ReplaceAll(one.GetInstance(), "/", "-"), Cells: []frame.Cell{
-			frame.Text(one.GetInstance()), {Status: &state, Sub: one.GetError()}, frame.At(one.GetScraped().AsTime()), frame.Text(frame.Span(one.GetTook().AsDuration())), frame.Mono(one.GetUrl()),
+			frame.Text(one.GetInstance()), {Status: &state, Sub: one.GetError()}, frame.At(one.GetScraped().AsTime()),
+			frame.Text(frame.Span(one.GetTook().AsDuration())), frame.Mono(one.GetUrl()),
 		}})
 	}
 	return t

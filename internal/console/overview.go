@@ -144,7 +144,10 @@ func (s *screens) tiles(ctx context.Context, all map[string]red) []tile {
 		if rate > 0 {
 			share = failed / rate
 		}
-		out = append(out, tile{"Requests", frame.Amount(rate, "/s"), "all services", "/services"}, tile{"Errors", frame.Amount(share, "%"), "of all requests, 1 min", "/traces?errors=1"})
+		out = append(
+			out, tile{"Requests", frame.Amount(rate, "/s"), "all services", "/services"},
+			tile{"Errors", frame.Amount(share, "%"), "of all requests, 1 min", "/traces?errors=1"},
+		)
 	}
 	if found, err := s.txn.List(ctx, &txnv1.ListRequest{States: unfinished(), PageSize: 500}); err == nil {
 		out = append(out, tile{"In flight", strconv.Itoa(len(found.GetTransactions())), "transactions", "/transactions"})
@@ -156,7 +159,10 @@ func (s *screens) tiles(ctx context.Context, all map[string]red) []tile {
 		out = append(out, tile{"Dead letters", strconv.Itoa(len(letters)), "given up", "/letters"})
 	}
 	if resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: "max(warren_outbox_age_seconds)"}); err == nil && len(resp.GetSamples()) == 1 {
-		out = append(out, tile{"Outbox", frame.Amount(max(0, resp.GetSamples()[0].GetValue()), "s"), "oldest unsent event", "/metrics?query=warren_outbox_age_seconds"})
+		out = append(
+			out,
+			tile{"Outbox", frame.Amount(max(0, resp.GetSamples()[0].GetValue()), "s"), "oldest unsent event", "/metrics?query=warren_outbox_age_seconds"},
+		)
 	}
 	return out
 }
@@ -164,8 +170,14 @@ func (s *screens) tiles(ctx context.Context, all map[string]red) []tile {
 func sloTable(slos []*observev1.SLO) *frame.Table {
 	t := &frame.Table{
 		Caption: "Objectives",
-		Columns: []frame.Column{{Title: "Objective", Fixed: true}, {Title: "State", Fixed: true}, {Title: "Goal", Number: true, Fixed: true}, {Title: "Now", Number: true, Fixed: true}, {Title: "Budget left", Number: true, Fixed: true}},
-		Empty:   frame.Empty{Title: "No objectives yet", Text: "An objective says how often a service has to answer well. Rules for them come with the system file."},
+		Columns: []frame.Column{
+			{Title: "Objective", Fixed: true},
+			{Title: "State", Fixed: true},
+			{Title: "Goal", Number: true, Fixed: true},
+			{Title: "Now", Number: true, Fixed: true},
+			{Title: "Budget left", Number: true, Fixed: true},
+		},
+		Empty: frame.Empty{Title: "No objectives yet", Text: "An objective says how often a service has to answer well. Rules for them come with the system file."},
 	}
 	for _, o := range slos {
 		now, left := frame.Text("–"), frame.Text("–")

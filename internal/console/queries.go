@@ -209,7 +209,8 @@ func (s *screens) methodTable(r *frame.Request, service string) (*frame.Table, e
 	t := frame.Table{
 		Caption: "Methods",
 		Columns: []frame.Column{
-			{Title: "Method", Fixed: true}, {Title: "Requests", Number: true, Fixed: true}, {Title: "Errors", Number: true, Fixed: true}, {Title: "p95", Number: true, Fixed: true},
+			{Title: "Method", Fixed: true}, {Title: "Requests", Number: true, Fixed: true}, {Title: "Errors", Number: true, Fixed: true},
+			{Title: "p95", Number: true, Fixed: true},
 		},
 		Empty: frame.Empty{Title: "Nothing was called in the last minute", Text: "Calls appear here as soon as there are some."},
 	}

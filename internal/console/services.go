@@ -191,7 +191,12 @@ func instanceHref(i *fleetv1.Instance) string {
 func engineTable(engines []*fleetv1.Engine) *frame.Table {
 	t := &frame.Table{
 		Caption: "What the system leans on",
-		Columns: []frame.Column{{Title: "For", Fixed: true}, {Title: "Engine", Fixed: true}, {Title: "State", Fixed: true}, {Title: "Address", Fixed: true, Wide: true}},
+		Columns: []frame.Column{
+			{Title: "For", Fixed: true},
+			{Title: "Engine", Fixed: true},
+			{Title: "State", Fixed: true},
+			{Title: "Address", Fixed: true, Wide: true},
+		},
 	}
 	for _, e := range engines {
 		state := frame.Status{Word: "outside", Tone: frame.Idle}

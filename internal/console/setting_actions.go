@@ -101,7 +101,8 @@ func (s *screens) askRollback(r *frame.Request) (frame.Form, error) {
 	}
 	diff, err := s.settings.Diff(r.Context(), &settingsv1.DiffRequest{From: latest, To: revision})
 	f := frame.Form{
-		Title: fmt.Sprintf("Return to revision %d", revision), Submit: "Return", Target: fmt.Sprintf("revision %d", revision), Back: "/settings-history", Danger: true,
+		Title: fmt.Sprintf("Return to revision %d", revision), Submit: "Return", Target: fmt.Sprintf("revision %d", revision),
+		Back: "/settings-history", Danger: true,
 		Says: []string{"It becomes a new revision with the old values:"},
 	}
 	return withLines(f, edited(&settingsv1.Change{Edits: diff.GetEdits()})), err

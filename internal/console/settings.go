@@ -35,13 +35,20 @@ func (s *screens) settingList(r *frame.Request) (any, error) {
 	}
 	t := frame.Table{
 		Caption: "Settings",
-		Columns: []frame.Column{{Key: "name", Title: "Setting"}, {Key: "value", Title: "In force"}, {Key: "layer", Title: "From"}, {Key: "default", Title: "Default", Wide: true}, {Key: "range", Title: "Range", Wide: true, Fixed: true}},
+		Columns: []frame.Column{
+			{Key: "name", Title: "Setting"},
+			{Key: "value", Title: "In force"},
+			{Key: "layer", Title: "From"},
+			{Key: "default", Title: "Default", Wide: true},
+			{Key: "range", Title: "Range", Wide: true, Fixed: true},
+		},
 		Empty: frame.Empty{
 			Title: "No setting is like that", Text: "No name or meaning contains it.", Clear: r.With("q", "", "show", ""),
 		},
 	}
 	for _, one := range list.GetSettings() {
-		if q := strings.ToLower(r.Get("q")); !strings.Contains(strings.ToLower(one.GetName()+" "+one.GetDoc()), q) || r.Get("show") == "changed" && len(one.GetValues()) == 0 {
+		if q := strings.ToLower(r.Get("q")); !strings.Contains(strings.ToLower(one.GetName()+" "+one.GetDoc()), q) ||
+			r.Get("show") == "changed" && len(one.GetValues()) == 0 {
 			continue
 		}
 		t.Rows = append(t.Rows, settingRow(one))
@@ -67,7 +74,8 @@ func settingRow(one *settingsv1.Setting) frame.Row {
 		}
 	}
 	return frame.Row{ID: "setting-" + one.GetName(), Href: settingHref(one.GetName()), Cells: []frame.Cell{
-		{Text: one.GetName(), Sub: one.GetDoc()}, {Text: value, Mono: true, Sub: sub}, {Text: layer.Word, Status: &layer}, frame.Mono(cmp.Or(one.GetDefault(), "–")), frame.Text(rangeOf(one)),
+		{Text: one.GetName(), Sub: one.GetDoc()}, {Text: value, Mono: true, Sub: sub}, {Text: layer.Word, Status: &layer},
+		frame.Mono(cmp.Or(one.GetDefault(), "–")), frame.Text(rangeOf(one)),
 	}}
 }
 
@@ -132,7 +140,10 @@ func (s *screens) setting(r *frame.Request) (any, error) {
 	}
 	for i, value := range one.GetValues() {
 		layer := layerOf(value.GetLayer())
-		row := frame.Row{ID: fmt.Sprintf("value-%d", i), Cells: []frame.Cell{frame.Mono(value.GetScope()), frame.Mono(value.GetValue()), {Status: &layer, Sub: value.GetPosition()}, {}}}
+		row := frame.Row{
+			ID:    fmt.Sprintf("value-%d", i),
+			Cells: []frame.Cell{frame.Mono(value.GetScope()), frame.Mono(value.GetValue()), {Status: &layer, Sub: value.GetPosition()}, {}},
+		}
 		if value.GetLayer() == "centre" {
 			q := "?on=" + queryEscape(value.GetScope())
 			row.Cells[3] = frame.Cell{Actions: []frame.Link{
@@ -185,9 +196,9 @@ func (s *screens) settingHistory(r *frame.Request) (any, error) {
 		v.Now = history.GetChanges()[0].GetRevision()
 	}
 	v.Table = changeTable(history.GetChanges(), v.Now)
-	from, err := strconv.ParseInt(v.From, 10, 64)
-	if v.From == "" || err != nil {
-		return v, nil
+	from, notNumber := strconv.ParseInt(v.From, 10, 64)
+	if notNumber != nil {
+		return v, nil //nolint:nilerr // nothing is compared, then
 	}
 	to, _ := strconv.ParseInt(v.To, 10, 64) // 0 is now
 	diff, err := s.settings.Diff(r.Context(), &settingsv1.DiffRequest{From: from, To: to})
@@ -218,8 +229,18 @@ func orUnset(v *string) string {
 func changeTable(changes []*settingsv1.Change, now int64) *frame.Table {
 	t := &frame.Table{
 		Caption: "Changes",
-		Columns: []frame.Column{{Title: "Revision", Number: true, Fixed: true}, {Title: "When", Fixed: true}, {Title: "Who", Fixed: true}, {Title: "What", Fixed: true}, {Title: "Why", Fixed: true}, {Title: "", Fixed: true, Wide: true}},
-		Empty:   frame.Empty{Title: "Nothing was changed yet", Text: "Each change is kept with who made it and why.", Code: "warren config set rpc.timeout=1s --reason 'to see it'"},
+		Columns: []frame.Column{
+			{Title: "Revision", Number: true, Fixed: true},
+			{Title: "When", Fixed: true},
+			{Title: "Who", Fixed: true},
+			{Title: "What", Fixed: true},
+			{Title: "Why", Fixed: true},
+			{Title: "", Fixed: true, Wide: true},
+		},
+		Empty: frame.Empty{
+			Title: "Nothing was changed yet", Text: "Each change is kept with who made it and why.",
+			Code: "warren config set rpc.timeout=1s --reason 'to see it'",
+		},
 	}
 	for _, c := range changes {
 		var what []string
@@ -230,9 +251,14 @@ func changeTable(changes []*settingsv1.Change, now int64) *frame.Table {
 			frame.Text(strconv.FormatInt(c.GetRevision(), 10)), frame.At(c.GetTime().AsTime()), frame.Text(c.GetAuthor()), {Chips: what}, frame.Text(c.GetReason()), {},
 		}}
 		if now > 0 {
-			row.Cells[5].Actions = []frame.Link{{Text: "Compare", Href: fmt.Sprintf("/settings-history?from-revision=%d&to-revision=%d", c.GetRevision()-1, c.GetRevision())}}
+			row.Cells[5].Actions = []frame.Link{{
+				Text: "Compare", Href: fmt.Sprintf("/settings-history?from-revision=%d&to-revision=%d", c.GetRevision()-1, c.GetRevision()),
+			}}
 			if c.GetRevision() != now {
-				row.Cells[5].Actions = append(row.Cells[5].Actions, frame.Link{Text: "Return to", Href: fmt.Sprintf("/settings-history/%d/rollback", c.GetRevision()), Asks: true, Danger: true})
+				row.Cells[5].Actions = append(
+					row.Cells[5].Actions,
+					frame.Link{Text: "Return to", Href: fmt.Sprintf("/settings-history/%d/rollback", c.GetRevision()), Asks: true, Danger: true},
+				)
 			}
 		}
 		t.Rows = append(t.Rows, row)

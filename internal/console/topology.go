@@ -49,11 +49,16 @@ func (s *screens) topology(r *frame.Request) (any, error) {
 	}
 	ill := r.Get("show") == "unhealthy"
 	v := topologyView{Around: r.Get("around"), Tabs: []tab{{"All", r.With("show", ""), !ill}, {"Unhealthy only", r.With("show", "unhealthy"), ill}}}
-	v.Empty = frame.Empty{Title: "No calls in this span of time", Text: "The picture is drawn from what traces have shown: call something, and it appears.", Code: "curl -s http://localhost:8080/v1/products"}
+	v.Empty = frame.Empty{
+		Title: "No calls in this span of time", Text: "The picture is drawn from what traces have shown: call something, and it appears.",
+		Code: "curl -s http://localhost:8080/v1/products",
+	}
 	nodes, edges := found.GetNodes(), found.GetEdges()
 	if ill {
 		nodes, edges = unhealthy(nodes, edges)
-		v.Empty = frame.Empty{Title: "Nothing is unhealthy", Text: "No call in this span of time failed more often than once in a thousand.", Clear: r.With("show", "")}
+		v.Empty = frame.Empty{
+			Title: "Nothing is unhealthy", Text: "No call in this span of time failed more often than once in a thousand.", Clear: r.With("show", ""),
+		}
 	}
 	v.draw(nodes, edges)
 	v.Table = edgeTable(r, nodes, edges)
@@ -275,7 +280,8 @@ func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []*obser
 		}
 		p50, p95 := e.GetP50().AsDuration(), e.GetP95().AsDuration()
 		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("edge-%d", i), Cells: []frame.Cell{
-			{Text: names[e.GetFrom()], Sub: kindOfID(e.GetFrom())}, {Text: names[e.GetTo()], Sub: kindOfID(e.GetTo())}, frame.Measured(e.GetCallsPerSecond(), "/s"), failed,
+			{Text: names[e.GetFrom()], Sub: kindOfID(e.GetFrom())}, {Text: names[e.GetTo()], Sub: kindOfID(e.GetTo())},
+			frame.Measured(e.GetCallsPerSecond(), "/s"), failed,
 			{Text: frame.Span(p50), Order: p50.Seconds()}, {Text: frame.Span(p95), Order: p95.Seconds()},
 		}})
 	}

@@ -64,10 +64,16 @@ func (s *screens) trace(r *frame.Request) (any, error) {
 		v.Ticks = append(v.Ticks, frame.Span(took*time.Duration(i)/parts))
 	}
 	v.Ticks[0] = "0"
-	v.Facts = []fact{{"Began", sum.GetStart().AsTime().Local().Format("2006-01-02 15:04:05.000")}, {"Took", frame.Span(took)}, {"Spans", strconv.Itoa(int(sum.GetSpans()))}, {"Trace", sum.GetTraceId()}}
+	v.Facts = []fact{
+		{"Began", sum.GetStart().AsTime().Local().Format("2006-01-02 15:04:05.000")},
+		{"Took", frame.Span(took)},
+		{"Spans", strconv.Itoa(int(sum.GetSpans()))},
+		{"Trace", sum.GetTraceId()},
+	}
 	const margin = time.Minute
 	lines, err := s.logs.Search(r.Context(), &observev1.SearchLogsRequest{
-		Filter: &observev1.LogFilter{TraceId: id}, From: timestamppb.New(sum.GetStart().AsTime().Add(-margin)), To: timestamppb.New(sum.GetStart().AsTime().Add(took + margin)), PageSize: 200,
+		Filter: &observev1.LogFilter{TraceId: id}, From: timestamppb.New(sum.GetStart().AsTime().Add(-margin)),
+		To: timestamppb.New(sum.GetStart().AsTime().Add(took + margin)), PageSize: 200,
 	})
 	r.Missing("Its log lines", err)
 	v.Lines = linesOf(lines.GetLines())
@@ -103,7 +109,8 @@ func (v *traceView) place(r *frame.Request, spans []*observev1.Span, resources [
 		v.Spans = append(v.Spans, spanView{
 			ID: one.GetSpanId(), Name: strings.TrimPrefix(one.GetName(), "/"), Service: one.GetService(), Class: classes[one.GetService()],
 			Href: r.With("span", one.GetSpanId()), Took: frame.Span(one.GetDuration().AsDuration()), Indent: 12 * min(int(one.GetDepth()), deepest),
-			X: max(0, min(x, 1-thinnest)), Width: min(width, 1-max(0, min(x, 1-thinnest))), Failed: one.GetStatus() == observev1.SpanStatus_SPAN_STATUS_ERROR, Critical: one.GetCritical(),
+			X: max(0, min(x, 1-thinnest)), Width: min(width, 1-max(0, min(x, 1-thinnest))),
+			Failed: one.GetStatus() == observev1.SpanStatus_SPAN_STATUS_ERROR, Critical: one.GetCritical(),
 			Async: one.GetKind() == observev1.SpanKind_SPAN_KIND_CONSUMER || one.GetKind() == observev1.SpanKind_SPAN_KIND_PRODUCER,
 			Here:  r.Get("span") == one.GetSpanId(), Missing: one.GetMissingParent(), Links: len(one.GetLinks()),
 		})
@@ -118,11 +125,11 @@ func (v *traceView) shows(one *observev1.Span) bool {
 	case v.Query == "":
 		return true
 	}
-	text := one.GetName() + " " + one.GetService() + " " + one.GetStatusMessage()
+	text := []string{one.GetName(), one.GetService(), one.GetStatusMessage()}
 	for _, a := range one.GetAttributes() {
-		text += " " + a.GetKey() + "=" + attributeText(a)
+		text = append(text, a.GetKey()+"="+attributeText(a))
 	}
-	return strings.Contains(strings.ToLower(text), strings.ToLower(v.Query))
+	return strings.Contains(strings.ToLower(strings.Join(text, " ")), strings.ToLower(v.Query))
 }
 
 func detail(one *observev1.Span, resources []*observev1.Resource) *spanDetail {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,8 @@ func (v tracesView) Export() *frame.Table { return v.Table }
 
 func (s *screens) traceList(r *frame.Request) (any, error) {
 	v := tracesView{
-		Service: r.Get("service"), Operation: r.Get("operation"), Least: r.Get("least"), Gid: r.Get("gid"), Errors: r.Get("errors") != "", Slowest: r.Get("order") == "slowest",
+		Service: r.Get("service"), Operation: r.Get("operation"), Least: r.Get("least"), Gid: r.Get("gid"), Errors: r.Get("errors") != "",
+		Slowest:   r.Get("order") == "slowest",
 		Attribute: r.Get("attribute"), Value: r.Get("value"),
 	}
 	names, err := s.traces.Names(r.Context(), &observev1.NamesRequest{})
@@ -76,11 +78,14 @@ func traceTable(all []*observev1.TraceSummary) frame.Table {
 	t := frame.Table{
 		Caption: "Traces",
 		Columns: []frame.Column{
-			{Key: "name", Title: "Trace"}, {Key: "result", Title: "Result"}, {Key: "took", Title: "Took", Number: true}, {Key: "spans", Title: "Spans", Number: true, Wide: true},
+			{Key: "name", Title: "Trace"}, {Key: "result", Title: "Result"}, {Key: "took", Title: "Took", Number: true},
+			{Key: "spans", Title: "Spans", Number: true, Wide: true},
 			{Key: "services", Title: "Services", Wide: true, Fixed: true}, {Key: "began", Title: "Began", Number: true},
 		},
 		Empty: frame.Empty{
-			Title: "No traces in this span of time", Text: "Every request makes one, once something calls the system: each hop, query, event and step of a saga is a span in it.", Code: "curl -s http://localhost:8080/v1/products",
+			Title: "No traces in this span of time",
+			Text:  "Every request makes one, once something calls the system: each hop, query, event and step of a saga is a span in it.",
+			Code:  "curl -s http://localhost:8080/v1/products",
 		},
 		Note: fmt.Sprint(len(all)),
 	}
@@ -93,15 +98,10 @@ func traceTable(all []*observev1.TraceSummary) frame.Table {
 		if one.GetErrors() > 0 {
 			result = frame.Stated(plural(int(one.GetErrors()), "error"), frame.Bad)
 		}
-		sub := one.GetService()
-		for _, more := range []string{one.GetOrderId(), one.GetGid()} {
-			if more != "" {
-				sub += " · " + more
-			}
-		}
+		about := slices.DeleteFunc([]string{one.GetService(), one.GetOrderId(), one.GetGid()}, func(text string) bool { return text == "" })
 		took := one.GetDuration().AsDuration()
 		t.Rows = append(t.Rows, frame.Row{ID: "trace-" + one.GetTraceId(), Href: "/traces/" + one.GetTraceId(), Cells: []frame.Cell{
-			{Text: strings.TrimPrefix(one.GetName(), "/"), Sub: sub}, result, {Text: frame.Span(took), Order: took.Seconds(), Share: float64(took) / float64(longest)},
+			{Text: strings.TrimPrefix(one.GetName(), "/"), Sub: strings.Join(about, " · ")}, result, {Text: frame.Span(took), Order: took.Seconds(), Share: float64(took) / float64(longest)},
 			frame.Number(int64(one.GetSpans())), {Chips: few(one.GetServices())}, frame.At(one.GetStart().AsTime()),
 		}})
 	}

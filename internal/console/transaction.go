@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,9 @@ func (s *screens) transaction(r *frame.Request) (any, error) {
 		return nil, err
 	}
 	t := shown.GetTransaction()
-	v := transactionView{Txn: t, State: stateOfTxn(t), Actions: txnLinks(t), Traces: "/traces?gid=" + queryEscape(gid), Logs: "/logs?q=" + queryEscape(`"`+gid+`"`)}
+	v := transactionView{
+		Txn: t, State: stateOfTxn(t), Actions: txnLinks(t), Traces: "/traces?gid=" + queryEscape(gid), Logs: "/logs?q=" + queryEscape(`"`+gid+`"`),
+	}
 	v.Facts = []fact{
 		{"Kind", patternName(t.GetPattern())}, {"Name", t.GetName()}, {"Began", t.GetCreateTime().AsTime().Local().Format("2006-01-02 15:04:05.000")},
 		{"Took", took(t, r.Now).Text}, {"Carried through by", cmp.Or(t.GetOwner(), "–")},
@@ -92,7 +95,9 @@ func (s *screens) branch(r *frame.Request, t *txnv1.Transaction, b *txnv1.Branch
 	if b.GetNextAttempt() != nil && t.GetEndTime() == nil {
 		v.Next = frame.Ago(b.GetNextAttempt().AsTime(), r.Now)
 	}
-	done := b.GetState() == txnv1.BranchState_BRANCH_STATE_DONE || b.GetState() == txnv1.BranchState_BRANCH_STATE_UNDONE || b.GetState() == txnv1.BranchState_BRANCH_STATE_SKIPPED
+	done := slices.Contains([]txnv1.BranchState{
+		txnv1.BranchState_BRANCH_STATE_DONE, txnv1.BranchState_BRANCH_STATE_UNDONE, txnv1.BranchState_BRANCH_STATE_SKIPPED,
+	}, b.GetState())
 	if t.GetEndTime() == nil && !done {
 		q := "?branch=" + queryEscape(b.GetName())
 		v.Actions = []frame.Link{

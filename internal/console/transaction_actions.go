@@ -29,7 +29,8 @@ func (s *screens) txnActions() []frame.Action {
 			func(ctx context.Context, _ *frame.Request, gid string, by *txnv1.By) (*txnv1.Transaction, error) {
 				return s.txn.Unpark(ctx, &txnv1.UnparkRequest{Gid: gid, By: by})
 			}),
-		txnAction("skip", "Skip the step", "The step is taken for done, or for undone if the transaction is being undone. Nothing is called. What the step would have changed, somebody has to change by hand.", true,
+		txnAction("skip", "Skip the step", "The step is taken for done, or for undone if the transaction is being undone. Nothing is called. "+
+			"What the step would have changed, somebody has to change by hand.", true,
 			func(ctx context.Context, r *frame.Request, gid string, by *txnv1.By) (*txnv1.Transaction, error) {
 				return s.txn.Skip(ctx, &txnv1.SkipRequest{Gid: gid, Branch: r.Get("branch"), By: by})
 			}),

@@ -50,7 +50,10 @@ func (s *screens) transactions(r *frame.Request) (any, error) {
 	}
 	t := transactionTable(found.GetTransactions(), r.Now)
 	if r.Filtered("q", "name", "show") {
-		t.Empty = frame.Empty{Title: "None is like that", Text: "No transaction has this state, name or beginning.", Clear: r.With("q", "", "name", "", "show", "", "page", "")}
+		t.Empty = frame.Empty{
+			Title: "None is like that", Text: "No transaction has this state, name or beginning.",
+			Clear: r.With("q", "", "name", "", "show", "", "page", ""),
+		}
 	}
 	if found.GetNextPageToken() != "" {
 		t.More = r.With("page", found.GetNextPageToken())

@@ -29,14 +29,14 @@ func (s *Supervisor) openConsole() error {
 		return err
 	}
 	s.closers = append(s.closers, conn.Close)
-	c, err := console.Open(console.Options{
+	c, unopened := console.Open(console.Options{
 		API: conn, Address: address, Caller: s.opts.Author, Tokens: ConsoleTokens(s.data.dir), Version: s.opts.Version, Logger: s.log,
 	})
-	if err != nil && s.opts.Console != "" {
-		return err
-	}
-	if err != nil {
-		s.event(fleet.Event{Kind: "no_console", Instance: "console", Message: err.Error()})
+	switch {
+	case unopened != nil && s.opts.Console != "":
+		return unopened
+	case unopened != nil:
+		s.event(fleet.Event{Kind: "no_console", Instance: "console", Message: unopened.Error()})
 		return nil
 	}
 	s.console.Store(c)

@@ -137,7 +137,7 @@ func (s *Supervisor) targets(own http.Handler) []metricstore.Target {
 // gatherers join the supervisor's own metrics with those of the engines inside,
 // which register where everything does that does not ask. Of these the few are
 // kept that tell how well they are.
-func gatherers(own prometheus.Gatherer) prometheus.Gatherer {
+func gatherers(own prometheus.Gatherer) prometheus.Gatherer { //nolint:ireturn // what is joined is known by no other type
 	engines := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		all, err := prometheus.DefaultGatherer.Gather()
 		return slices.DeleteFunc(all, func(f *dto.MetricFamily) bool {
@@ -185,7 +185,8 @@ func (m *ownMetrics) Collect(out chan<- prometheus.Metric) {
 		}
 		of := prometheus.Labels{"service": service}
 		send(prometheus.GaugeValue, "warren_fleet_wanted_instances", "Instances that a service is to have.", float64(wanted), of)
-		send(prometheus.CounterValue, "warren_fleet_restarts_total", "Times that processes of a service were started again after they ended by themselves.", float64(restarts), of)
+		send(prometheus.CounterValue, "warren_fleet_restarts_total",
+			"Times that processes of a service were started again after they ended by themselves.", float64(restarts), of)
 		for _, state := range states {
 			send(prometheus.GaugeValue, "warren_fleet_instances", "Instances of a service, by state.", float64(counts[state]),
 				prometheus.Labels{"service": service, "state": stateName(state)})

@@ -127,7 +127,10 @@ type Problem struct {
 	Again bool
 }
 
-var errNowhere = &Problem{Status: http.StatusNotFound, Title: "There is no such page", Text: "The address is not one of the console's.", Tip: "The menu leads to all pages; / searches."}
+var errNowhere = &Problem{
+	Status: http.StatusNotFound, Title: "There is no such page", Text: "The address is not one of the console's.",
+	Tip: "The menu leads to all pages; / searches.",
+}
 
 func notFound(text string) error {
 	return &Problem{

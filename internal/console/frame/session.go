@@ -163,7 +163,7 @@ func (f *Frame) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.SetCookie(w, f.cookie(r, sessionCookie, id, sessionTime))
-	http.Redirect(w, r, ownPath(r.PostFormValue("to")), http.StatusSeeOther)
+	http.Redirect(w, r, ownPath(r.PostFormValue("to")), http.StatusSeeOther) //nolint:gosec // ownPath leads to no other site
 }
 
 func (f *Frame) signOut(w http.ResponseWriter, r *http.Request) {
@@ -176,7 +176,7 @@ func (f *Frame) signOut(w http.ResponseWriter, r *http.Request) {
 
 // cookie is sent to this console only, with no request that another site caused.
 func (f *Frame) cookie(r *http.Request, name, value string, age time.Duration) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // it is secure wherever the console is reached by TLS; on loopback there is none
 		Name: name, Value: value, Path: "/", MaxAge: int(age.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
 	}
@@ -185,14 +185,14 @@ func (f *Frame) cookie(r *http.Request, name, value string, age time.Duration) *
 // setTheme is for browsers without JavaScript; with it, the page does it itself.
 func (f *Frame) setTheme(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	c := f.cookie(r, themeCookie, themeNamed(r.PostFormValue("theme")), 365*24*time.Hour)
+	c := f.cookie(r, themeCookie, themeNamed(r.PostFormValue("theme")), 365*24*time.Hour) //nolint:gosec // scripts read it, and it tells nothing
 	c.HttpOnly = false
 	http.SetCookie(w, c)
 	to := "/"
 	if u, err := url.Parse(r.Referer()); err == nil {
 		to = ownPath(u.RequestURI())
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // ownPath leads to no other site
 }
 
 func theme(r *http.Request) string {
