@@ -23,7 +23,7 @@ func Dial(dataDir string) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the running system: %w", err)
 	}
-	conn, err := net.Dial("unix", node.ControlSocket(dir))
+	conn, err := (&net.Dialer{}).DialContext(context.Background(), "unix", node.ControlSocket(dir))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("no system runs in %s; start one with: warren up", dataDir)

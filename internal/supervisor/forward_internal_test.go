@@ -1,0 +1,170 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/gowarren/warren"
+	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
+	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/warrentest"
+)
+
+// clerk serves what the control socket passes on, and tells who has called whom.
+type clerk struct {
+	txnv1.UnimplementedOperatorServiceServer
+	name string
+}
+
+func (c *clerk) answer(ctx context.Context, what string) string {
+	return fmt.Sprintf("%s of %s for %s", what, c.name, auth.FromContext(ctx).Service)
+}
+
+func (c *clerk) Retry(ctx context.Context, req *txnv1.RetryRequest) (*txnv1.Transaction, error) {
+	if req.GetBy().GetAuthor() != "ada" {
+		return nil, status.Errorf(codes.FailedPrecondition, "%s is not ada", req.GetBy().GetAuthor())
+	}
+	return &txnv1.Transaction{Gid: req.GetGid(), Reason: c.answer(ctx, "retry")}, nil
+}
+
+type shardClerk struct {
+	shardsv1.UnimplementedShardServiceServer
+	clerk
+}
+
+func (c *shardClerk) Show(ctx context.Context, req *shardsv1.ShowRequest) (*shardsv1.ShowResponse, error) {
+	return &shardsv1.ShowResponse{Shard: &shardsv1.Shard{Shard: req.GetShard(), Database: c.answer(ctx, "shard")}}, nil
+}
+
+type letterClerk struct {
+	eventsv1.UnimplementedLetterServiceServer
+	clerk
+}
+
+func (c *letterClerk) Show(ctx context.Context, req *eventsv1.ShowRequest) (*eventsv1.Letter, error) {
+	return &eventsv1.Letter{Letter: req.GetLetter(), Reason: c.answer(ctx, "letter")}, nil
+}
+
+// socket serves a supervisor's control socket over a system of which two
+// services run, notes and books, and connects to it as a command does.
+func socket(t *testing.T) *grpc.ClientConn {
+	t.Helper()
+	sys := warrentest.New(t)
+	for _, name := range []string{"notes", "books"} {
+		sys.Run(name, func(_ context.Context, app *warren.App) error {
+			shardsv1.RegisterShardServiceServer(app, &shardClerk{clerk: clerk{name: name}})
+			if name == "notes" {
+				txnv1.RegisterOperatorServiceServer(app, &clerk{name: name})
+				eventsv1.RegisterLetterServiceServer(app, &letterClerk{clerk: clerk{name: name}})
+			}
+			return nil
+		})
+	}
+	dir, err := os.MkdirTemp("", "") // short, for a socket's name
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	d := open(t, dir, false)
+	key, err := os.ReadFile(sys.KeyFile())
+	if err == nil {
+		err = os.WriteFile(d.path("key"), key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Supervisor{registry: sys.Registry(), data: d, log: slog.New(slog.DiscardHandler)}
+	s.control = grpc.NewServer(grpc.UnknownServiceHandler(s.forward))
+	s.closers = append(s.closers, d.close, func() error { s.control.Stop(); return nil })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := errors.Join(s.openForward(), s.listen()); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := Dial(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// TestControlSocket goes through what the socket answers that the supervisor does
+// not know itself. The parts share the system, which is what costs.
+func TestControlSocket(t *testing.T) {
+	conn := socket(t)
+	t.Run("forward", func(t *testing.T) { testForward(t, conn) })
+	t.Run("forward to a service", func(t *testing.T) { testForwardTo(t, conn) })
+	t.Run("forward nothing else", func(t *testing.T) { testForwardRefuses(t, conn) })
+	t.Run("contracts", func(t *testing.T) { testContracts(t, conn) })
+	t.Run("messages", func(t *testing.T) { testMessages(t, conn) })
+}
+
+// Services hear the operator, whose word for an author they take; and their
+// answers and errors come back as they are.
+func testForward(t *testing.T, conn *grpc.ClientConn) {
+	txn := txnv1.NewOperatorServiceClient(conn)
+	retried, err := txn.Retry(t.Context(), &txnv1.RetryRequest{Gid: "checkout/1", By: &txnv1.By{Author: "ada", Reason: "to see"}})
+	if err != nil || retried.GetGid() != "checkout/1" || retried.GetReason() != "retry of notes for cli" {
+		t.Errorf("retry: %v, %v", retried, err)
+	}
+	_, err = txn.Retry(t.Context(), &txnv1.RetryRequest{Gid: "checkout/1", By: &txnv1.By{Author: "eve", Reason: "to see"}})
+	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "eve is not ada") {
+		t.Errorf("an error of the service: %v", err)
+	}
+	if _, err = txn.Retry(t.Context(), &txnv1.RetryRequest{}); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("what the contract forbids: %v", err)
+	}
+	letter, err := eventsv1.NewLetterServiceClient(conn).Show(t.Context(), &eventsv1.ShowRequest{Letter: "L1"})
+	if err != nil || letter.GetReason() != "letter of notes for cli" {
+		t.Errorf("letter: %v, %v", letter, err)
+	}
+}
+
+func testForwardTo(t *testing.T, conn *grpc.ClientConn) {
+	shards := shardsv1.NewShardServiceClient(conn)
+	for _, name := range []string{"notes", "books", "notes"} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), metadataTo, name)
+		shown, err := shards.Show(ctx, &shardsv1.ShowRequest{Shard: 3})
+		if err != nil || shown.GetShard().GetDatabase() != "shard of "+name+" for cli" || shown.GetShard().GetShard() != 3 {
+			t.Errorf("%s: %v, %v", name, shown, err)
+		}
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), metadataTo, "nobody")
+	if shown, err := shards.Show(ctx, &shardsv1.ShowRequest{}); err == nil {
+		t.Errorf("a service that there is not: %v", shown)
+	}
+}
+
+// What services serve for each other is not to be had here, and nor is a stream,
+// which can't be passed on in one piece.
+func testForwardRefuses(t *testing.T, conn *grpc.ClientConn) {
+	for _, method := range []string{"/warren.peer.v1.PeerService/Invalidate", "/warren.txn.v1.TransactionService/Begin", "/warren.txn.v1.OperatorService/Erase", "/nobody/Calls"} {
+		err := conn.Invoke(t.Context(), method, &shardsv1.ListRequest{}, &shardsv1.ListResponse{})
+		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "nobody serves "+method+" here") {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	stream, err := shardsv1.NewShardServiceClient(conn).Move(t.Context(), &shardsv1.MoveRequest{Shard: 1, Database: "sqlite:x"})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.Unimplemented {
+		t.Errorf("a stream: %v", err)
+	}
+}
