@@ -186,7 +186,7 @@ func (w *workshop) begin(args ...string) *upped {
 		w.t.Fatal(err)
 	}
 	u := &upped{stderr: log}
-	u.cmd = exec.Command(os.Args[0], append([]string{"up", "--json", "--file", w.path("warren.yaml"), "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0"}, args...)...)
+	u.cmd = exec.Command(os.Args[0], append([]string{"up", "--json", "--file", w.path("warren.yaml"), "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
 	u.cmd.Env = append(os.Environ(), playing+"=1")
 	u.cmd.Stderr = log
 	if u.stdout, err = u.cmd.StdoutPipe(); err != nil {
@@ -239,7 +239,7 @@ func (w *workshop) instances(service string) []*fleetv1.Instance {
 // eventually looks until something holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	const patience, pause = 20 * time.Second, 20 * time.Millisecond
+	const patience, pause = time.Minute, 20 * time.Millisecond
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ticker := time.NewTicker(pause)
