@@ -37,7 +37,7 @@ func (v *visit) entrancePage(up bool) error {
 
 // fill returns the page as the visitor filled it in, without the password.
 func (v *visit) fill(up bool) entrance {
-	form := v.r.PostForm
+	form := v.form
 	return entrance{
 		Up: up, Email: strings.TrimSpace(form.Get("email")), Name: strings.TrimSpace(form.Get("name")),
 		Next: local(form.Get("next"), "/"), Errors: map[string]string{},
@@ -49,7 +49,7 @@ func (v *visit) signIn() error {
 	if page.Email == "" {
 		page.Errors["email"] = "Please enter your e-mail address."
 	}
-	if v.r.PostForm.Get("password") == "" {
+	if v.form.Get("password") == "" {
 		page.Errors["password"] = "Please enter your password."
 	}
 	if len(page.Errors) > 0 {
@@ -62,7 +62,7 @@ func (v *visit) signIn() error {
 func (v *visit) enter(page entrance, say string) error {
 	got := &identityv1.Session{}
 	err := v.api.do(v.ctx, call{method: http.MethodPost, path: "/v1/sessions", out: got,
-		in: &identityv1.SignInRequest{Email: page.Email, Password: v.r.PostForm.Get("password")}})
+		in: &identityv1.SignInRequest{Email: page.Email, Password: v.form.Get("password")}})
 	switch {
 	case because(err, "BAD_CREDENTIALS"):
 		page.Errors[""] = "That e-mail address and password don't belong together. Please check both."
@@ -91,7 +91,7 @@ func (v *visit) enter(page entrance, say string) error {
 
 func (v *visit) signUp() error {
 	page := v.fill(true)
-	password := v.r.PostForm.Get("password")
+	password := v.form.Get("password")
 	if len(password) < 10 {
 		page.Errors["password"] = "Please choose a password of at least ten characters."
 	}
@@ -175,7 +175,7 @@ func (v *visit) account() error {
 }
 
 func (v *visit) rename() error {
-	name := strings.TrimSpace(v.r.PostForm.Get("name"))
+	name := strings.TrimSpace(v.form.Get("name"))
 	user := &identityv1.User{}
 	err := v.asUser(call{method: http.MethodPatch, path: "/v1/users/me", out: user, in: &identityv1.UpdateProfileRequest{DisplayName: &name}})
 	if err != nil && refused(err) {

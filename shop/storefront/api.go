@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -198,12 +199,7 @@ func because(err error, reasons ...string) bool {
 	if !ok {
 		return false
 	}
-	for _, r := range reasons {
-		if p.Reason == r {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(reasons, p.Reason)
 }
 
 // refused tells a definite no from what may be otherwise later.

@@ -65,13 +65,13 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveForever serves what never changes under its name.
-func serveForever(w http.ResponseWriter, r *http.Request, name, kind string, make func(name string) ([]byte, bool)) {
+func serveForever(w http.ResponseWriter, r *http.Request, name, kind string, draw func(name string) ([]byte, bool)) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	sum := sha256.Sum256([]byte(name))
 	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
-	content, ok := make(name)
+	content, ok := draw(name)
 	if !ok {
 		http.Error(w, "there is no such file", http.StatusNotFound)
 		return

@@ -281,7 +281,7 @@ func (v *visit) find(words, after string, size int) (*catalogv1.SearchProductsRe
 func (v *visit) suggestions(words string) []string {
 	const most = 3
 	var out []string
-	for _, word := range strings.Fields(words) {
+	for word := range strings.FieldsSeq(words) {
 		for _, form := range []string{word, strings.TrimSuffix(word, "s")} {
 			if len(out) == most || form == words || len(form) < 3 || slices.Contains(out, form) {
 				continue

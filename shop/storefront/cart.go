@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,7 +135,7 @@ func (v *visit) mergeCart() {
 
 // changeCart adds to the cart, sets how many, or takes out.
 func (v *visit) changeCart() error {
-	form := v.r.PostForm
+	form := v.form
 	sku, back := strings.ToUpper(strings.TrimSpace(form.Get("sku"))), local(form.Get("back"), "/cart")
 	quantity, err := strconv.Atoi(form.Get("quantity"))
 	if err != nil || quantity < 0 || form.Get("do") == "remove" {
@@ -192,7 +191,7 @@ func linesWith(cart *cartv1.Cart, sku string, quantity int, add bool) []*cartv1.
 	case i < 0:
 		return lines
 	case add:
-		lines[i].Quantity = min(lines[i].Quantity+int32(quantity), mostAtOnce)
+		lines[i].Quantity = min(lines[i].GetQuantity()+int32(quantity), mostAtOnce)
 	case quantity == 0:
 		return slices.Delete(lines, i, i+1)
 	default:
@@ -241,6 +240,3 @@ func seen(cart *cartv1.Cart, before map[string]int64, changed string) map[string
 	}
 	return out
 }
-
-// signInPath is where somebody signs in to come back.
-func signInPath(back string) string { return "/sign-in?next=" + url.QueryEscape(back) }

@@ -138,7 +138,7 @@ func (v *visit) lastAddress() *orderv1.Address {
 }
 
 func (v *visit) placeOrder() error {
-	form := v.r.PostForm
+	form := v.form
 	page := checkout{Key: form.Get("key"), Errors: map[string]string{}, Address: &orderv1.Address{
 		Name: strings.TrimSpace(form.Get("name")), Street: strings.TrimSpace(form.Get("street")), City: strings.TrimSpace(form.Get("city")),
 		PostalCode: strings.TrimSpace(form.Get("postal")), CountryCode: strings.ToUpper(strings.TrimSpace(form.Get("country"))),

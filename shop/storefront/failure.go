@@ -35,7 +35,8 @@ func failureOf(p *problem, v *visit) failure {
 	case http.StatusTooManyRequests:
 		f.Heading, f.Text = "A little too fast", "You asked for more than we can hand over at once. Please wait a moment and try again."
 	case http.StatusForbidden:
-		f.Heading, f.Text = "That form has gone stale", "It was filled in too long ago, in another window, or your browser sent no cookie. Please go back and send it once more."
+		f.Heading, f.Text = "That form has gone stale",
+			"It was filled in too long ago, in another window, or your browser sent no cookie. Please go back and send it once more."
 	case http.StatusRequestEntityTooLarge:
 		f.Heading, f.Text = "That was too much", "What was sent is longer than anything we ask for."
 	case http.StatusBadRequest:

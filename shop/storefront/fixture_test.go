@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -89,7 +90,7 @@ func (g *gateway) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-var errNoGateway = fmt.Errorf("no gateway")
+var errNoGateway = errors.New("no gateway")
 
 // times is how often something was asked.
 func (g *gateway) times(method, path string) (n int, last asked) {

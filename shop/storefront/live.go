@@ -37,11 +37,13 @@ func (v *visit) orderLive() error {
 	}()
 	token, err := v.tokens.access(ctx, v.session)
 	if err != nil {
-		return v.noStream(err)
+		v.noStream(err)
+		return nil
 	}
 	resp, err := v.api.send(ctx, call{path: v.orderPath(":watch"), token: token}, "application/x-ndjson")
 	if err != nil {
-		return v.noStream(err)
+		v.noStream(err)
+		return nil
 	}
 	defer resp.Body.Close()
 	v.w.Header().Set("Content-Type", "text/event-stream")
@@ -99,11 +101,10 @@ func sse(text []byte, last bool) []byte {
 }
 
 // noStream answers a script, which asks again or lets it be.
-func (v *visit) noStream(err error) error {
+func (v *visit) noStream(err error) {
 	status := http.StatusUnauthorized
 	if p, ok := errors.AsType[*problem](err); ok {
 		status = p.Status
 	}
 	http.Error(v.w, http.StatusText(status), status)
-	return nil
 }

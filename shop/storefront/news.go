@@ -39,7 +39,7 @@ func (v *visit) notifications() error {
 }
 
 func (v *visit) readNotifications() error {
-	in := &notificationv1.MarkAllReadRequest{NotificationId: v.r.PostForm.Get("latest")}
+	in := &notificationv1.MarkAllReadRequest{NotificationId: v.form.Get("latest")}
 	if err := v.asUser(call{method: http.MethodPost, path: "/v1/notifications:readAll", in: in}); err != nil && !refused(err) {
 		return err
 	}

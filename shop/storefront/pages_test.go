@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -226,9 +227,7 @@ func filled(p page, more url.Values) url.Values {
 	for _, m := range hiddenField.FindAllStringSubmatch(form, -1) {
 		out.Add(m[1], m[2])
 	}
-	for name, values := range more {
-		out[name] = values
-	}
+	maps.Copy(out, more)
 	return out
 }
 

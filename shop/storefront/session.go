@@ -24,9 +24,10 @@ const secretSize = 32
 // cookie; here is kept its hash, and beside it what only the secret opens. So
 // who reads the database can neither sign in as somebody nor use their tokens.
 type session struct {
+	kept
+
 	secret  []byte
 	version int64 // 0: nothing is kept
-	kept
 }
 
 // kept is what stands in the database, encrypted.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -179,14 +180,14 @@ func (v *visit) counts() (inCart int, unread string) {
 func (v *visit) unread(ctx context.Context, token string) string {
 	const most = 9
 	out := &notificationv1.ListNotificationsResponse{}
-	query := url.Values{"unread": {"true"}, "page_size": {fmt.Sprint(most + 1)}}
+	query := url.Values{"unread": {"true"}, "page_size": {strconv.Itoa(most + 1)}}
 	if err := v.api.do(ctx, call{path: "/v1/notifications", query: query, token: token, out: out}); err != nil || len(out.GetNotifications()) == 0 {
 		return ""
 	}
 	if len(out.GetNotifications()) > most {
-		return fmt.Sprint(most, "+")
+		return strconv.Itoa(most) + "+"
 	}
-	return fmt.Sprint(len(out.GetNotifications()))
+	return strconv.Itoa(len(out.GetNotifications()))
 }
 
 func pieces(cart *cartv1.Cart) int {

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,7 +46,8 @@ type visit struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	ctx     context.Context
-	id      string // of the request
+	id      string     // of the request
+	form    url.Values // that was sent
 	session *session
 	// forgetful: what is kept of the visitor can't be read at the moment.
 	forgetful bool
@@ -94,7 +95,8 @@ func (v *visit) admit(show func(*visit) error) error {
 	if err := v.origins.Check(v.r); err != nil {
 		return &problem{Status: http.StatusForbidden, Reason: "FOREIGN_FORM", cause: err}
 	}
-	if !v.session.isCSRF(v.r.PostForm.Get("csrf")) {
+	v.form = v.r.PostForm //nolint:forbidigo // the request's, whose body is bounded
+	if !v.session.isCSRF(v.form.Get("csrf")) {
 		return &problem{Status: http.StatusForbidden, Reason: "FOREIGN_FORM", cause: errors.New("the form's token is not the visitor's")}
 	}
 	return show(v)
@@ -142,7 +144,7 @@ func (v *visit) cookieName(name string) string {
 }
 
 func (v *visit) setCookie(name, value string, keep time.Duration) {
-	http.SetCookie(v.w, &http.Cookie{
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // whether by https only is a setting
 		Name: v.cookieName(name), Value: value, Path: "/", MaxAge: int(keep.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.settings.secure.Get(),
 	})
@@ -227,7 +229,7 @@ func (v *visit) fail(err error) {
 		v.log.WarnContext(v.ctx, "a page was not shown", "path", v.r.Pattern, "request_id", v.id, "error", err)
 	}
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
-		v.w.Header().Set("Retry-After", fmt.Sprint(max(1, int(p.retryAfter.Seconds()))))
+		v.w.Header().Set("Retry-After", strconv.Itoa(max(1, int(p.retryAfter.Seconds()))))
 	}
 	page := failureOf(p, v)
 	if err := v.show(page.Status, "error", page); err != nil {

@@ -99,7 +99,7 @@ func (v *visit) walletPage(after string) (wallet, error) {
 // topUp asks the card's bank for money. What was typed of the card goes to the
 // gateway and nowhere else.
 func (v *visit) topUp() error {
-	form := v.r.PostForm
+	form := v.form
 	asked := topUpForm{Key: form.Get("key"), Amount: strings.TrimSpace(form.Get("amount")), Next: local(form.Get("next"), ""), Errors: map[string]string{}}
 	if asked.Key == "" || len(asked.Key) > 64 {
 		return &problem{Status: http.StatusBadRequest, Reason: "BAD_FORM"}

@@ -42,10 +42,10 @@ func toned(tone string) []palette {
 }
 
 // pattern is what is printed on the thing, in its own colours.
-func pattern(print string, c palette) string {
+func pattern(printed string, c palette) string {
 	ground := `<rect width="48" height="48" fill="` + c.main + `"/>`
-	inside := ""
-	switch print {
+	var inside string
+	switch printed {
 	case "dots":
 		inside = fmt.Sprintf(`<g fill="%s"><circle cx="12" cy="12" r="7"/><circle cx="36" cy="36" r="7"/></g>`, c.light)
 	case "check":
@@ -53,11 +53,15 @@ func pattern(print string, c palette) string {
 	case "stripes":
 		inside = fmt.Sprintf(`<g fill="%s" opacity=".75"><rect x="4" width="9" height="48"/><rect x="28" width="9" height="48"/></g>`, c.light)
 	case "hearts":
-		inside = fmt.Sprintf(`<g fill="%s"><path d="M14 24C0 14 4 5 9 5c4 0 5 3 5 3s1-3 5-3c5 0 9 9-5 19zM37 47C23 37 27 28 32 28c4 0 5 3 5 3s1-3 5-3c5 0 9 9-5 19z"/></g>`, c.light)
+		inside = fmt.Sprintf(`<g fill="%s"><path d="M14 24C0 14 4 5 9 5c4 0 5 3 5 3s1-3 5-3c5 0 9 9-5 19z`+
+			`M37 47C23 37 27 28 32 28c4 0 5 3 5 3s1-3 5-3c5 0 9 9-5 19z"/></g>`, c.light)
 	case "stars":
 		inside = fmt.Sprintf(`<g fill="%s"><path d="M13 3l3 7 8 1-6 5 2 8-7-4-7 4 2-8-6-5 8-1zM37 27l3 7 8 1-6 5 2 8-7-4-7 4 2-8-6-5 8-1z"/></g>`, c.light)
 	case "petals":
-		inside = fmt.Sprintf(`<g fill="%s"><circle cx="12" cy="6" r="5"/><circle cx="18" cy="12" r="5"/><circle cx="12" cy="18" r="5"/><circle cx="6" cy="12" r="5"/><circle cx="36" cy="30" r="5"/><circle cx="42" cy="36" r="5"/><circle cx="36" cy="42" r="5"/><circle cx="30" cy="36" r="5"/></g><g fill="%s"><circle cx="12" cy="12" r="4"/><circle cx="36" cy="36" r="4"/></g>`, c.light, c.third)
+		inside = fmt.Sprintf(`<g fill="%s"><circle cx="12" cy="6" r="5"/><circle cx="18" cy="12" r="5"/>`+
+			`<circle cx="12" cy="18" r="5"/><circle cx="6" cy="12" r="5"/>`+
+			`<circle cx="36" cy="30" r="5"/><circle cx="42" cy="36" r="5"/><circle cx="36" cy="42" r="5"/><circle cx="30" cy="36" r="5"/></g>`+
+			`<g fill="%s"><circle cx="12" cy="12" r="4"/><circle cx="36" cy="36" r="4"/></g>`, c.light, c.third)
 	default:
 		return ""
 	}

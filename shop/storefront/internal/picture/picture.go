@@ -48,7 +48,7 @@ func Draw(name string) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return compose(string(motif), parts[1], parts[2], rand.New(rand.NewPCG(seed, 0xb0220))), true //nolint:gosec // chance for the eye
+	return compose(string(motif), parts[1], parts[2], rand.New(rand.NewPCG(seed, 0xb0220))), true
 }
 
 func isOne(table [][2]string, name, otherwise string) bool {
@@ -61,17 +61,17 @@ func isOne(table [][2]string, name, otherwise string) bool {
 }
 
 // compose puts a motif before a background, in the colours that chance gives.
-func compose(motif, print, tone string, chance *rand.Rand) []byte {
+func compose(motif, printed, tone string, chance *rand.Rand) []byte {
 	choice := toned(tone)
 	colours := choice[chance.IntN(len(choice))]
 	if chance.IntN(3) == 0 && tone == "any" { // the second colour leads
 		colours.main, colours.second = colours.second, colours.main
 	}
-	if print == "plain" && chance.IntN(3) == 0 {
-		print = [...]string{"dots", "stripes", "petals"}[chance.IntN(3)]
+	if printed == "plain" && chance.IntN(3) == 0 {
+		printed = [...]string{"dots", "stripes", "petals"}[chance.IntN(3)]
 	}
 	fill := "url(#p)"
-	if print == "plain" {
+	if printed == "plain" {
 		fill = colours.main
 	}
 	paint := strings.NewReplacer(`"A"`, `"`+colours.main+`"`, `"B"`, `"`+colours.second+`"`, `"C"`, `"`+colours.third+`"`,
@@ -79,8 +79,9 @@ func compose(motif, print, tone string, chance *rand.Rand) []byte {
 		`<S/>`, `<ellipse cx="200" cy="327" rx="128" ry="13" fill="`+colours.dark+`" opacity=".16"/>`)
 	var out bytes.Buffer
 	out.WriteString(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 400" width="400" height="400"><defs>`)
-	out.WriteString(pattern(print, colours))
-	fmt.Fprintf(&out, `<linearGradient id="b" x1="0" y1="0" x2="%.1f" y2="1"><stop offset="0" stop-color="%s"/><stop offset="1" stop-color="%s"/></linearGradient></defs>`,
+	out.WriteString(pattern(printed, colours))
+	fmt.Fprintf(&out, `<linearGradient id="b" x1="0" y1="0" x2="%.1f" y2="1"><stop offset="0" stop-color="%s"/>`+
+		`<stop offset="1" stop-color="%s"/></linearGradient></defs>`,
 		chance.Float64(), colours.paper, colours.sky)
 	out.WriteString(`<rect width="400" height="400" fill="url(#b)"/>`)
 	out.WriteString(background(colours, chance))
@@ -107,13 +108,15 @@ func background(c palette, chance *rand.Rand) string {
 	case 1: // an arch
 		return fmt.Sprintf(`<path d="M70 400V200a130 130 0 0 1 260 0v200z" fill="%s" opacity=".5"/>`, c.light)
 	case 2: // hills
-		return fmt.Sprintf(`<path d="M0 300c90-70 160-60 230-20s120 20 170-30v150H0z" fill="%s" opacity=".28"/><path d="M0 350c120-50 260-40 400-10v60H0z" fill="%s" opacity=".3"/>`, c.second, c.main)
+		return fmt.Sprintf(`<path d="M0 300c90-70 160-60 230-20s120 20 170-30v150H0z" fill="%s" opacity=".28"/>`+
+			`<path d="M0 350c120-50 260-40 400-10v60H0z" fill="%s" opacity=".3"/>`, c.second, c.main)
 	case 3: // a table
 		return fmt.Sprintf(`<rect y="304" width="400" height="96" fill="%s" opacity=".32"/>`, c.second)
 	case 4: // quarters of a circle
 		return fmt.Sprintf(`<path d="M0 0h190A190 190 0 0 1 0 190zM400 400H230a170 170 0 0 1 170-170z" fill="%s" opacity=".3"/>`, c.third)
 	case 5: // a wall with a line
-		return fmt.Sprintf(`<rect y="296" width="400" height="104" fill="%s" opacity=".5"/><path d="M0 296h400" stroke="%s" stroke-width="5" opacity=".25"/>`, c.light, c.dark)
+		return fmt.Sprintf(`<rect y="296" width="400" height="104" fill="%s" opacity=".5"/>`+
+			`<path d="M0 296h400" stroke="%s" stroke-width="5" opacity=".25"/>`, c.light, c.dark)
 	case 6: // confetti
 		var b strings.Builder
 		for range 16 {
