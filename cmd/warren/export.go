@@ -27,7 +27,7 @@ func newExport(o *options) *cobra.Command {
 }
 
 func newExportObservability(o *options) *cobra.Command {
-	var out string
+	var out, runbooks string
 	var force bool
 	c := &cobra.Command{
 		Use:   "observability",
@@ -38,6 +38,7 @@ func newExportObservability(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			opts.Runbooks = runbooks
 			files, err := export.Files(opts)
 			if err != nil {
 				return err
@@ -57,6 +58,7 @@ func newExportObservability(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&out, "out", "observability", "folder")
+	c.Flags().StringVar(&runbooks, "runbooks", "", "where docs/alerts.md can be read; alerts lead there")
 	c.Flags().BoolVar(&force, "force", false, "write over what was changed since")
 	return c
 }

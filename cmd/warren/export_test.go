@@ -65,6 +65,9 @@ func (w *workshop) targetsAreTold(t *testing.T) {
 		if status != http.StatusOK || !strings.Contains(body, "go_goroutines ") {
 			t.Errorf("%s shows no metrics: status %d", g.Labels["instance"], status)
 		}
+		if status, body := get(t, "http://"+g.Targets[0]+"/readyz"); status != http.StatusOK {
+			t.Errorf("%s is not ready: %s", g.Labels["instance"], body)
+		}
 	}
 }
 

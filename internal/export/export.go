@@ -30,6 +30,9 @@ type Options struct {
 	Data string
 	// Rules are the rules in force.
 	Rules []metricstore.RuleGroup
+	// Runbooks is where the page about the shipped alerts can be read; "" leaves it
+	// as the rules have it.
+	Runbooks string
 	// Scrape and Evaluate are how often instances are asked, and rules.
 	Scrape, Evaluate time.Duration
 	// SampleLimit is how many series one instance may show.
@@ -48,7 +51,7 @@ var templates embed.FS
 // Files makes all files.
 func Files(o Options) ([]File, error) {
 	var out []File
-	rules, err := ruleFiles(o.Rules)
+	rules, err := ruleFiles(o)
 	if err != nil {
 		return nil, err
 	}

@@ -369,6 +369,23 @@ func TestConfigurationsAreYAML(t *testing.T) {
 	}
 }
 
+func TestRunbooksAreWhereTheyAreSaid(t *testing.T) {
+	o := options(t)
+	o.Runbooks = "https://wiki.example.com/alerts"
+	all, err := export.Files(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if strings.Contains(string(f.Text), "docs/alerts.md#") {
+			t.Errorf("%s leads to the repository", f.Name)
+		}
+		if f.Name == "prometheus/rules/alerts.yml" && !strings.Contains(string(f.Text), o.Runbooks+"#crashloop") {
+			t.Errorf("%s does not lead to the page", f.Name)
+		}
+	}
+}
+
 func TestWriteKeepsWhatWasChanged(t *testing.T) {
 	dir := t.TempDir()
 	first := []export.File{{Name: "a/b.yml", Text: []byte("1")}, {Name: "c.yml", Text: []byte("2")}}

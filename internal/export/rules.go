@@ -2,6 +2,7 @@ package export
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -35,9 +36,9 @@ const written = "# Written by: warren export observability\n"
 
 // ruleFiles makes one file of the objectives' rules, which record what they
 // alert on, and one of all other alerts.
-func ruleFiles(groups []metricstore.RuleGroup) ([]File, error) {
+func ruleFiles(o Options) ([]File, error) {
 	var slos, alerts ruleFile
-	for _, g := range groups {
+	for _, g := range o.Rules {
 		if len(g.Rules) == 0 {
 			continue
 		}
@@ -45,7 +46,7 @@ func ruleFiles(groups []metricstore.RuleGroup) ([]File, error) {
 		if strings.HasPrefix(g.Name, "slo-") {
 			to = &slos
 		}
-		to.Groups = append(to.Groups, groupOf(g))
+		to.Groups = append(to.Groups, o.group(g))
 	}
 	var out []File
 	for name, file := range map[string]ruleFile{"prometheus/rules/slos.yml": slos, "prometheus/rules/alerts.yml": alerts} {
@@ -58,14 +59,26 @@ func ruleFiles(groups []metricstore.RuleGroup) ([]File, error) {
 	return out, nil
 }
 
-func groupOf(g metricstore.RuleGroup) ruleGroup {
+func (o Options) group(g metricstore.RuleGroup) ruleGroup {
 	out := ruleGroup{Name: g.Name, Interval: duration(g.Interval)}
 	for _, r := range g.Rules {
 		out.Rules = append(out.Rules, rule{
 			Record: r.Record, Alert: r.Alert, Expr: r.Expr, For: duration(r.For), KeepFiringFor: duration(r.KeepFiringFor),
-			Labels: r.Labels, Annotations: r.Annotations,
+			Labels: r.Labels, Annotations: o.annotations(r.Annotations),
 		})
 	}
+	return out
+}
+
+// annotations lead from an alert to its page also where the repository isn't.
+func (o Options) annotations(all map[string]string) map[string]string {
+	const page, key = "docs/alerts.md", "runbook_url"
+	section, ours := strings.CutPrefix(all[key], page)
+	if o.Runbooks == "" || !ours {
+		return all
+	}
+	out := maps.Clone(all)
+	out[key] = o.Runbooks + section
 	return out
 }
 

@@ -37,15 +37,14 @@ func (s *Supervisor) openAdmin() error {
 	if strings.HasPrefix(address, ":") {
 		address = "127.0.0.1" + address // what is open to the network is so by an explicit address
 	}
-	l, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) && s.opts.Admin == "" {
-		s.event(fleet.Event{Kind: "admin_elsewhere", Instance: ownLog, Message: "the metrics of the supervisor are at a free port: " + err.Error()})
-		l, err = net.Listen("tcp", "127.0.0.1:0")
-	}
+	l, elsewhere, err := listenNear(address, s.opts.Admin != "")
 	if err != nil {
 		return fmt.Errorf("open the admin listener: %w; choose another address with --admin", err)
 	}
 	at := l.Addr().String()
+	if elsewhere != nil {
+		s.event(fleet.Event{Kind: "admin_elsewhere", Instance: ownLog, Message: "the supervisor's metrics are at " + at + ": " + elsewhere.Error()})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+TargetsPath, s.showTargets)
 	mux.Handle("/", admin.New(admin.Options{Metrics: gatherers(s.own), Ready: s.readiness}))
@@ -58,6 +57,18 @@ func (s *Supervisor) openAdmin() error {
 	s.admin.Store(&at)
 	s.closers = append(s.closers, server.Close)
 	return nil
+}
+
+// listenNear listens at an address, or at a free port of this machine if the
+// address is taken and nobody insists on it; elsewhere says why.
+func listenNear(address string, insist bool) (l net.Listener, elsewhere, err error) {
+	l, err = net.Listen("tcp", address)
+	if insist || !errors.Is(err, syscall.EADDRINUSE) {
+		return l, nil, err
+	}
+	elsewhere = err
+	l, err = net.Listen("tcp", "127.0.0.1:0")
+	return l, elsewhere, err
 }
 
 func (s *Supervisor) showTargets(w http.ResponseWriter, _ *http.Request) {

@@ -67,9 +67,10 @@ func TestFile(t *testing.T) {
 				Address: "127.0.0.1:9000", Position: "warren.yaml:10:3",
 			},
 		},
-		Engines: system.Engines{Registry: "embedded", Config: "embedded", Events: "embedded", Database: "sqlite:{data}/{service}.db"},
+		Engines: system.Engines{Registry: "embedded", Config: "embedded", Events: "embedded", Database: "sqlite:{data}/{service}.db", Metrics: "embedded"},
 		Gateway: system.Listener{Address: "127.0.0.1:8081"},
 		Console: system.Listener{Address: "127.0.0.1:7070"},
+		Admin:   system.Listener{Address: "127.0.0.1:7071"},
 		Auth:    system.Auth{Issuer: "shop", Audience: "everybody", Keys: "contract:"},
 		Settings: config.FileLayer{Entries: []config.FileEntry{
 			{Name: "rpc.timeout", Scope: config.Scope{Service: "catalog"}, Value: "1s", Position: "warren.yaml:9:29"},
