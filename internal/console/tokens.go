@@ -92,6 +92,9 @@ func (t Tokens) write(all []Token) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(t.Path), 0o700); err != nil { // before the system ran for the first time
+		return fmt.Errorf("write the console's tokens: %w", err)
+	}
 	temporary, err := os.CreateTemp(filepath.Dir(t.Path), ".tokens-*") // readable by its owner only
 	if err != nil {
 		return fmt.Errorf("write the console's tokens: %w", err)
