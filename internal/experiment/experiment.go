@@ -4,7 +4,6 @@
 package experiment
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,7 +20,6 @@ import (
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/config"
-	"github.com/gowarren/warren/internal/fault"
 )
 
 // patience bounds each question to the system, and each change of its settings.
@@ -130,7 +128,7 @@ func (r *Runner) Start(ctx context.Context, req *observev1.ExperimentServiceStar
 	if req.GetDryRun() {
 		return &observev1.ExperimentServiceStartResponse{Experiment: e}, nil
 	}
-	if err := r.inject(ctx, e); err != nil {
+	if err := Inject(ctx, r.opts.Centre, e); err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	e.State = observev1.Experiment_STATE_RUNNING
@@ -175,7 +173,7 @@ func (r *Runner) Stop(ctx context.Context, req *observev1.ExperimentServiceStopR
 		return nil, status.Error(codes.NotFound, r.unknown(req.GetName()))
 	}
 	if e.GetState() == observev1.Experiment_STATE_RUNNING {
-		if err := r.withdraw(ctx, e, cmp.Or(req.GetAuthor(), e.GetAuthor())); err != nil {
+		if err := Withdraw(ctx, r.opts.Centre, e, req.GetAuthor()); err != nil {
 			return nil, status.Error(codes.Unavailable, err.Error())
 		}
 		e.Stopped, e.StoppedBy = timestamppb.Now(), req.GetAuthor()
@@ -239,7 +237,7 @@ func (r *Runner) finish(ctx context.Context, e *observev1.Experiment) {
 	if e.GetState() != observev1.Experiment_STATE_RUNNING {
 		return // stopped in this moment
 	}
-	if err := r.withdraw(ctx, e, e.GetAuthor()); err != nil { // over it is all the same
+	if err := Withdraw(ctx, r.opts.Centre, e, e.GetAuthor()); err != nil { // over it is all the same
 		r.opts.Log.Warn("settings of an experiment that ended not removed", "experiment", e.GetName(), "error", err)
 	}
 	r.end(e, observev1.Experiment_STATE_ENDED)
@@ -254,42 +252,4 @@ func (r *Runner) end(e *observev1.Experiment, state observev1.Experiment_State) 
 		delete(r.live, e.GetName())
 	}
 	r.save()
-}
-
-// inject writes the faults of an experiment where processes find them.
-func (r *Runner) inject(ctx context.Context, e *observev1.Experiment) error {
-	return r.rewrite(ctx, e, e.GetAuthor(), fmt.Sprintf("experiment %s: %s", e.GetName(), e.GetReason()), true)
-}
-
-func (r *Runner) withdraw(ctx context.Context, e *observev1.Experiment, author string) error {
-	return r.rewrite(ctx, e, author, fmt.Sprintf("end of experiment %s", e.GetName()), false)
-}
-
-// rewrite changes the one setting of the experiment's fault: others may have
-// theirs in the same place.
-func (r *Runner) rewrite(ctx context.Context, e *observev1.Experiment, author, reason string, add bool) error {
-	name, scope, f, ok := setting(e)
-	if !ok {
-		return nil
-	}
-	_, entries, err := r.opts.Centre.Get(ctx)
-	if err != nil {
-		return err
-	}
-	var now []fault.Fault
-	for _, entry := range entries {
-		if entry.Name == name && entry.Scope == scope {
-			now, _ = fault.Parse(entry.Value) // what can't be read is nobody's fault
-		}
-	}
-	next := fault.Without(now, e.GetName(), time.Now())
-	if add {
-		next = append(next, f)
-	}
-	edit := config.Edit{Name: name, Scope: scope}
-	if value := fault.Format(next); value != "" {
-		edit.New = &value
-	}
-	_, err = r.opts.Centre.Set(ctx, []config.Edit{edit}, cmp.Or(author, "unknown"), reason)
-	return err
 }
