@@ -14,7 +14,6 @@ import (
 const (
 	lateError = "error"
 	lateSlow  = "slow"
-	lateKept  = "kept" // by Keep, which gives a word of its own
 )
 
 const (
@@ -52,7 +51,7 @@ func newLate(opts Options, metrics prometheus.Registerer) (*late, error) {
 	if l.most == nil {
 		l.most = func() int { return defaultLate }
 	}
-	for _, reason := range []string{lateError, lateSlow, lateKept} {
+	for _, reason := range []string{lateError, lateSlow} {
 		l.kept.WithLabelValues(reason)
 	}
 	return l, register(metrics, l.kept, l.refused)
