@@ -80,7 +80,8 @@ func firing(alerts []*observev1.Alert, now time.Time) *frame.Table {
 		}
 		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("alert-%d", i), Cells: []frame.Cell{
 			{Text: a.GetName() + labelsOf(a.GetLabels()), Sub: cmp.Or(a.GetAnnotations()["summary"], a.GetAnnotations()["description"])},
-			{Status: &state, Sub: a.GetSeverity()}, frame.Measured(a.GetValue(), ""), frame.Text(frame.Span(now.Sub(a.GetSince().AsTime()))), {Actions: actions},
+			{Status: &state, Sub: a.GetSeverity()}, frame.Measured(a.GetValue(), ""), frame.Text(frame.Span(now.Sub(a.GetSince().AsTime()))),
+			{Actions: actions},
 		}})
 	}
 	return t
@@ -173,7 +174,8 @@ func (s *screens) alertActions() []frame.Action {
 					return frame.Outcome{}, &frame.Problem{Status: 422, Title: "Not a time", Text: "For how long?"}
 				}
 				_, err = s.alerts.Silence(r.Context(), &observev1.SilenceRequest{
-					Matchers: []*observev1.Matcher{{Label: "alertname", Value: r.Get("alert")}}, Duration: durationpb.New(d), Reason: r.Reason(), Author: r.Caller.Name,
+					Matchers: []*observev1.Matcher{{Label: "alertname", Value: r.Get("alert")}}, Duration: durationpb.New(d), Reason: r.Reason(),
+					Author: r.Caller.Name,
 				})
 				return frame.Outcome{Title: r.Get("alert") + " is silent for " + d.String(), Back: "/alerts"}, err
 			},

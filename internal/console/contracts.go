@@ -75,7 +75,8 @@ func (s *screens) contractList(r *frame.Request) (any, error) {
 			state = frame.Status{Word: "nobody is ready", Tone: frame.Bad}
 		}
 		t.Rows = append(t.Rows, frame.Row{ID: "contract-" + c.GetName(), Href: "/contracts/" + url.PathEscape(c.GetName()), Cells: []frame.Cell{
-			{Text: shortName(c.GetName()), Sub: c.GetName()}, {Chips: c.GetServices()}, frame.Number(int64(len(c.GetInstances()))), {Text: state.Word, Status: &state},
+			{Text: shortName(c.GetName()), Sub: c.GetName()}, {Chips: c.GetServices()}, frame.Number(int64(len(c.GetInstances()))),
+			{Text: state.Word, Status: &state},
 		}})
 	}
 	t.Note = strconv.Itoa(len(t.Rows))
@@ -148,7 +149,9 @@ func promises(m *contractsv1.Method) []fact {
 	if m.GetServerStreams() || m.GetClientStreams() {
 		out = append(
 			out,
-			fact{"Streams", strings.TrimSpace(map[bool]string{true: "requests "}[m.GetClientStreams()] + map[bool]string{true: "answers"}[m.GetServerStreams()])},
+			fact{
+				"Streams", strings.TrimSpace(map[bool]string{true: "requests "}[m.GetClientStreams()] + map[bool]string{true: "answers"}[m.GetServerStreams()]),
+			},
 		)
 	}
 	return out

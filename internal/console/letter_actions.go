@@ -2,7 +2,7 @@ package console
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 
 	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
 	"github.com/gowarren/warren/internal/console/frame"
@@ -30,7 +30,9 @@ func (s *screens) letterActions() []frame.Action {
 				_, err := s.letters.Edit(toService(r.Context(), service), &eventsv1.EditRequest{
 					Letter: id, Json: r.PostForm.Get("event"), By: &eventsv1.By{Author: r.Caller.Name, Reason: r.Reason()},
 				})
-				return frame.Outcome{Title: "The event is replaced", Lines: []string{"Replay the letter to have it handled."}, Back: letterHref(service, id)}, err
+				return frame.Outcome{
+					Title: "The event is replaced", Lines: []string{"Replay the letter to have it handled."}, Back: letterHref(service, id),
+				}, err
 			},
 		},
 	}
@@ -70,7 +72,7 @@ func settleAction(name, verb, says string, danger bool, call settle) frame.Actio
 				f.Says = append(f.Says, "They are all of the type "+r.Get("topic")+". It is counted again when it is done.")
 			}
 			if danger && n > 1 {
-				f.Type = fmt.Sprint(n)
+				f.Type = strconv.Itoa(int(n))
 			}
 			return f, err
 		},

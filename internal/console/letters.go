@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/metadata"
@@ -160,11 +161,12 @@ func letterTable(all []ownLetter) frame.Table {
 			Text:  "An event that a subscriber gives up after its last attempt lies here with its error, until somebody replays, edits or drops it.",
 			Code:  "warren dlq list",
 		},
-		Note: fmt.Sprint(len(all)),
+		Note: strconv.Itoa(len(all)),
 	}
 	for _, l := range all {
 		t.Rows = append(t.Rows, frame.Row{ID: "letter-" + l.GetLetter(), Href: letterHref(l.Service, l.GetLetter()), Cells: []frame.Cell{
-			{Text: shortName(l.GetTopic()), Title: l.GetTopic()}, frame.Mono(l.GetKey()), {Text: l.Service, Sub: l.GetGroup()}, frame.Number(int64(l.GetAttempts())),
+			{Text: shortName(l.GetTopic()), Title: l.GetTopic()}, frame.Mono(l.GetKey()), {Text: l.Service, Sub: l.GetGroup()},
+			frame.Number(int64(l.GetAttempts())),
 			{Text: brief(l.GetReason()), Title: l.GetReason()}, frame.At(l.GetDeathTime().AsTime()),
 		}})
 	}
@@ -196,7 +198,7 @@ func (s *screens) letter(r *frame.Request) (any, error) {
 	v.Facts = []fact{
 		{"Event", l.GetTopic()}, {"Its id", l.GetEvent()}, {"Key", cmp.Or(l.GetKey(), "–")}, {"Given up by", cmp.Or(l.GetGroup(), "the broker")},
 		{"Handler", cmp.Or(l.GetHandler(), "–")},
-		{"Attempts", fmt.Sprint(l.GetAttempts())}, {"Published", frame.Ago(l.GetPublishTime().AsTime(), r.Now)},
+		{"Attempts", strconv.Itoa(int(l.GetAttempts()))}, {"Published", frame.Ago(l.GetPublishTime().AsTime(), r.Now)},
 		{"Died", frame.Ago(l.GetDeathTime().AsTime(), r.Now)},
 	}
 	for name, value := range l.GetHeaders() {

@@ -126,10 +126,10 @@ func (s *screens) events(ctx context.Context) ([]happened, error) {
 
 // toneOf is how an event of the fleet is meant.
 func toneOf(kind string) frame.Tone {
-	switch {
-	case kind == "ready", kind == "built":
+	switch kind {
+	case "ready", "built":
 		return frame.Good
-	case kind == "restart", kind == "crash loop": // a process ended by itself
+	case "restart", "crash loop": // a process ended by itself
 		return frame.Bad
 	}
 	return frame.Idle

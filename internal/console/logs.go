@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -138,11 +139,11 @@ func attributeText(a *observev1.Attribute) string {
 	case *observev1.Attribute_Text:
 		return v.Text
 	case *observev1.Attribute_Integer:
-		return fmt.Sprint(v.Integer)
+		return strconv.FormatInt(v.Integer, 10)
 	case *observev1.Attribute_Number:
 		return fmt.Sprint(v.Number)
 	case *observev1.Attribute_Flag:
-		return fmt.Sprint(v.Flag)
+		return strconv.FormatBool(v.Flag)
 	case *observev1.Attribute_Json:
 		return v.Json
 	}

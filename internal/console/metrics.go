@@ -1,8 +1,8 @@
 package console
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -31,8 +31,8 @@ func (s *screens) explore(r *frame.Request) (any, error) {
 	}
 	v.Names = meta.GetMetrics()
 	for _, one := range []struct{ name, query string }{
-		{"Requests by service", rateOf("service", "", window)}, {"Errors by service", errorsOf("service", "", window)},
-		{"Duration, p99", quantileOf(0.99, "service", "", window)},
+		{"Requests by service", rateOf("service", "")}, {"Errors by service", errorsOf("service", "")},
+		{"Duration, p99", quantileOf(0.99, "service", "")},
 		{"Goroutines", "sum by (service) (go_goroutines)"}, {"Memory", "sum by (service) (process_resident_memory_bytes)"},
 		{"Outbox", "sum by (service) (warren_outbox_pending)"}, {"Breakers", "max by (service) (warren_rpc_breaker_state)"},
 	} {
@@ -83,7 +83,7 @@ func targetTable(targets []*observev1.Target) *frame.Table {
 			{Title: "Address", Fixed: true, Wide: true},
 		},
 		Empty: frame.Empty{Title: "Nothing is asked yet", Text: "Instances are asked for their metrics as soon as they are in the registry."},
-		Note:  fmt.Sprint(len(targets)),
+		Note:  strconv.Itoa(len(targets)),
 	}
 	slices.SortFunc(targets, func(a, b *observev1.Target) int { return strings.Compare(a.GetInstance(), b.GetInstance()) })
 	for _, one := range targets {

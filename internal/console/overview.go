@@ -42,9 +42,9 @@ func (s *screens) overview(r *frame.Request) (any, error) {
 	r.Missing("Traffic", err)
 	if err == nil {
 		v.Charts, err = s.charts(r, s.marks(r, ""),
-			plan{"rate", "Requests", "/s", rateOf("service", "", window), service},
-			plan{"errors", "Errors", "%", errorsOf("service", "", window), service},
-			plan{"p95", "Duration, p95", "s", quantileOf(0.95, "service", "", window), service},
+			plan{"rate", "Requests", "/s", rateOf("service", ""), service},
+			plan{"errors", "Errors", "%", errorsOf("service", ""), service},
+			plan{"p95", "Duration, p95", "s", quantileOf(0.95, "service", ""), service},
 		)
 		r.Missing("Charts", err)
 	}
@@ -177,7 +177,9 @@ func sloTable(slos []*observev1.SLO) *frame.Table {
 			{Title: "Now", Number: true, Fixed: true},
 			{Title: "Budget left", Number: true, Fixed: true},
 		},
-		Empty: frame.Empty{Title: "No objectives yet", Text: "An objective says how often a service has to answer well. Rules for them come with the system file."},
+		Empty: frame.Empty{
+			Title: "No objectives yet", Text: "An objective says how often a service has to answer well. Rules for them come with the system file.",
+		},
 	}
 	for _, o := range slos {
 		now, left := frame.Text("–"), frame.Text("–")

@@ -46,24 +46,25 @@ const someErrors, tooManyErrors = 0.001, 0.1
 // serverErrors are the codes that are the server's fault.
 const serverErrors = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS|RESOURCE_EXHAUSTED"`
 
-func rateOf(by, where, window string) string {
+// window is what rates are taken over.
+const window = "1m"
+
+func rateOf(by, where string) string {
 	return fmt.Sprintf(`sum by (%s) (rate(rpc_server_call_duration_seconds_count{%s}[%s]))`, by, where, window)
 }
 
-func errorsOf(by, where, window string) string {
+func errorsOf(by, where string) string {
 	failed := serverErrors
 	if where != "" {
 		failed = where + "," + failed
 	}
-	rate := rateOf(by, where, window)
-	return fmt.Sprintf(`(%s or 0 * %s) / (%s > 0)`, rateOf(by, failed, window), rate, rate)
+	rate := rateOf(by, where)
+	return fmt.Sprintf(`(%s or 0 * %s) / (%s > 0)`, rateOf(by, failed), rate, rate)
 }
 
-func quantileOf(q float64, by, where, window string) string {
+func quantileOf(q float64, by, where string) string {
 	return fmt.Sprintf(`histogram_quantile(%v, sum by (%s, le) (rate(rpc_server_call_duration_seconds_bucket{%s}[%s])))`, q, by, where, window)
 }
-
-const window = "1m"
 
 // red asks how all services answer.
 func (s *screens) red(ctx context.Context) (map[string]red, error) {
@@ -76,9 +77,9 @@ func (s *screens) redBy(ctx context.Context, label, where string) (map[string]re
 		query string
 		set   func(*red, float64)
 	}{
-		{rateOf(label, where, window), func(r *red, v float64) { r.rate, r.known = v, true }},
-		{errorsOf(label, where, window), func(r *red, v float64) { r.errors = v }},
-		{quantileOf(0.95, label, where, window), func(r *red, v float64) { r.p95 = v }},
+		{rateOf(label, where), func(r *red, v float64) { r.rate, r.known = v, true }},
+		{errorsOf(label, where), func(r *red, v float64) { r.errors = v }},
+		{quantileOf(0.95, label, where), func(r *red, v float64) { r.p95 = v }},
 	} {
 		resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: q.query})
 		if err != nil {
@@ -114,7 +115,9 @@ func (s *screens) charts(r *frame.Request, marks []frame.Mark, plans ...plan) ([
 }
 
 func (s *screens) chart(r *frame.Request, p plan) (frame.Chart, *observev1.QueryRangeResponse, error) {
-	c := frame.Chart{ID: p.id, Title: p.title, Unit: p.unit, Empty: frame.Empty{Title: "Nothing measured yet", Text: "There is no sample in this span of time."}}
+	c := frame.Chart{
+		ID: p.id, Title: p.title, Unit: p.unit, Empty: frame.Empty{Title: "Nothing measured yet", Text: "There is no sample in this span of time."},
+	}
 	resp, err := s.metrics.QueryRange(r.Context(), &observev1.QueryRangeRequest{
 		Query: p.query, Start: timestamppb.New(r.Range.From), End: timestamppb.New(r.Range.To), Step: durationpb.New(stepOf(r.Range)),
 	})
@@ -190,9 +193,9 @@ func (s *screens) serviceCharts(r *frame.Request, service string) ([]frame.Chart
 	byInstance := func(l map[string]string) string { return l["instance"] }
 	marks := s.marks(r, service)
 	charts, err := s.charts(r, marks,
-		plan{"rate", "Requests", "/s", rateOf("rpc_response_status_code", where, window), byCode},
-		plan{"errors", "Errors", "%", errorsOf("service", where, window), one("errors")},
-		plan{"p95", "Duration, p95", "s", quantileOf(0.95, "service", where, window), one("p95")},
+		plan{"rate", "Requests", "/s", rateOf("rpc_response_status_code", where), byCode},
+		plan{"errors", "Errors", "%", errorsOf("service", where), one("errors")},
+		plan{"p95", "Duration, p95", "s", quantileOf(0.95, "service", where), one("p95")},
 		plan{"memory", "Memory", "B", `sum by (instance) (process_resident_memory_bytes{` + where + `})`, byInstance},
 		plan{"goroutines", "Goroutines", "", `sum by (instance) (go_goroutines{` + where + `})`, byInstance},
 		plan{"cpu", "Processor", "", `sum by (instance) (rate(process_cpu_seconds_total{` + where + `}[` + window + `]))`, byInstance},

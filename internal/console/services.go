@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,7 +137,7 @@ func serviceTable(instances []*fleetv1.Instance, red map[string]red, filter stri
 			frame.Text(cmp.Or(short(strings.Join(versions, ", ")), "–")), frame.Number(restarts), since(oldest),
 		})})
 	}
-	t.Note = fmt.Sprintf("%d", len(t.Rows))
+	t.Note = strconv.Itoa(len(t.Rows))
 	return t
 }
 
@@ -176,8 +177,8 @@ func instanceTable(instances []*fleetv1.Instance) frame.Table {
 		}
 		href := instanceHref(i)
 		t.Rows = append(t.Rows, frame.Row{ID: "instance-" + strings.ReplaceAll(i.GetId(), "/", "-"), Href: href, Cells: []frame.Cell{
-			frame.Text(i.GetId()), cell, {Text: fmt.Sprint(i.GetPid()), Order: float64(i.GetPid())}, frame.Mono(cmp.Or(i.GetAddress(), "–")),
-			frame.Number(int64(i.GetRestarts())), {Text: fmt.Sprint(i.GetSettingsRevision()), Order: float64(i.GetSettingsRevision())},
+			frame.Text(i.GetId()), cell, {Text: strconv.FormatInt(i.GetPid(), 10), Order: float64(i.GetPid())}, frame.Mono(cmp.Or(i.GetAddress(), "–")),
+			frame.Number(int64(i.GetRestarts())), {Text: strconv.FormatInt(i.GetSettingsRevision(), 10), Order: float64(i.GetSettingsRevision())},
 			since(i.GetStarted().AsTime()), {Actions: []frame.Link{{Text: "Kill", Href: href + "/kill", Asks: true, Danger: true}}},
 		}})
 	}

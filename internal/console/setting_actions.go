@@ -35,7 +35,9 @@ func (s *screens) settingActions() []frame.Action {
 					return frame.Outcome{}, err
 				}
 				c, err := s.settings.Rollback(r.Context(), &settingsv1.RollbackRequest{Revision: revision, Author: r.Caller.Name, Reason: r.Reason()})
-				return frame.Outcome{Title: fmt.Sprintf("The values of revision %d are in force again", revision), Lines: edited(c), Back: "/settings-history"}, err
+				return frame.Outcome{
+					Title: fmt.Sprintf("The values of revision %d are in force again", revision), Lines: edited(c), Back: "/settings-history",
+				}, err
 			},
 		},
 	}

@@ -136,7 +136,9 @@ func (s *screens) setting(r *frame.Request) (any, error) {
 	t := frame.Table{
 		Caption: "Values",
 		Columns: []frame.Column{{Title: "Where", Fixed: true}, {Title: "Value", Fixed: true}, {Title: "Layer", Fixed: true}, {Title: "", Fixed: true}},
-		Empty:   frame.Empty{Title: "The default holds everywhere", Text: "Neither the centre nor the system file says anything; the contract of a method may."},
+		Empty: frame.Empty{
+			Title: "The default holds everywhere", Text: "Neither the centre nor the system file says anything; the contract of a method may.",
+		},
 	}
 	for i, value := range one.GetValues() {
 		layer := layerOf(value.GetLayer())
@@ -147,7 +149,8 @@ func (s *screens) setting(r *frame.Request) (any, error) {
 		if value.GetLayer() == "centre" {
 			q := "?on=" + queryEscape(value.GetScope())
 			row.Cells[3] = frame.Cell{Actions: []frame.Link{
-				{Text: "Change", Href: settingHref(one.GetName()) + "/set" + q, Asks: true}, {Text: "Remove", Href: settingHref(one.GetName()) + "/unset" + q, Asks: true},
+				{Text: "Change", Href: settingHref(one.GetName()) + "/set" + q, Asks: true},
+				{Text: "Remove", Href: settingHref(one.GetName()) + "/unset" + q, Asks: true},
 			}}
 		}
 		t.Rows = append(t.Rows, row)
@@ -248,7 +251,8 @@ func changeTable(changes []*settingsv1.Change, now int64) *frame.Table {
 			what = append(what, fmt.Sprintf("%s: %s → %s", e.GetName(), orUnset(e.Old), orUnset(e.New)))
 		}
 		row := frame.Row{ID: fmt.Sprintf("revision-%d", c.GetRevision()), Cells: []frame.Cell{
-			frame.Text(strconv.FormatInt(c.GetRevision(), 10)), frame.At(c.GetTime().AsTime()), frame.Text(c.GetAuthor()), {Chips: what}, frame.Text(c.GetReason()), {},
+			frame.Text(strconv.FormatInt(c.GetRevision(), 10)), frame.At(c.GetTime().AsTime()), frame.Text(c.GetAuthor()), {Chips: what},
+			frame.Text(c.GetReason()), {},
 		}}
 		if now > 0 {
 			row.Cells[5].Actions = []frame.Link{{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -266,7 +267,7 @@ func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []*obser
 			{Key: "from", Title: "From"}, {Key: "to", Title: "To"}, {Key: "rate", Title: "Calls", Number: true}, {Key: "errors", Title: "Errors", Number: true},
 			{Key: "p50", Title: "p50", Number: true, Wide: true}, {Key: "p95", Title: "p95", Number: true},
 		},
-		Note: fmt.Sprint(len(edges)),
+		Note: strconv.Itoa(len(edges)),
 	}
 	names := map[string]string{}
 	for _, n := range nodes {

@@ -153,7 +153,9 @@ func detail(one *observev1.Span, resources []*observev1.Resource) *spanDetail {
 		d.Events = append(d.Events, h)
 	}
 	for _, l := range one.GetLinks() {
-		d.Links = append(d.Links, frame.Link{Text: l.GetTraceId()[:min(8, len(l.GetTraceId()))] + "…", Href: "/traces/" + l.GetTraceId() + "?span=" + l.GetSpanId()})
+		d.Links = append(
+			d.Links, frame.Link{Text: l.GetTraceId()[:min(8, len(l.GetTraceId()))] + "…", Href: "/traces/" + l.GetTraceId() + "?span=" + l.GetSpanId()},
+		)
 	}
 	return d
 }

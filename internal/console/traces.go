@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ func traceTable(all []*observev1.TraceSummary) frame.Table {
 			Text:  "Every request makes one, once something calls the system: each hop, query, event and step of a saga is a span in it.",
 			Code:  "curl -s http://localhost:8080/v1/products",
 		},
-		Note: fmt.Sprint(len(all)),
+		Note: strconv.Itoa(len(all)),
 	}
 	longest := time.Nanosecond
 	for _, one := range all {
@@ -101,7 +102,8 @@ func traceTable(all []*observev1.TraceSummary) frame.Table {
 		about := slices.DeleteFunc([]string{one.GetService(), one.GetOrderId(), one.GetGid()}, func(text string) bool { return text == "" })
 		took := one.GetDuration().AsDuration()
 		t.Rows = append(t.Rows, frame.Row{ID: "trace-" + one.GetTraceId(), Href: "/traces/" + one.GetTraceId(), Cells: []frame.Cell{
-			{Text: strings.TrimPrefix(one.GetName(), "/"), Sub: strings.Join(about, " · ")}, result, {Text: frame.Span(took), Order: took.Seconds(), Share: float64(took) / float64(longest)},
+			{Text: strings.TrimPrefix(one.GetName(), "/"), Sub: strings.Join(about, " · ")}, result,
+			{Text: frame.Span(took), Order: took.Seconds(), Share: float64(took) / float64(longest)},
 			frame.Number(int64(one.GetSpans())), {Chips: few(one.GetServices())}, frame.At(one.GetStart().AsTime()),
 		}})
 	}

@@ -149,9 +149,10 @@ func lanes(attempts []*txnv1.Attempt) ([]laneView, time.Duration) {
 	for i, a := range attempts {
 		op := strings.ToLower(strings.TrimPrefix(a.GetOp().String(), "OP_"))
 		l := laneView{
-			ID: fmt.Sprintf("attempt-%d", i), What: op + " " + a.GetBranch(), At: a.GetStartTime().AsTime(), Took: a.GetTook().AsDuration(), Number: a.GetNumber(),
-			X:     float64(a.GetStartTime().AsTime().Sub(first)) / float64(whole),
-			Width: float64(a.GetTook().AsDuration()) / float64(whole), Why: a.GetOutcome().GetReason(),
+			ID: fmt.Sprintf("attempt-%d", i), What: op + " " + a.GetBranch(), At: a.GetStartTime().AsTime(), Took: a.GetTook().AsDuration(),
+			Number: a.GetNumber(),
+			X:      float64(a.GetStartTime().AsTime().Sub(first)) / float64(whole),
+			Width:  float64(a.GetTook().AsDuration()) / float64(whole), Why: a.GetOutcome().GetReason(),
 		}
 		l.Ended, l.Tone, l.Class = endedAs(a)
 		const thinnest = 0.006
@@ -185,7 +186,8 @@ func actionTable(actions []*txnv1.Action) *frame.Table {
 	}
 	for i, a := range actions {
 		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("action-%d", i), Cells: []frame.Cell{
-			frame.At(a.GetTime().AsTime()), frame.Text(strings.TrimSpace(a.GetWhat() + " " + a.GetBranch())), frame.Text(a.GetAuthor()), frame.Text(a.GetReason()),
+			frame.At(a.GetTime().AsTime()), frame.Text(strings.TrimSpace(a.GetWhat() + " " + a.GetBranch())), frame.Text(a.GetAuthor()),
+			frame.Text(a.GetReason()),
 		}})
 	}
 	return t

@@ -113,7 +113,7 @@ func (s *screens) editAction() frame.Action {
 				{Name: "request", Label: "Request, in JSON", Kind: "area", Value: frame.Indented(s.decoded(r.Context(), name, request, false))},
 				{
 					Name: "force", Label: "Where the old request may have been done", Kind: "choice", Value: refused, Choices: []string{refused, forced},
-					Help: "Forced, the step may have happened by its old request while the transaction knows the new one only: look first, and put it right by hand.",
+					Help: "Forced, the step may have happened by its old request while the transaction knows the new one only: look first.",
 				},
 			},
 		}, nil

@@ -1,8 +1,8 @@
 package console
 
 import (
-	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +71,7 @@ func transactionTable(all []*txnv1.Transaction, now time.Time) frame.Table {
 		},
 		Empty: frame.Empty{
 			Title: "No transaction yet",
-			Text:  "A saga, a TCC or a two-phase commit that a service begins appears here at once, with every attempt of every step. In the shop, every order is one.",
+			Text:  "A saga, a TCC or a two-phase commit that a service begins appears here at once, with every attempt of every step.",
 		},
 	}
 	for _, one := range all {
@@ -81,7 +81,7 @@ func transactionTable(all []*txnv1.Transaction, now time.Time) frame.Table {
 			frame.At(one.GetCreateTime().AsTime()), took(one, now),
 		}})
 	}
-	t.Note = fmt.Sprintf("%d", len(t.Rows))
+	t.Note = strconv.Itoa(len(t.Rows))
 	return t
 }
 

@@ -37,7 +37,7 @@ func (s *Supervisor) openConsole() error {
 		return unopened
 	case unopened != nil:
 		s.event(fleet.Event{Kind: "no_console", Instance: "console", Message: unopened.Error()})
-		return nil
+		return nil //nolint:nilerr // it is said, and the system runs without
 	}
 	s.console.Store(c)
 	s.closers = append(s.closers, c.Close)

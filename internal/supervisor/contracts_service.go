@@ -37,7 +37,7 @@ func (c *contractService) contracts() []*contractsv1.Contract {
 			}
 			one := known[name]
 			one.Instances = append(one.Instances, &contractsv1.Instance{Id: i.ID, Service: i.Service, State: string(i.State)})
-			if !slices.Contains(one.Services, i.Service) {
+			if !slices.Contains(one.GetServices(), i.Service) {
 				one.Services = append(one.Services, i.Service)
 			}
 		}

@@ -53,7 +53,7 @@ func (s *settingsService) List(ctx context.Context, _ *settingsv1.ListRequest) (
 	for name, v := range values { // set for a service that is not there any more, or not yet
 		out.Settings = append(out.Settings, &settingsv1.Setting{Name: name, Values: v})
 	}
-	slices.SortFunc(out.Settings, func(a, b *settingsv1.Setting) int { return strings.Compare(a.GetName(), b.GetName()) })
+	slices.SortFunc(out.GetSettings(), func(a, b *settingsv1.Setting) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return out, nil
 }
 

@@ -126,13 +126,10 @@ const mostLive = 128
 func New(opts Options) (*Frame, error) {
 	f := &Frame{
 		opts: opts, pages: http.NewServeMux(), mux: http.NewServeMux(),
-		lives: make(chan struct{}, mostLive), done: make(chan struct{}),
+		lives: make(chan struct{}, mostLive), done: make(chan struct{}), sessions: newSessions(opts.Access),
 	}
 	var err error
 	if f.assets, err = readAssets(); err != nil {
-		return nil, err
-	}
-	if f.sessions, err = newSessions(opts.Access); err != nil {
 		return nil, err
 	}
 	if err := f.readTemplates(); err != nil {

@@ -8,11 +8,12 @@ func icon(name string) template.HTML {
 		"overview": `<path d="M4 13h6V4H4zM14 9h6V4h-6zM14 20h6v-7h-6zM4 20h6v-3H4z"/>`,
 		"topology": `<circle cx="5" cy="12" r="2.5"/><circle cx="18" cy="5.5" r="2.5"/>` +
 			`<circle cx="18" cy="18.5" r="2.5"/><path d="m7.3 10.9 8.4-4.2M7.3 13.1l8.4 4.2"/>`,
-		"services": `<rect x="4" y="4" width="16" height="6.5" rx="1.5"/><rect x="4" y="13.5" width="16" height="6.5" rx="1.5"/><path d="M8 7.25h.01M8 16.75h.01"/>`,
-		"traces":   `<path d="M4 6h10M8 12h9M12 18h8"/>`,
-		"logs":     `<path d="M5 5h14M5 10h14M5 15h9M5 20h6"/>`,
-		"metrics":  `<path d="M4 4v16h16"/><path d="m7 15 4-5 3.5 3L20 7"/>`,
-		"alerts":   `<path d="M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 21h4"/>`,
+		"services": `<rect x="4" y="4" width="16" height="6.5" rx="1.5"/>` +
+			`<rect x="4" y="13.5" width="16" height="6.5" rx="1.5"/><path d="M8 7.25h.01M8 16.75h.01"/>`,
+		"traces":  `<path d="M4 6h10M8 12h9M12 18h8"/>`,
+		"logs":    `<path d="M5 5h14M5 10h14M5 15h9M5 20h6"/>`,
+		"metrics": `<path d="M4 4v16h16"/><path d="m7 15 4-5 3.5 3L20 7"/>`,
+		"alerts":  `<path d="M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 21h4"/>`,
 		"saga": `<circle cx="6" cy="6" r="2.2"/><circle cx="6" cy="18" r="2.2"/>` +
 			`<circle cx="18" cy="12" r="2.2"/><path d="M6 8.2v7.6M8.2 6H12a3.8 3.8 0 0 1 3.8 3.8"/>`,
 		"letters":  `<rect x="3.5" y="5.5" width="17" height="13" rx="1.5"/><path d="m4 7 8 6 8-6"/>`,

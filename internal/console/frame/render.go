@@ -187,7 +187,7 @@ func (f *Frame) draw(w http.ResponseWriter, v *view, name string) {
 }
 
 // sent is a header of the request; Header is what stands above the page.
-func (v *view) sent(name string) string { return v.Request.Request.Header.Get(name) }
+func (v *view) sent(name string) string { return v.Request.Request.Header.Get(name) } //nolint:staticcheck // without it, it is the page's
 
 // Frozen is this page with its span of time nailed down.
 func (r *Request) Frozen() string {

@@ -34,8 +34,8 @@ type session struct {
 	until  time.Time
 }
 
-func newSessions(access Access) (*sessions, error) {
-	return &sessions{access: access, open: map[string]session{}}, nil
+func newSessions(access Access) *sessions {
+	return &sessions{access: access, open: map[string]session{}}
 }
 
 // begin takes a token for a session.

@@ -71,7 +71,7 @@ type Empty struct {
 	Clear string
 }
 
-// Cell makers for the usual kinds.
+// Text is a cell that says something.
 func Text(text string) Cell { return Cell{Text: text} }
 
 // Mono is an identifier, in letters of one width.
