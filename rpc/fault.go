@@ -27,7 +27,8 @@ var (
 	settingFaultError = config.String("rpc.fault.error", "",
 		"Fails calls instead of their handler: \"until=2026-01-31T12:00:00Z code=UNAVAILABLE share=0.5\". Experiments write it; one that is over is nothing.")
 	settingFaultPartition = config.String("rpc.fault.partition", "",
-		"Loses the calls from the service that obeys it to another one: \"until=2026-01-31T12:00:00Z to=payment\". Experiments write it; one that is over is nothing.")
+		"Loses the calls from the service that obeys it to another one: \"until=2026-01-31T12:00:00Z to=payment\". "+
+			"Experiments write it; one that is over is nothing.")
 )
 
 // The kinds of faults, as the metric has them.

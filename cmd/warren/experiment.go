@@ -131,7 +131,9 @@ func (t *trial) start(cmd *cobra.Command, f *observev1.Fault) error {
 }
 
 // begin shows what experiments would hit, asks, and starts them: all, or none.
-func (t *trial) begin(cmd *cobra.Command, c observev1.ExperimentServiceClient, reqs ...*observev1.ExperimentServiceStartRequest) ([]*observev1.Experiment, error) {
+func (t *trial) begin(
+	cmd *cobra.Command, c observev1.ExperimentServiceClient, reqs ...*observev1.ExperimentServiceStartRequest,
+) ([]*observev1.Experiment, error) {
 	for _, req := range reqs {
 		req.Author, req.DryRun = author(), true
 		planned, err := c.Start(cmd.Context(), req)

@@ -150,7 +150,7 @@ func (s *trialled) outlives(u *upped) {
 	if err := u.end(syscall.SIGKILL); err == nil {
 		s.t.Fatal("the supervisor ended well")
 	}
-	again := s.workshop.up()
+	again := s.up()
 	s.url = "http://" + again.GetSystem().GetGateway() + "/v1/greeting/greetings/Ada"
 	eventually(s.t, "the long one to be felt, and not the short one", s.slow)
 	eventually(s.t, "the short one to have ended", func() bool { return s.experiments()[0].GetState() == observev1.Experiment_STATE_ENDED })

@@ -152,7 +152,8 @@ func Describe(f *observev1.Fault) string {
 		}
 		return "latency of " + delay + " at " + of(f.Latency.GetService(), f.Latency.GetMethod(), f.Latency.GetShare())
 	case *observev1.Fault_Error:
-		return "error " + cmp.Or(strings.ToUpper(f.Error.GetCode()), "UNAVAILABLE") + " from " + of(f.Error.GetService(), f.Error.GetMethod(), f.Error.GetShare())
+		name := cmp.Or(strings.ToUpper(f.Error.GetCode()), "UNAVAILABLE")
+		return "error " + name + " from " + of(f.Error.GetService(), f.Error.GetMethod(), f.Error.GetShare())
 	case *observev1.Fault_Kill:
 		return "an instance of " + f.Kill.GetService() + " killed every " + cmp.Or(f.Kill.GetEvery().AsDuration(), defaultEvery).String()
 	case *observev1.Fault_Partition:

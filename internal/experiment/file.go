@@ -56,7 +56,7 @@ func ReadFile(path string) ([]*observev1.ExperimentServiceStartRequest, error) {
 		return nil, fmt.Errorf("read experiments in %s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
 	}
 	if len(f.Experiments) == 0 {
-		return nil, fmt.Errorf("read experiments in %s: there are none; they stand under experiments:", path)
+		return nil, fmt.Errorf("read experiments in %s: there are none under the key experiments", path)
 	}
 	var out []*observev1.ExperimentServiceStartRequest
 	for i, e := range f.Experiments {

@@ -6,6 +6,7 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -89,7 +90,7 @@ func (f *Fault) set(key, value string) (err error) {
 		f.Until, err = time.Parse(time.RFC3339Nano, value)
 	case "share":
 		if f.Share, err = strconv.ParseFloat(value, 64); err == nil && !(f.Share >= 0 && f.Share <= 1) {
-			err = fmt.Errorf("a share is between 0 and 1")
+			err = errors.New("a share is between 0 and 1")
 		}
 	case "delay":
 		f.Delay, err = duration(value)
@@ -108,7 +109,7 @@ func (f *Fault) set(key, value string) (err error) {
 func duration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err == nil && d < 0 {
-		err = fmt.Errorf("a time span is not negative")
+		err = errors.New("a time span is not negative")
 	}
 	return d, err
 }
