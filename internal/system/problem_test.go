@@ -79,7 +79,7 @@ w.yaml:4:3: methods."/a.B/": "/a.B/" is not a method; write /package.Service/Met
 w.yaml:4:5: environments.production.gatway: unknown field; did you mean gateway?
 w.yaml:5:16: environments.production.services.new: has neither path nor program; add path: ./new, its Go package`},
 		{name: "environments don't nest", text: "system: shop\nenvironments:\n  production: {system: other}\n  Test: {}\n", want: `
-w.yaml:3:16: environments.production.system: unknown field; known: auth, console, engines, gateway, methods, services, settings
+w.yaml:3:16: environments.production.system: unknown field; known: admin, auth, console, engines, gateway, methods, services, settings
 w.yaml:4:3: environments.Test: the environment's name is "Test"; use small letters, digits and dashes, beginning with a letter`},
 		{name: "aliases", text: "system: shop\nsettings: &s {a.b: 1}\nmethods: *s\nservices:\n  c: {<<: *s, path: !!str c}\n", want: `
 w.yaml:3:10: methods: aliases are not understood; write the value out
