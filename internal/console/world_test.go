@@ -146,7 +146,7 @@ func (w *world) List(_ context.Context, req *fleetv1.ListRequest) (*fleetv1.List
 		}
 		for n := range w.replicas[name] {
 			i := &fleetv1.Instance{
-				Id: fmt.Sprintf("%s/%d", name, n+1), Service: name, Number: int32(n + 1), State: fleetv1.State_STATE_READY, Pid: int64(4100 + 10*len(out.GetInstances())), Address: fmt.Sprintf("127.0.0.1:%d", 40000+len(out.Instances)),
+				Id: fmt.Sprintf("%s/%d", name, n+1), Service: name, Number: int32(n + 1), State: fleetv1.State_STATE_READY, Pid: int64(4100 + 10*len(out.GetInstances())), Address: fmt.Sprintf("127.0.0.1:%d", 40000+len(out.GetInstances())),
 				Admin: "127.0.0.1:41000", Version: "v1.4.2", Started: timestamppb.New(w.began), SettingsRevision: 7,
 			}
 			if name == "payment" && n == 1 {
