@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -140,20 +141,19 @@ func newExportTargets(o *options) *cobra.Command {
 }
 
 func readTargets(ctx context.Context, url string) ([]supervisor.TargetGroup, error) {
-	const patience = 5 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	const patience, most = 5 * time.Second, 64 << 20
+	client := &http.Client{Timeout: patience}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read targets: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("read targets: %w", err)
 	}
 	defer resp.Body.Close()
 	var groups []supervisor.TargetGroup
-	if err := json.NewDecoder(resp.Body).Decode(&groups); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, most)).Decode(&groups); err != nil {
 		return nil, fmt.Errorf("read targets: %s answers %s: %w", url, resp.Status, err)
 	}
 	return groups, nil

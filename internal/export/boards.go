@@ -29,51 +29,6 @@ func quantile(q, metric, by string) string {
 	return `histogram_quantile(` + q + `, sum by (` + by + `le) (rate(` + metric + `[$__rate_interval])))`
 }
 
-func overview() []row {
-	const requests, calls = `http_server_request_duration_seconds`, `rpc_server_call_duration_seconds`
-	return []row{
-		{"Objectives", []panel{
-			{title: "Error ratio of the last hour", unit: "percentunit", lines: []line{{`slo:error_ratio{window="1h"}`, "{{slo}}"}}},
-			{title: "Firing alerts", unit: "short", lines: []line{{`count by (severity) (ALERTS{alertstate="firing",severity!="none"})`, "{{severity}}"}}},
-			{title: "Instances that answer", unit: "short", lines: []line{{`sum by (service) (up` + picked + `)`, "{{service}}"}}},
-		}},
-		{"Edge", []panel{
-			{title: "Requests", unit: "reqps", lines: []line{{rate(requests+`_count`, "http_response_status_code"), "{{http_response_status_code}}"}}},
-			{title: "Share of errors", unit: "percentunit", lines: []line{{
-				`sum(rate(` + requests + `_count{http_response_status_code=~"5.."}[$__rate_interval])) / sum(rate(` + requests + `_count[$__rate_interval]))`, "5xx",
-			}}},
-			{title: "Duration", unit: "s", lines: []line{
-				{quantile("0.5", requests+"_bucket", ""), "p50"}, {quantile("0.95", requests+"_bucket", ""), "p95"}, {quantile("0.99", requests+"_bucket", ""), "p99"},
-			}},
-			{title: "Slowest routes, p95", unit: "s", lines: []line{{`topk(10, ` + quantile("0.95", requests+"_bucket", "http_route") + `)`, "{{http_route}}"}}},
-			{title: "Requests under way", unit: "short", lines: []line{{`sum(http_server_active_requests)`, "requests"}}},
-			{title: "Refused by rate limits", unit: "reqps", lines: []line{{`sum(rate(warren_gateway_rate_limited_total[$__rate_interval]))`, "refused"}}},
-		}},
-		{"Services: rate, errors, duration", []panel{
-			{title: "Calls", unit: "reqps", lines: []line{{rate(calls+`_count`+picked, "service"), "{{service}}"}}},
-			{title: "Share of errors", about: "Of the service's own doing.", unit: "percentunit", lines: []line{{
-				`(` + rate(calls+`_count{service=~"$service",`+faulty+`}`, "service") + ` or 0 * ` + rate(calls+`_count`+picked, "service") + `) / ` +
-					rate(calls+`_count`+picked, "service"), "{{service}}",
-			}}},
-			{title: "Duration, p95", unit: "s", lines: []line{{quantile("0.95", calls+`_bucket`+picked, "service"), "{{service}}"}}},
-			{title: "Busiest methods", unit: "reqps", lines: []line{{`topk(10, ` + rate(calls+`_count`+picked, "rpc_method") + `)`, "{{rpc_method}}"}}},
-			{title: "Slowest methods, p95", unit: "s", lines: []line{{`topk(10, ` + quantile("0.95", calls+`_bucket`+picked, "rpc_method") + `)`, "{{rpc_method}}"}}},
-			{title: "Errors by method", unit: "reqps", lines: []line{{
-				`topk(10, ` + rate(calls+`_count{service=~"$service",`+faulty+`}`, "service, rpc_method, rpc_response_status_code") + `)`,
-				"{{rpc_method}} {{rpc_response_status_code}}",
-			}}},
-		}},
-		{"Resilience", []panel{
-			{title: "Further attempts", unit: "reqps", lines: []line{{rate(`warren_rpc_retries_total`+picked, "service, kind"), "{{service}} {{kind}}"}}},
-			{title: "Breakers that are not closed", unit: "short", lines: []line{{`sum by (service, rpc_method, state) (warren_rpc_breaker_state` + picked + `)`, "{{service}} → {{rpc_method}} {{state}}"}}},
-			{title: "Calls shed", unit: "reqps", lines: []line{{rate(`warren_rpc_shed_total`+picked, "service"), "{{service}}"}}},
-			{title: "Calls under way", unit: "short", lines: []line{{`sum by (service) (warren_rpc_server_in_flight` + picked + `)`, "{{service}}"}}},
-			{title: "Restarts", unit: "short", lines: []line{{`sum by (service) (increase(warren_fleet_restarts_total` + picked + `[$__rate_interval]))`, "{{service}}"}}},
-			{title: "Settings in force", about: "One line while all run the same.", unit: "none", lines: []line{{`max by (service) (warren_config_revision` + picked + `)`, "{{service}}"}}},
-		}},
-	}
-}
-
 func goRuntime() []row {
 	each := func(title, unit, expr string) panel {
 		return panel{title: title, unit: unit, lines: []line{{expr, "{{instance}}"}}}
@@ -93,16 +48,29 @@ func goRuntime() []row {
 			each("Threads", "short", `go_threads`+picked),
 		}},
 		{"Databases", []panel{
-			{title: "Statements", unit: "ops", lines: []line{{rate(`db_client_operation_duration_seconds_count`+picked, "service, db_operation_name"), "{{service}} {{db_operation_name}}"}}},
-			{title: "Duration, p95", unit: "s", lines: []line{{quantile("0.95", `db_client_operation_duration_seconds_bucket`+picked, "service"), "{{service}}"}}},
-			{title: "Errors", unit: "ops", lines: []line{{rate(`db_client_operation_duration_seconds_count{service=~"$service",error_type!=""}`, "service, error_type"), "{{service}} {{error_type}}"}}},
+			{title: "Statements", unit: "ops", lines: []line{{
+				rate(`db_client_operation_duration_seconds_count`+picked, "service, db_operation_name"),
+				"{{service}} {{db_operation_name}}",
+			}}},
+			{title: "Duration, p95", unit: "s", lines: []line{{
+				quantile("0.95", `db_client_operation_duration_seconds_bucket`+picked, "service"),
+				"{{service}}",
+			}}},
+			{title: "Errors", unit: "ops", lines: []line{{
+				rate(`db_client_operation_duration_seconds_count{service=~"$service",error_type!=""}`, "service, error_type"),
+				"{{service}} {{error_type}}",
+			}}},
 			{title: "Connections", unit: "short", lines: []line{{
 				`sum by (service, db_client_connection_state) (db_client_connection_count` + picked + `)`, "{{service}} {{db_client_connection_state}}",
 			}}},
 			{title: "Wait for a connection", unit: "s", lines: []line{{
-				rate(`db_client_connection_wait_time_seconds_sum`+picked, "service") + ` / ` + rate(`db_client_connection_wait_time_seconds_count`+picked, "service"), "{{service}}",
+				rate(`db_client_connection_wait_time_seconds_sum`+picked, "service") + ` / ` +
+					rate(`db_client_connection_wait_time_seconds_count`+picked, "service"), "{{service}}",
 			}}},
-			{title: "Run again", unit: "ops", lines: []line{{rate(`warren_store_repeats_total`+picked, "service, reason"), "{{service}} {{reason}}"}}},
+			{title: "Run again", unit: "ops", lines: []line{{
+				rate(`warren_store_repeats_total`+picked, "service, reason"),
+				"{{service}} {{reason}}",
+			}}},
 		}},
 		{"Caches", []panel{
 			{title: "Reads", unit: "ops", lines: []line{{rate(`warren_cache_requests_total`+picked, "cache, result"), "{{cache}} {{result}}"}}},
@@ -118,14 +86,33 @@ func work() []row {
 			{title: "Begun", unit: "ops", lines: []line{{rate(`warren_txn_begun_total`, "name, pattern"), "{{name}} {{pattern}}"}}},
 			{title: "Ended", unit: "ops", lines: []line{{rate(`warren_txn_duration_seconds_count`, "name, outcome"), "{{name}} {{outcome}}"}}},
 			{title: "Duration, p95", unit: "s", lines: []line{{quantile("0.95", `warren_txn_duration_seconds_bucket`, "name"), "{{name}}"}}},
-			{title: "Under way", unit: "short", lines: []line{{`sum(warren_txn_active)`, "active"}, {`sum(warren_txn_parked)`, "parked"}, {`sum(warren_txn_orphans)`, "orphans"}}},
-			{title: "Age of the oldest", unit: "s", lines: []line{{`max(warren_txn_oldest_seconds)`, "transaction"}, {`max by (service) (warren_txn_prepared_oldest_seconds` + picked + `)`, "prepared at {{service}}"}}},
-			{title: "Calls of branches", unit: "ops", lines: []line{{rate(`warren_txn_call_duration_seconds_count`, "method, op, outcome"), "{{method}} {{op}} {{outcome}}"}}},
+			{title: "Under way", unit: "short", lines: []line{
+				{`sum(warren_txn_active)`, "active"},
+				{`sum(warren_txn_parked)`, "parked"},
+				{`sum(warren_txn_orphans)`, "orphans"},
+			}},
+			{title: "Age of the oldest", unit: "s", lines: []line{
+				{`max(warren_txn_oldest_seconds)`, "transaction"},
+				{`max by (service) (warren_txn_prepared_oldest_seconds` + picked + `)`, "prepared at {{service}}"},
+			}},
+			{title: "Calls of branches", unit: "ops", lines: []line{{
+				rate(`warren_txn_call_duration_seconds_count`, "method, op, outcome"),
+				"{{method}} {{op}} {{outcome}}",
+			}}},
 		}},
 		{"Events", []panel{
-			{title: "Published", unit: "ops", lines: []line{{rate(`messaging_client_sent_messages_total`+picked, "messaging_destination_name"), "{{messaging_destination_name}}"}}},
-			{title: "Handled", unit: "ops", lines: []line{{rate(`messaging_process_duration_seconds_count`+picked, "messaging_consumer_group_name, outcome"), "{{messaging_consumer_group_name}} {{outcome}}"}}},
-			{title: "Duration of handling, p95", unit: "s", lines: []line{{quantile("0.95", `messaging_process_duration_seconds_bucket`+picked, "messaging_consumer_group_name"), "{{messaging_consumer_group_name}}"}}},
+			{title: "Published", unit: "ops", lines: []line{{
+				rate(`messaging_client_sent_messages_total`+picked, "messaging_destination_name"),
+				"{{messaging_destination_name}}",
+			}}},
+			{title: "Handled", unit: "ops", lines: []line{{
+				rate(`messaging_process_duration_seconds_count`+picked, "messaging_consumer_group_name, outcome"),
+				"{{messaging_consumer_group_name}} {{outcome}}",
+			}}},
+			{title: "Duration of handling, p95", unit: "s", lines: []line{{
+				quantile("0.95", `messaging_process_duration_seconds_bucket`+picked, "messaging_consumer_group_name"),
+				"{{messaging_consumer_group_name}}",
+			}}},
 			{title: "Wait at the broker", unit: "short", lines: []line{{`max by (` + group + `) (warren_events_lag` + picked + `)`, groupName}}},
 			{title: "Age of the outbox", unit: "s", lines: []line{{`max by (service) (warren_outbox_age_seconds` + picked + `)`, "{{service}}"}}},
 			{title: "Wait in the outbox", unit: "short", lines: []line{{`sum by (service) (warren_outbox_pending` + picked + `)`, "{{service}}"}}},
@@ -142,14 +129,18 @@ func shop() []row {
 	return []row{
 		{"Orders", []panel{
 			{title: "Orders by state", unit: "ops", lines: []line{{rate(`shop_orders_total`, "state"), "{{state}}"}}},
-			{title: "Delivered within an hour", unit: "short", kind: "stat", lines: []line{{`sum(increase(shop_orders_total{state="delivered"}[1h]))`, "delivered"}}},
+			{title: "Delivered within an hour", unit: "short", kind: "stat", lines: []line{{
+				`sum(increase(shop_orders_total{state="delivered"}[1h]))`,
+				"delivered",
+			}}},
 			{title: "Share of orders rejected", unit: "percentunit", lines: []line{{
 				`sum(rate(shop_orders_total{state="rejected"}[$__rate_interval])) / sum(rate(shop_orders_total{state="placed"}[$__rate_interval]))`, "rejected",
 			}}},
 		}},
 		{"Checkout", []panel{
 			{title: "Duration of the checkout", unit: "s", lines: []line{
-				{quantile("0.5", `shop_checkout_duration_seconds_bucket`, "outcome"), "p50 {{outcome}}"}, {quantile("0.95", `shop_checkout_duration_seconds_bucket`, "outcome"), "p95 {{outcome}}"},
+				{quantile("0.5", `shop_checkout_duration_seconds_bucket`, "outcome"), "p50 {{outcome}}"},
+				{quantile("0.95", `shop_checkout_duration_seconds_bucket`, "outcome"), "p95 {{outcome}}"},
 			}},
 			{title: "Payments", unit: "ops", lines: []line{{rate(`shop_payments_total`, "operation, outcome"), "{{operation}} {{outcome}}"}}},
 			{title: "Stock", unit: "ops", lines: []line{{rate(`shop_stock_reservations_total`, "outcome"), "{{outcome}}"}}},

@@ -214,7 +214,10 @@ func TestNamesAreInTheRegister(t *testing.T) {
 		}
 	}
 	labels := map[string]bool{}
-	for _, l := range []string{"service", "instance", "version", "environment", "job", "le", "quantile", "slo", "window", "severity", "alertname", "alertstate", "rule_group", "state", "outcome", "kind", "operation", "result"} {
+	for _, l := range []string{
+		"service", "instance", "version", "environment", "job", "le", "quantile", "slo", "window", "severity", "alertname", "alertstate",
+		"rule_group", "state", "outcome", "kind", "operation", "result",
+	} {
 		labels[l] = true
 	}
 	for l := range register.Labels {
@@ -358,8 +361,8 @@ func TestShippersKnowTheKeys(t *testing.T) {
 func TestConfigurationsAreYAML(t *testing.T) {
 	for name, text := range files(t) {
 		if strings.HasSuffix(name, ".yml") {
-			var any map[string]any
-			if err := yaml.Unmarshal([]byte(text), &any); err != nil || len(any) == 0 {
+			var read map[string]any
+			if err := yaml.Unmarshal([]byte(text), &read); err != nil || len(read) == 0 {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -28,6 +28,8 @@ type panel struct {
 type line struct{ expr, legend string }
 
 // Grafana's model, as far as we need it.
+//
+//nolint:tagliatelle // the names are Grafana's
 type (
 	grafanaBoard struct {
 		UID           string         `json:"uid"`
