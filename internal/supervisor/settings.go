@@ -27,7 +27,7 @@ func (s *Supervisor) openSettings(ctx context.Context) error {
 	}
 	s.closers = append(s.closers, centre.Close)
 	s.settings, err = config.New(config.Options{
-		Environment: s.system.Environment, File: s.system.Settings, Driver: centre, Logger: s.log,
+		Service: ownLog, Environment: s.system.Environment, File: s.system.Settings, Driver: centre, Logger: s.log,
 		Definitions: slices.Concat(node.Definitions(), observeDefinitions()),
 	})
 	if err != nil {
