@@ -47,7 +47,7 @@ func newStage(t testing.TB, w *txntest.World, states ...orderv1.State) *stage {
 }
 
 // open opens the order's shards, and puts the barrier before its process, as
-// warren.App does.
+// warren.App does; what goes wrong there as the trial wants it stands between the two.
 func (s *stage) open(t testing.TB, h grpc.ServiceRegistrar) {
 	t.Helper()
 	all, err := shards.Open(t.Context(), []string{"sqlite:" + filepath.Join(t.TempDir(), "order.db") + "?synchronous=normal"}, shards.Options{
@@ -68,8 +68,10 @@ func (s *stage) open(t testing.TB, h grpc.ServiceRegistrar) {
 	desc := orderv1.OrderProcessService_ServiceDesc
 	desc.Methods = append([]grpc.MethodDesc(nil), desc.Methods...)
 	for i, m := range desc.Methods {
-		desc.Methods[i].Handler = func(srv any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-			return m.Handler(srv, ctx, dec, b.Intercept)
+		desc.Methods[i].Handler = func(srv any, ctx context.Context, dec func(any) error, behind grpc.UnaryServerInterceptor) (any, error) {
+			return m.Handler(srv, ctx, dec, func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+				return b.Intercept(ctx, req, info, func(ctx context.Context, req any) (any, error) { return behind(ctx, req, info, handler) })
+			})
 		}
 	}
 	h.RegisterService(&desc, &process{orders: s.orders, now: func() time.Time { return time.Now().Truncate(time.Microsecond) }})

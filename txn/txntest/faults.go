@@ -25,6 +25,7 @@ type call struct {
 // plan is what goes wrong in a world. Nil is nothing.
 type plan struct {
 	before   func(call) error // instead of the call
+	refuse   func(call) error // instead of the handler
 	after    func(call) error // instead of its answer
 	twice    func(call) bool  // the call is made a second time, at once
 	rollback func(call) bool  // the handler's work is undone by its database
@@ -50,7 +51,7 @@ func newFaults() *faults { return &faults{handled: map[string]int{}, points: map
 var (
 	// errLost leaves open what happened.
 	errLost = status.Error(codes.Unavailable, "lost by the test")
-	// errRefused is definite, and so is told in the trailer.
+	// errRefused is definite.
 	errRefused = status.Error(codes.FailedPrecondition, "made to fail by the test")
 )
 
@@ -132,9 +133,6 @@ func (f *faults) deliver(ctx context.Context, b *txnv1.Branch, opts []grpc.CallO
 			err = lost
 		}
 	}
-	if err == errRefused { //nolint:errorlint // it is this very value
-		setTrailer(opts, &txnv1.Outcome{Kind: txnv1.Outcome_KIND_FAILURE, Reason: status.Convert(err).Message()})
-	}
 	return err
 }
 
@@ -169,6 +167,31 @@ func (f *faults) note(ctx context.Context, req any, _ *grpc.UnaryServerInfo, han
 		f.mu.Unlock()
 	}
 	return handler(ctx, req)
+}
+
+// refuse is an interceptor behind the barrier, where there is one: it has a step
+// refused as its handler would, so that the barrier can note it. Without a barrier
+// it says itself that this is definite.
+func (f *faults) refuse(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	b, ok := branchIn(md)
+	if !ok {
+		return handler(ctx, req)
+	}
+	err := f.strike(f.planned().refuse, call{step: b.GetBranch(), op: b.GetOp()})
+	if err == nil {
+		return handler(ctx, req)
+	}
+	if _, behind := barrier.From(ctx); !behind {
+		raw, problem := proto.Marshal(&txnv1.Outcome{Kind: txnv1.Outcome_KIND_FAILURE, Reason: status.Convert(err).Message()})
+		if problem == nil {
+			problem = grpc.SetTrailer(ctx, metadata.Pairs(barrier.MetadataOutcome, string(raw)))
+		}
+		if problem != nil {
+			f.broken(problem)
+		}
+	}
+	return nil, err
 }
 
 // rollback is an interceptor behind the barrier: it undoes what a handler did
@@ -209,20 +232,16 @@ func (f *faults) pass(point string) bool {
 // branchOf reads from a call that is about to be made which branch it is.
 func branchOf(ctx context.Context) (*txnv1.Branch, bool) {
 	md, _ := metadata.FromOutgoingContext(ctx)
+	return branchIn(md)
+}
+
+func branchIn(md metadata.MD) (*txnv1.Branch, bool) {
 	raw := md.Get(barrier.MetadataBranch)
 	b := &txnv1.Branch{}
 	if len(raw) != 1 || proto.Unmarshal([]byte(raw[0]), b) != nil {
 		return nil, false
 	}
 	return b, true
-}
-
-func setTrailer(opts []grpc.CallOption, o *txnv1.Outcome) {
-	raw, err := proto.Marshal(o)
-	if err != nil {
-		return
-	}
-	eachTrailer(opts, func(at *metadata.MD) { *at = metadata.Pairs(barrier.MetadataOutcome, string(raw)) })
 }
 
 func clearTrailer(opts []grpc.CallOption) {

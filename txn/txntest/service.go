@@ -70,7 +70,7 @@ func (s *Service) Start() error {
 	})
 	server := rpc.NewServer(rpc.ServerOptions{
 		Settings: s.world.settings, Logger: slog.New(slog.DiscardHandler), ServiceKey: s.world.key,
-		Intercept: []grpc.UnaryServerInterceptor{s.behindBarrier(b), s.world.faults.rollback},
+		Intercept: []grpc.UnaryServerInterceptor{s.behindBarrier(b), s.world.faults.refuse, s.world.faults.rollback},
 	})
 	b.Register(server)
 	for _, r := range s.registered {

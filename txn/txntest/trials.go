@@ -91,7 +91,7 @@ func (e *explored) step(step string) []trial {
 
 // refuse has a step fail, definitely.
 func refuse(step string) trial {
-	return trial{name: "fails/" + step, fails: step, arrange: func(w *World) { w.faults.plan.before = refused(step) }}
+	return trial{name: "fails/" + step, fails: step, arrange: func(w *World) { w.faults.plan.refuse = refused(step) }}
 }
 
 func refused(step string) func(call) error {
@@ -106,7 +106,7 @@ func refused(step string) func(call) error {
 // undoneTwice has a step fail, and everything before it undone twice.
 func (e *explored) undoneTwice(step string) trial {
 	return trial{name: "undone twice/" + step, fails: step, arrange: func(w *World) {
-		w.faults.plan.before = refused(step)
+		w.faults.plan.refuse = refused(step)
 		w.faults.plan.twice = func(c call) bool { return c.op == txnv1.Op_OP_COMPENSATE }
 		w.faults.plan.rollback = func(c call) bool { return c.op == txnv1.Op_OP_COMPENSATE && c.nth == 1 }
 	}}

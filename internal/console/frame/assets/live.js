@@ -53,10 +53,13 @@
     marks();
   }
 
+  // again asks for the page now. Who has gone on to another by the time of the
+  // answer keeps that one.
   function again() {
-    fetch(main().dataset.at, { headers: { "X-Fragment": "inside" } })
+    const at = main().dataset.at;
+    fetch(at, { headers: { "X-Fragment": "inside" } })
       .then((answer) => answer.text())
-      .then(show)
+      .then((html) => { if (main().dataset.at === at) show(html); })
       .catch(() => {});
   }
 
