@@ -56,7 +56,9 @@ func TestTransactionIsLookedAfter(t *testing.T) {
 	}
 	warren("read the request as warren.txn.v1.GetRequest", why("edit", "visit/1", "look", `{"name": "x"}`)...)
 	warren("edit: visit/1 has no step ship; warren tx show lists them", why("edit", "visit/1", "ship", "{}")...)
-	warren("visit/1", why("edit", "visit/1", "look", `{"gid": "visit/1"}`)...)
+	// Who was asked says nothing definite, for it has no barrier: only people know.
+	warren("BRANCH_IN_DOUBT", why("edit", "visit/1", "look", `{"gid": "visit/1"}`)...)
+	warren("visit/1", why("edit", "visit/1", "look", `{"gid": "visit/1"}`, "--force")...)
 	if got, err := client.Wait(t.Context(), &txnv1.WaitRequest{Gid: "visit/1"}); err != nil || got.GetState() != txnv1.State_STATE_SUCCEEDED {
 		t.Fatalf("got %v, %v", got, err)
 	}
