@@ -55,7 +55,8 @@ type Bus struct {
 	types     sync.Map // protoreflect.FullName to *eventType
 	ready     chan struct{}
 	readyOnce sync.Once
-	relaying  sync.Mutex // one relay per process
+	relaying  sync.Mutex    // one relay per process
+	moving    chan struct{} // holds one while an event goes from database to database
 
 	mu       sync.Mutex
 	places   []*place // one per database; none goes away
@@ -85,6 +86,7 @@ func New(d driver.Driver, db *store.DB, opts Options) *Bus {
 		limits:  watchLimits(opts.Settings),
 		metrics: newMetrics(opts.Metrics, can.System),
 		ready:   make(chan struct{}),
+		moving:  make(chan struct{}, 1),
 	}
 	b.outage = &outage{logger: opts.Logger, metrics: b.metrics, down: map[string]time.Time{}}
 	if db != nil {

@@ -53,8 +53,13 @@ func run(t *testing.T, bus *events.Bus) (stop func()) {
 
 func publish(t *testing.T, db *store.DB, n int64) {
 	t.Helper()
+	publishOf(t, db, "a", n)
+}
+
+func publishOf(t *testing.T, db *store.DB, account string, n int64) {
+	t.Helper()
 	err := db.InTx(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-		return events.Publish(ctx, tx, &eventstestv1.Moved{Account: "a", Number: n})
+		return events.Publish(ctx, tx, &eventstestv1.Moved{Account: account, Number: n})
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -203,8 +203,15 @@ func (p *place) moveAll(ctx context.Context, s *subscription, key string, to *pl
 
 // move hands a row that waits here to the place where its event belongs; false:
 // somebody else is at it. If the process dies in between, it is moved again, and the
-// inbox there knows it.
+// inbox there knows it. One goes at a time: two that cross would each hold what the
+// other waits for, where a database has but one writer or all connections are taken.
 func (p *place) move(ctx context.Context, s *subscription, w *waiting, to *place) (mine bool, err error) {
+	select {
+	case p.moving <- struct{}{}:
+		defer func() { <-p.moving }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 	err = p.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if mine, err = w.lock(ctx, tx); err != nil || !mine {
 			return err

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -83,6 +84,42 @@ func TestDatabases(t *testing.T) {
 	if got := count(t, even, handled) + count(t, odd, handled); got != total {
 		t.Errorf("%d were handled, want %d", got, total)
 	}
+}
+
+// TestMovesCross: what waits in either of two databases belongs in the other one
+// now; none is stuck, though each handing over is at work in both.
+func TestMovesCross(t *testing.T) {
+	const each = 60
+	dbs := []*store.DB{open(t), open(t)}
+	bus := events.New(eventstest.NewHub().Open(), dbs[0], events.Options{Service: "s", Logger: slog.New(slog.DiscardHandler)})
+	for _, db := range dbs {
+		bus.AddDatabase(db)
+		if _, err := db.Exec(t.Context(), `CREATE TABLE handled (number INTEGER)`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var crossed atomic.Int64
+	choose := func(_ context.Context, e *eventstestv1.Moved) (*store.DB, error) {
+		return dbs[(e.GetNumber()+crossed.Load())%2], nil
+	}
+	err := events.Subscribe(ledger{bus}, func(ctx context.Context, tx *store.Tx, e *eventstestv1.Moved) error {
+		if crossed.Load() == 0 {
+			return events.RetryAfter(10 * time.Millisecond)
+		}
+		return insert(ctx, tx, "handled", e.GetNumber())
+	}, events.WithDatabase(choose))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, bus)
+	for n := range int64(2 * each) {
+		publishOf(t, dbs[n%2], fmt.Sprint("account ", n), n)
+	}
+	const waiting = `SELECT COUNT(*) FROM warren_retries`
+	eventually(t, "all wait", func() bool { return count(t, dbs[0], waiting) == each && count(t, dbs[1], waiting) == each })
+	crossed.Store(1)
+	const handled = `SELECT COUNT(DISTINCT number) FROM handled`
+	eventually(t, "all are handled", func() bool { return count(t, dbs[0], handled)+count(t, dbs[1], handled) == 2*each })
 }
 
 // away is a database behind a line that can be cut.
