@@ -108,6 +108,7 @@ var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
 	"internal/alerting":    {"internal/metricstore"},
+	"internal/console":     {"internal/flame"},
 	"internal/coordinator": {"internal/contract"},
 	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":        {"internal/gateway", "internal/node"},
@@ -121,7 +122,7 @@ var internalImports = map[string][]string{
 	"internal/protogen":    {"internal/contract"},
 	"internal/signals":     {"internal/redact"},
 	"internal/scaffold":    {"internal/protogen", "internal/system"},
-	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/console", "internal/contract", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/reflected", "internal/signals", "internal/system"},
+	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/console", "internal/contract", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/profiling", "internal/reflected", "internal/signals", "internal/system"},
 	"internal/system":      {"internal/openurl"},
 	"internal/transcode":   {"internal/contract"},
 }

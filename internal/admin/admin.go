@@ -57,7 +57,7 @@ func New(opts Options) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/{$}", profiles)
 	mux.HandleFunc("GET /debug/pprof/profile", cpuProfile)
 	mux.HandleFunc("GET /debug/pprof/trace", executionTrace)
-	mux.HandleFunc("GET /debug/pprof/{name}", namedProfile)
+	mux.HandleFunc("GET /debug/pprof/{name}", (&contention{}).namedProfile)
 	if opts.Metrics != nil {
 		// One metric that can't be gathered must not hide the others.
 		mux.Handle("GET /metrics", promhttp.HandlerFor(opts.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))

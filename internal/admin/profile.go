@@ -30,11 +30,16 @@ func profiles(w http.ResponseWriter, _ *http.Request) {
 }
 
 // namedProfile writes a snapshot: heap, goroutine, mutex and so on.
-func namedProfile(w http.ResponseWriter, r *http.Request) {
+func (c *contention) namedProfile(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	profile := pprof.Lookup(name)
 	if profile == nil {
 		http.Error(w, "unknown profile "+strconv.Quote(name)+"; /debug/pprof/ lists them", http.StatusNotFound)
+		return
+	}
+	counted := name == "mutex" || name == "block" || name == "allocs"
+	if counted && r.FormValue("seconds") != "" {
+		c.countedProfile(w, r, profile)
 		return
 	}
 	if r.FormValue("seconds") != "" {
@@ -69,14 +74,9 @@ func executionTrace(w http.ResponseWriter, r *http.Request) {
 // record lets a recorder run for the seconds asked for, or until the reader
 // goes away.
 func record(w http.ResponseWriter, r *http.Request, name string, usual time.Duration, start func(io.Writer) error, stop func()) {
-	length := usual
-	if text := r.FormValue("seconds"); text != "" {
-		seconds, err := strconv.ParseFloat(text, 64)
-		length = time.Duration(seconds * float64(time.Second))
-		if err != nil || length <= 0 || length > maxProfile {
-			http.Error(w, fmt.Sprintf("seconds is a number up to %g", maxProfile.Seconds()), http.StatusBadRequest)
-			return
-		}
+	length, ok := lengthOf(w, r, usual)
+	if !ok {
+		return
 	}
 	attach(w, name)
 	if err := start(w); err != nil {
@@ -91,6 +91,21 @@ func record(w http.ResponseWriter, r *http.Request, name string, usual time.Dura
 	case <-timer.C:
 	case <-r.Context().Done():
 	}
+}
+
+// lengthOf reads for how long to record, or says what is wrong with it.
+func lengthOf(w http.ResponseWriter, r *http.Request, usual time.Duration) (time.Duration, bool) {
+	text := r.FormValue("seconds")
+	if text == "" {
+		return usual, true
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	length := time.Duration(seconds * float64(time.Second))
+	if err != nil || length <= 0 || length > maxProfile {
+		http.Error(w, fmt.Sprintf("seconds is a number up to %g", maxProfile.Seconds()), http.StatusBadRequest)
+		return 0, false
+	}
+	return length, true
 }
 
 func attach(w http.ResponseWriter, name string) {

@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/internal/experiment"
 	"github.com/gowarren/warren/internal/metricstore"
 	"github.com/gowarren/warren/internal/node"
+	"github.com/gowarren/warren/internal/profiling"
 	"github.com/gowarren/warren/internal/signals"
 )
 
@@ -48,7 +49,7 @@ func (s *Supervisor) openSettings(ctx context.Context) error {
 
 // observeDefinitions are the settings of what the supervisor runs to see the system.
 func observeDefinitions() []config.Definition {
-	return slices.Concat(metricstore.Definitions(), alerting.Definitions(), signals.Definitions(), experiment.Definitions())
+	return slices.Concat(metricstore.Definitions(), alerting.Definitions(), signals.Definitions(), experiment.Definitions(), profiling.Definitions())
 }
 
 // grace is how long a process of the service may take to end, as of now.

@@ -121,6 +121,9 @@ func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 	if err := s.openExperiments(); err != nil {
 		return nil, err
 	}
+	if err := s.openProfiles(); err != nil {
+		return nil, err
+	}
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
