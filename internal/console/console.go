@@ -64,6 +64,8 @@ type api struct {
 	alerts    observev1.AlertServiceClient
 	traces    observev1.TraceServiceClient
 	logs      observev1.LogServiceClient
+
+	experiments observev1.ExperimentServiceClient
 }
 
 // screens make the views of all pages.
@@ -116,7 +118,7 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		letters: eventsv1.NewLetterServiceClient(opts.API), settings: settingsv1.NewSettingsServiceClient(opts.API),
 		contracts: contractsv1.NewContractServiceClient(opts.API), metrics: observev1.NewMetricServiceClient(opts.API),
 		alerts: observev1.NewAlertServiceClient(opts.API), traces: observev1.NewTraceServiceClient(opts.API),
-		logs: observev1.NewLogServiceClient(opts.API),
+		logs: observev1.NewLogServiceClient(opts.API), experiments: observev1.NewExperimentServiceClient(opts.API),
 	}}
 	access, err := accessOf(opts)
 	if err != nil {
@@ -127,7 +129,7 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		return nil, err
 	}
 	return frame.New(frame.Options{
-		Pages: s.pages(), Actions: s.actions(), Templates: own, Header: s.header, Find: s.find, Home: "/overview",
+		Pages: s.pages(), Actions: s.actions(), Feeds: []frame.Feed{{Path: "/metrics/complete", Show: s.complete}}, Templates: own, Header: s.header, Find: s.find, Home: "/overview",
 		Version: opts.Version, Access: access, Logger: opts.Logger,
 	})
 }
@@ -161,10 +163,18 @@ func (s *screens) pages() []frame.Page {
 		{Name: "metrics", Path: "/metrics", Title: "Metrics", Key: "m", Group: signals, Icon: "metrics", Live: slow, Ranged: true, Show: s.explore},
 		{Name: "transactions", Path: "/transactions", Title: "Transactions", Key: "x", Group: work, Icon: "saga", Live: watch, Show: s.transactions},
 		{Name: "transaction", Path: "/transactions/{gid}", Title: "Transaction", Under: "transactions", Live: watch, Show: s.transaction},
+		{Name: "events", Path: "/events", Title: "Events", Key: "v", Group: work, Icon: "events", Live: slow, Ranged: true, Show: s.eventFlows},
+		{Name: "event", Path: "/events/{topic}", Title: "Event", Under: "events", Live: slow, Ranged: true, Show: s.event},
 		{Name: "letters", Path: "/letters", Title: "Dead letters", Key: "d", Group: work, Icon: "letters", Live: slow, Show: s.letterList},
 		{Name: "letter", Path: "/letters/{service}/{letter}", Title: "Dead letter", Under: "letters", Show: s.letter},
 		{Name: "contracts", Path: "/contracts", Title: "Contracts", Key: "c", Group: system, Icon: "contract", Show: s.contractList},
 		{Name: "contract", Path: "/contracts/{contract}", Title: "Contract", Under: "contracts", Show: s.contract},
+		{
+			Name: "method", Path: "/contracts/{contract}/{method}", Title: "Method", Under: "contracts", Ranged: true, Show: s.method,
+			Send: s.try, SendNeeds: frame.Operator,
+		},
+		{Name: "routes", Path: "/routes", Title: "REST routes", Under: "contracts", Show: s.routes},
+		{Name: "experiments", Path: "/experiments", Title: "Experiments", Key: "f", Group: system, Icon: "fault", Live: slow, Ranged: true, Show: s.experimentList},
 		{Name: "settings", Path: "/settings", Title: "Settings", Key: "e", Group: system, Icon: "settings", Show: s.settingList},
 		{Name: "setting", Path: "/settings/{setting}", Title: "Setting", Under: "settings", Show: s.setting},
 		{Name: "history", Path: "/settings-history", Title: "Changes of settings", Under: "settings", Show: s.settingHistory},
@@ -179,5 +189,6 @@ func (s *screens) actions() []frame.Action {
 	out = append(out, s.txnActions()...)
 	out = append(out, s.letterActions()...)
 	out = append(out, s.settingActions()...)
+	out = append(out, s.experimentActions()...)
 	return append(out, s.alertActions()...)
 }

@@ -27,7 +27,7 @@ func get(t *testing.T, url string) (*http.Response, string) {
 // TestPartial leaves out the services of a system one after the other: what is
 // there is shown, and what isn't is said.
 func TestPartial(t *testing.T) {
-	for _, without := range []string{"observe", "txn", "letters", "contracts", "settings"} {
+	for _, without := range []string{"observe", "txn", "letters", "contracts", "settings", "experiments"} {
 		c := newWorld().serve(t, console.Options{}, without)
 		for _, s := range screens {
 			resp, body := get(t, "http://"+c.Address()+s.path)

@@ -90,11 +90,12 @@ func (w *world) serve(t *testing.T, opts console.Options, without ...string) *co
 	t.Helper()
 	api := grpc.NewServer()
 	for name, register := range map[string]func(){
-		"fleet":     func() { fleetv1.RegisterFleetServiceServer(api, w) },
-		"settings":  func() { settingsv1.RegisterSettingsServiceServer(api, &settingsWorld{world: w}) },
-		"contracts": func() { contractsv1.RegisterContractServiceServer(api, contractsWorld{}) },
-		"txn":       func() { txnv1.RegisterOperatorServiceServer(api, &txnWorld{world: w}) },
-		"letters":   func() { eventsv1.RegisterLetterServiceServer(api, &lettersWorld{world: w}) },
+		"fleet":       func() { fleetv1.RegisterFleetServiceServer(api, w) },
+		"settings":    func() { settingsv1.RegisterSettingsServiceServer(api, &settingsWorld{world: w}) },
+		"contracts":   func() { contractsv1.RegisterContractServiceServer(api, contractsWorld{}) },
+		"txn":         func() { txnv1.RegisterOperatorServiceServer(api, &txnWorld{world: w}) },
+		"letters":     func() { eventsv1.RegisterLetterServiceServer(api, &lettersWorld{world: w}) },
+		"experiments": func() { observev1.RegisterExperimentServiceServer(api, newExperimentsWorld(w)) },
 		"observe": func() {
 			observev1.RegisterMetricServiceServer(api, metricsWorld{})
 			observev1.RegisterAlertServiceServer(api, &alertsWorld{world: w})
@@ -239,6 +240,10 @@ func valueOf(query string, i int, t float64) float64 {
 
 func (metricsWorld) Query(_ context.Context, req *observev1.QueryRequest) (*observev1.QueryResponse, error) {
 	out := &observev1.QueryResponse{Kind: observev1.QueryResponse_KIND_VECTOR}
+	if samples, ok := madeUpEvents(req.GetQuery()); ok {
+		out.Samples = samples
+		return out, nil
+	}
 	if strings.Contains(req.GetQuery(), "outbox") {
 		out.Samples = []*observev1.Sample{{Value: 0.21}}
 		return out, nil
@@ -253,6 +258,9 @@ func (metricsWorld) Query(_ context.Context, req *observev1.QueryRequest) (*obse
 func (metricsWorld) QueryRange(_ context.Context, req *observev1.QueryRangeRequest) (*observev1.QueryRangeResponse, error) {
 	if strings.Contains(req.GetQuery(), "((") {
 		return nil, status.Error(codes.InvalidArgument, "1:3: parse error: unclosed left parenthesis")
+	}
+	if series, ok := madeUpCourse(req); ok {
+		return &observev1.QueryRangeResponse{Series: series}, nil
 	}
 	label := labelOf(req.GetQuery())
 	out := &observev1.QueryRangeResponse{}

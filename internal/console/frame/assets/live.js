@@ -44,7 +44,8 @@
       morphStyle: "innerHTML",
       ignoreActiveValue: true,
       callbacks: {
-        beforeNodeMorphed: (old) => !(old.classList && old.classList.contains("plot")),
+        // What is drawn by a script, and a form that somebody fills in.
+        beforeNodeMorphed: (old) => !(old.matches && old.matches(".plot, [data-kept]")),
         beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
       },
     });
