@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren"
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/page"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
@@ -37,6 +38,11 @@ func setup(ctx context.Context, app *warren.App) error {
 		orders: kept, sagas: with,
 		pages:    page.New(all.Databases()[0], orderv1.Reason_BAD_PAGE_TOKEN),
 		watchers: seen, settings: from, now: now,
+	})
+	left := &sweep{process: p, coordinator: txnv1.NewCoordinatorServiceClient(app), settings: from, log: app.Logger()}
+	locks := app.Locks()
+	app.Go("orders that are left over", func(ctx context.Context) error {
+		return locks.Lead(ctx, "order/sweep", func(ctx context.Context, _ int64) error { return left.run(ctx) })
 	})
 	return p.follow(app)
 }

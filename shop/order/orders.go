@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/shards"
 )
@@ -95,19 +97,8 @@ func readList(ctx context.Context, tx *store.Tx, customer, before string, limit 
 	if before != "" {
 		query, args = query+` AND order_id < ?`, append(args, before)
 	}
-	rows, err := tx.Query(ctx, query+` ORDER BY order_id DESC LIMIT ?`, append(args, limit)...)
+	ids, err := readIDs(ctx, tx, query+` ORDER BY order_id DESC LIMIT ?`, append(args, limit)...)
 	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		ids = append(ids, id)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
 	var list []*order
@@ -119,4 +110,29 @@ func readList(ctx context.Context, tx *store.Tx, customer, before string, limit 
 		list = append(list, o)
 	}
 	return list, nil
+}
+
+// placed returns the ids of the first orders after one that have been placed, and
+// nothing more, since before a moment.
+func (s *orders) placed(ctx context.Context, after string, before time.Time, limit int) ([]string, error) {
+	return shards.Collect(ctx, s.all, limit, strings.Compare, func(ctx context.Context, tx *store.Tx, in []int) ([]string, error) {
+		here, args := shards.In("shard", in)
+		args = append([]any{orderv1.State_PLACED, after, before}, append(args, limit)...)
+		return readIDs(ctx, tx, `SELECT order_id FROM orders WHERE state = ? AND order_id > ? AND created_at < ? AND `+here+` ORDER BY order_id LIMIT ?`, args...)
+	})
+}
+
+func readIDs(ctx context.Context, tx *store.Tx, query string, args ...any) (ids []string, err error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		ids = append(ids, id)
+	}
+	return ids, errors.Join(rows.Err(), rows.Close())
 }

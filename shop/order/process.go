@@ -33,8 +33,14 @@ func (p *process) OpenCheckout(ctx context.Context, req *orderv1.OpenCheckoutReq
 }
 
 func (p *process) RejectOrder(ctx context.Context, req *orderv1.RejectOrderRequest) (*orderv1.RejectOrderResponse, error) {
-	reason := because(ctx, "it could not be arranged")
-	return &orderv1.RejectOrderResponse{}, p.become(ctx, req.GetOrderId(), orderv1.State_REJECTED, reason, func(o *order) proto.Message {
+	return &orderv1.RejectOrderResponse{}, p.reject(ctx, req.GetOrderId(), because(ctx, unarranged))
+}
+
+// unarranged is why an order is rejected of which there is nothing more to say.
+const unarranged = "it could not be arranged"
+
+func (p *process) reject(ctx context.Context, id, reason string) error {
+	return p.become(ctx, id, orderv1.State_REJECTED, reason, func(o *order) proto.Message {
 		return &orderv1.OrderRejected{OrderId: o.id, CustomerId: o.customer, Total: o.money(o.total), Reason: reason}
 	})
 }

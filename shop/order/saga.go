@@ -89,7 +89,7 @@ func claim(o *order) txn.Option { return txn.Lock("order/"+o.id, untilFree) }
 // confirms the order, and from there on only goes forward: the money is taken, the
 // stock is sold, the carrier may fetch it. The options are those of its first step.
 func checkout(o *order, open ...txn.StepOption) *txn.Saga {
-	s := txn.NewSaga("checkout", txn.ID(o.id), claim(o))
+	s := txn.NewSaga(checkoutName, txn.ID(o.id), claim(o))
 	opened := s.Step("open", orderv1.OrderProcessService_OpenCheckout_FullMethodName, &orderv1.OpenCheckoutRequest{OrderId: o.id}, open...)
 	reserve := s.Step("reserve", inventoryv1.InventoryService_Reserve_FullMethodName, &inventoryv1.ReserveRequest{
 		ReservationId: o.id, Lines: o.stockLines(), ExpireTime: timestamppb.New(o.created.Add(reserved)),
@@ -106,6 +106,11 @@ func checkout(o *order, open ...txn.StepOption) *txn.Saga {
 	s.Step("dispatch", shippingv1.ShippingService_DispatchShipment_FullMethodName, &shippingv1.DispatchShipmentRequest{ShipmentId: o.id})
 	return s
 }
+
+const checkoutName = "checkout"
+
+// checkoutID is what the coordinator knows the checkout of an order by.
+func checkoutID(order string) string { return txn.NewSaga(checkoutName, txn.ID(order)).ID() }
 
 // cancel stops an order that was not sent. That the shipment can be cancelled is
 // the question, and from its answer on there is no way back. That there is one for

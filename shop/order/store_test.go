@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gowarren/warren/events"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/shards"
@@ -17,11 +18,12 @@ import (
 // eachDatabase runs a test with orders on every kind of database.
 func eachDatabase(t *testing.T, test func(t *testing.T, s *orders)) {
 	storetest.Each(t, func(t *testing.T, address string) {
-		all, err := shards.Open(t.Context(), []string{address}, shards.Options{Migrations: migrations, Tables: tables()})
+		all, err := shards.Open(t.Context(), []string{address}, shards.Options{Migrations: migrations, Tables: tables(), Prepare: events.Migrate})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { all.Close() })
+		events.New(nil, all.Databases()[0], events.Options{Service: "order"}) // what is told stays in the database
 		test(t, &orders{all: all, told: func(*order) {}})
 	})
 }
