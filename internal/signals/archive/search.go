@@ -34,7 +34,7 @@ type Page[T any] struct {
 func (q *TraceSearch) query(now time.Time) segment.TraceQuery {
 	out := segment.TraceQuery{
 		Window: segment.Window{From: q.From, To: q.To}, Min: int64(q.Min), Max: int64(q.Max),
-		Slowest: q.Slowest, Limit: q.Limit, Deadline: now.Add(q.Patience),
+		Limit: q.Limit, Deadline: now.Add(q.Patience),
 	}
 	if out.To == 0 {
 		out.To = math.MaxInt64
@@ -60,43 +60,18 @@ func (q *TraceSearch) query(now time.Time) segment.TraceQuery {
 // page, and put together.
 func (a *Archive) SearchTraces(q TraceSearch) (Page[segment.Summary], error) {
 	query := q.query(time.Now())
+	if q.Slowest {
+		return a.slowest(query)
+	}
 	find := func(s *segment.Segment, floor int64) (segment.Found[segment.Summary], error) {
 		part := query
 		part.From = max(part.From, floor)
 		return s.Traces(part)
 	}
 	last := func(i segment.Info) int64 { return i.LastTrace }
-	var page Page[segment.Summary]
-	var err error
-	if q.Slowest {
-		page, err = a.slowest(query, find)
-	} else {
-		page, err = gather(a, query.Window, query.Limit, query.Deadline, last, func(s segment.Summary) int64 { return s.At }, find)
-	}
-	if err != nil {
-		return page, err
-	}
+	page, err := gather(a, query.Window, query.Limit, query.Deadline, last, func(s segment.Summary) int64 { return s.At }, find)
 	page.Items = a.joined(page.Items)
-	return page, nil
-}
-
-// slowest asks all files, since the slowest may be in any.
-func (a *Archive) slowest(q segment.TraceQuery, find func(*segment.Segment, int64) (segment.Found[segment.Summary], error)) (Page[segment.Summary], error) {
-	var page Page[segment.Summary]
-	for _, s := range slices.Backward(a.snapshot()) {
-		if time.Now().After(q.Deadline) {
-			page.Partial = true
-			break
-		}
-		found, err := find(s, 0)
-		if err = a.readable(s, err); err != nil {
-			return page, err
-		}
-		page.Items = append(page.Items, found.Items...)
-	}
-	slices.SortStableFunc(page.Items, func(x, y segment.Summary) int { return cmp.Compare(y.Duration, x.Duration) })
-	page.Items = page.Items[:min(len(page.Items), q.Limit)]
-	return page, nil
+	return page, err
 }
 
 // gather asks the files from the newest on, until the page is full and no other

@@ -52,6 +52,7 @@ type Info struct {
 	Traces, Spans, Lines  int64
 	FirstTrace, LastTrace int64 // their index times; 0: there is none
 	FirstLine, LastLine   int64
+	Longest               int64 // no trace took longer; nanoseconds
 	Thinned               bool
 	Sealed                bool
 }
@@ -245,6 +246,7 @@ func (s *Segment) load() (*Info, error) {
 		return errors.Join(
 			db.QueryRowContext(ctx, "SELECT count(*), coalesce(min(at), 0), coalesce(max(at), 0) FROM traces").
 				Scan(&info.Traces, &info.FirstTrace, &info.LastTrace),
+			db.QueryRowContext(ctx, "SELECT coalesce(max(duration), 0) FROM traces").Scan(&info.Longest),
 			db.QueryRowContext(ctx, "SELECT coalesce(min(id), 0) FROM logs").Scan(&info.FirstLine),
 			db.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM logs").Scan(&info.LastLine),
 			db.QueryRowContext(ctx, "SELECT coalesce(sum(lines), 0) FROM counts").Scan(&info.Lines),

@@ -14,9 +14,9 @@ type TraceQuery struct {
 	Window
 	Terms    []int64 // all of them
 	Min, Max int64   // duration in nanoseconds; Max 0: any
-	Slowest  bool    // the longest first, not the newest
 	Limit    int
 	Deadline time.Time
+	slowest  bool // the longest first, not the newest
 }
 
 // Found is what a segment found.
@@ -27,7 +27,7 @@ type Found[T any] struct {
 	Reached int64
 }
 
-// Traces returns summaries, newest or slowest first, at most the limit.
+// Traces returns summaries, newest first, at most the limit.
 func (s *Segment) Traces(q TraceQuery) (Found[Summary], error) {
 	info := s.Info()
 	out := Found[Summary]{Reached: q.From}
@@ -45,7 +45,7 @@ func (s *Segment) Traces(q TraceQuery) (Found[Summary], error) {
 			out.Items = append(out.Items, more...)
 			return err
 		}
-		if q.Slowest || few < rare {
+		if few < rare {
 			return find(in)
 		}
 		reached, err := windows(in, q.Deadline, func(w Window) (bool, error) {
@@ -57,7 +57,7 @@ func (s *Segment) Traces(q TraceQuery) (Found[Summary], error) {
 		}
 		return err
 	})
-	if len(out.Items) >= q.Limit && len(out.Items) > 0 && !q.Slowest {
+	if len(out.Items) >= q.Limit && len(out.Items) > 0 {
 		out.Reached = out.Items[len(out.Items)-1].At
 	}
 	return out, err
@@ -95,7 +95,7 @@ func traces(db *sql.DB, q TraceQuery, w Window, lead int64, limit int) ([]Summar
 	if len(q.Terms) > 0 {
 		text.WriteString("SELECT " + traceColumns + " FROM (SELECT trace AS found, at AS found_at FROM terms WHERE term = ? AND at >= ? AND at < ?")
 		args = append(args, lead, w.From, w.To)
-		if !q.Slowest {
+		if !q.slowest {
 			text.WriteString(" ORDER BY at DESC")
 		}
 		text.WriteString(") CROSS JOIN traces ON traces.id = found WHERE 1")
@@ -116,27 +116,14 @@ func traces(db *sql.DB, q TraceQuery, w Window, lead int64, limit int) ([]Summar
 		and("duration <= ?", q.Max)
 	}
 	switch {
-	case q.Slowest:
+	case q.slowest:
 		text.WriteString(" ORDER BY duration DESC, traces.at DESC LIMIT ?")
 	case len(q.Terms) > 0:
 		text.WriteString(" ORDER BY found_at DESC LIMIT ?")
 	default:
 		text.WriteString(" ORDER BY at DESC LIMIT ?")
 	}
-	rows, err := db.QueryContext(context.Background(), text.String(), append(args, limit)...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Summary
-	for rows.Next() {
-		row, err := scanTrace(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, row.Summary)
-	}
-	return out, rows.Err()
+	return summaries(db, text.String(), append(args, limit))
 }
 
 // Trace returns the summary of a trace, nil where there is none.

@@ -186,6 +186,7 @@ func (w *writer) chunks(t *statements, chunks []*Chunk, limits Limits, out *Writ
 		}
 		changed[row] = struct{}{}
 		row.merge(c)
+		w.info.Longest = max(w.info.Longest, row.Duration)
 		if row.stored+c.Spans > limits.Spans || row.bytes+int64(len(c.Data)) > limits.Bytes || row.chunks >= 1<<chunkBits {
 			row.Truncated = true
 			out.Over += int64(c.Spans)
