@@ -138,10 +138,11 @@ func (r *Runner) callers(ctx context.Context, service string) []string {
 	if err != nil {
 		return nil
 	}
+	const node = "service:" // how the topology calls services, beside databases and topics
 	var out []string
 	for _, e := range resp.GetEdges() {
-		if e.GetTo() == service && e.GetFrom() != "" && !slices.Contains(out, e.GetFrom()) {
-			out = append(out, e.GetFrom())
+		if from, ok := strings.CutPrefix(e.GetFrom(), node); ok && e.GetTo() == node+service && !slices.Contains(out, from) {
+			out = append(out, from)
 		}
 	}
 	slices.Sort(out)

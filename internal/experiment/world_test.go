@@ -72,7 +72,8 @@ type traces struct {
 
 func (traces) Topology(context.Context, *observev1.TopologyRequest) (*observev1.TopologyResponse, error) {
 	return &observev1.TopologyResponse{Edges: []*observev1.TopologyEdge{
-		{From: "order", To: "payment"}, {From: "payment", To: "postgresql"}, {From: "coordinator", To: "payment"},
+		{From: "service:order", To: "service:payment"}, {From: "service:payment", To: "database:postgresql/payment"},
+		{From: "service:coordinator", To: "service:payment"}, {From: "topic:shop.order.v1.OrderPlaced", To: "service:payment"},
 	}}, nil
 }
 
