@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -14,16 +15,16 @@ import (
 )
 
 type eventsView struct {
-	Lead          string
-	Tiles         []tile
-	Tabs          []tab
-	Flows, Outbox *frame.Table
-	Charts        []frame.Chart
-	Filter        string
+	Lead               string
+	Tiles              []tile
+	Tabs               []tab
+	Flows, Outbox, all *frame.Table
+	Charts             []frame.Chart
+	Filter             string
 }
 
-// Export is who reads what.
-func (v eventsView) Export() *frame.Table { return v.Flows }
+// Export is who publishes and reads what.
+func (v eventsView) Export() *frame.Table { return v.all }
 
 // eventFlows are all topics: who publishes them, who reads them, and what waits.
 func (s *screens) eventFlows(r *frame.Request) (any, error) {
@@ -41,18 +42,20 @@ func (s *screens) eventFlows(r *frame.Request) (any, error) {
 	}
 	v.Lead = plural(len(t.topics()), "event") + ", " + plural(subscriptions, "subscription") + "."
 	v.Tiles = t.tiles()
-	table := t.table(func(f *flow) bool {
+	keep := func(f *flow) bool {
 		publishers, _ := t.published(f.topic)
 		text := strings.ToLower(f.topic + " " + f.service + " " + f.group + " " + strings.Join(publishers, " "))
 		return (!ill || f.ill()) && strings.Contains(text, strings.ToLower(v.Filter))
-	})
+	}
+	table := t.table(keep)
 	table.Empty.Clear = clearOf(r, "q", "show")
 	if table.Empty.Clear != "" {
 		table.Empty.Title, table.Empty.Text, table.Empty.Code = "No event is like that", "The filter leaves none: nothing to worry about, if it asked for those that are not well.", ""
 	}
-	v.Flows, v.Outbox = r.Sorted(table, "event"), r.Sorted(t.outboxTable(), "-age")
+	v.Flows, v.Outbox, v.all = r.Sorted(table, "event"), r.Sorted(t.outboxTable(), "-age"), t.records(keep)
 	v.Charts, err = s.charts(r, s.marks(r, ""),
 		plan{"published", "Published", "/s", `sum by (messaging_destination_name) (rate(messaging_client_sent_messages_total{error_type=""}[` + window + `]))`, topicName},
+		plan{"handled", "Handled", "/s", handledBy("service", ""), service},
 		plan{"lag", "Behind", "", most("warren_events_lag", "messaging_destination_name, messaging_consumer_group_name", "") + " > 0", topicAndGroup},
 		plan{"age", "Oldest in the outbox", "s", most("warren_outbox_age_seconds", "service", ""), service},
 	)
@@ -97,8 +100,8 @@ func (t *traffic) table(keep func(*flow) bool) frame.Table {
 	out := frame.Table{
 		Caption: "Flow",
 		Columns: []frame.Column{
-			{Key: "event", Title: "Event"}, {Key: "state", Title: "State"}, {Key: "from", Title: "Published by", Wide: true},
-			{Key: "published", Title: "Published", Number: true, Wide: true}, {Key: "to", Title: "Read by"}, {Key: "handled", Title: "Handled", Number: true},
+			{Key: "event", Title: "Event"}, {Key: "state", Title: "State"}, {Key: "published", Title: "Published", Number: true, Wide: true},
+			{Key: "to", Title: "Read by"}, {Key: "handled", Title: "Handled", Number: true},
 			{Key: "p99", Title: "p99", Number: true, Wide: true}, {Key: "errors", Title: "Errors", Number: true, Wide: true},
 			{Key: "lag", Title: "Behind", Number: true}, {Key: "retries", Title: "Again", Number: true, Wide: true}, {Key: "dead", Title: "Dead", Number: true},
 		},
@@ -114,23 +117,38 @@ func (t *traffic) table(keep func(*flow) bool) frame.Table {
 		}
 		publishers, rate := t.published(f.topic)
 		state := f.state()
-		reader := frame.Cell{Text: f.service}
-		if f.service == "" {
-			reader = frame.Text("–")
+		published := frame.Measured(rate, "/s")
+		published.Sub = "by " + strings.Join(publishers, ", ")
+		if len(publishers) == 0 {
+			published = frame.Cell{Text: "–", Title: "nobody has published it within the last hour"}
 		}
+		reader := frame.Cell{Text: cmp.Or(f.service, "–")}
 		if f.group != f.service {
 			reader.Sub = f.group
 		}
-		from := frame.Cell{Text: strings.Join(publishers, ", ")}
-		if len(publishers) == 0 {
-			from = frame.Cell{Text: "–", Title: "nobody has published it within the last hour"}
-		}
-		cells := []frame.Cell{
-			{Text: shortName(f.topic), Title: f.topic}, {Text: state.Word, Status: &state}, from, frame.Measured(rate, "/s"), reader,
-		}
+		cells := []frame.Cell{{Text: shortName(f.topic), Title: f.topic}, {Text: state.Word, Status: &state}, published, reader}
 		out.Rows = append(out.Rows, frame.Row{ID: rowID("flow", f.topic, f.service, f.group), Href: topicHref(f.topic), Cells: append(cells, f.cells()...)})
 	}
 	out.Note = strconv.Itoa(len(out.Rows))
+	return out
+}
+
+// records are flows with all that is known of them, for other programs.
+func (t *traffic) records(keep func(*flow) bool) *frame.Table {
+	out := &frame.Table{Columns: []frame.Column{
+		{Title: "Event"}, {Title: "State"}, {Title: "Published by"}, {Title: "Published"}, {Title: "Read by"}, {Title: "Group"}, {Title: "Handled"},
+		{Title: "p99"}, {Title: "Errors"}, {Title: "Behind"}, {Title: "Retries"}, {Title: "Dead letters"},
+	}}
+	for _, f := range t.flows {
+		if !keep(f) {
+			continue
+		}
+		publishers, rate := t.published(f.topic)
+		out.Rows = append(out.Rows, frame.Row{Cells: append([]frame.Cell{
+			frame.Text(f.topic), frame.Text(f.state().Word), frame.Text(strings.Join(publishers, " ")), frame.Measured(rate, "/s"), frame.Text(f.service),
+			frame.Text(f.group),
+		}, f.cells()...)})
+	}
 	return out
 }
 
@@ -196,7 +214,7 @@ func (s *screens) event(r *frame.Request) (any, error) {
 		{Text: "Logs", Href: "/logs?q=" + queryEscape(strconv.Quote(topic))},
 	}
 	if n := t.dead[topic]; n > 0 {
-		v.Dead = plural(int(n), "event") + " of this type could not be published: the broker has refused them."
+		v.Dead = "The broker has refused " + plural(int(n), "event") + " of this type, to be found among the dead letters."
 	}
 	v.Contracts, err = s.neighbours(r.Context(), topic)
 	r.Missing("The contracts of its package", err)

@@ -22,7 +22,7 @@ func TestEvents(t *testing.T) {
 			someTopic, "gives up", "18 %", "410 ms", "warehouse", "/traces?attribute=messaging.destination.name&amp;value=" + someTopic,
 			"/contracts/shop.order.v1.OrderService", "Duration of the handler, p99", "In its outbox",
 		},
-		"/events/shop.payment.v1.WalletAudited": {"nobody reads it", "Nobody reads it", "1 event of this type could not be published", "0.2 /s"},
+		"/events/shop.payment.v1.WalletAudited": {"nobody reads it", "Nobody reads it", "The broker has refused 1 event of this type", "0.2 /s"},
 	} {
 		resp, body := get(t, at+path)
 		if resp.StatusCode != http.StatusOK {
@@ -41,7 +41,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("an event that there isn't: %s\n%s", resp.Status, body)
 	}
 	_, body := get(t, at+"/events?format=csv")
-	if !strings.HasPrefix(body, "Event,State,Published by,Published,Read by,Handled,p99,Errors,Behind,Again,Dead\n") || strings.Count(body, "\n") != 5 {
+	if !strings.HasPrefix(body, "Event,State,Published by,Published,Read by,Group,Handled,p99,Errors,Behind,Retries,Dead letters\n") || strings.Count(body, "\n") != 5 {
 		t.Errorf("csv:\n%s", body)
 	}
 }

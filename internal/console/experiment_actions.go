@@ -55,7 +55,7 @@ func (s *screens) askExperiment(r *frame.Request) (frame.Form, error) {
 	for _, one := range []struct {
 		what  string
 		names []string
-	}{{"Instances", hit.GetInstances()}, {"Callers", hit.GetCallers()}, {"Methods", hit.GetMethods()}} {
+	}{{"Instances", hit.GetInstances()}, {"Callers", hit.GetCallers()}, {"Methods", shortMethods(hit.GetMethods())}} {
 		const enough = 6
 		text := strings.Join(one.names[:min(enough, len(one.names))], ", ")
 		if more := len(one.names) - enough; more > 0 {

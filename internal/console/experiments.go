@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
@@ -21,10 +22,16 @@ type experimentsView struct {
 	Plan               plannedFault
 	Says               string
 	Kinds, Begin       []tab
-	Services, Methods  []string
-	Codes              []string
+	Services, Codes    []string
+	Methods            []choice
 	Problem, Whole     string
 	Radius             *radiusView
+}
+
+// choice is one of a list to choose from.
+type choice struct {
+	Value, Name string
+	Here        bool
 }
 
 // Export are all experiments.
@@ -71,10 +78,13 @@ func (s *screens) experimentList(r *frame.Request) (any, error) {
 	r.Missing("Services to choose from", err)
 	v.Services, _ = byService(fleet.GetInstances())
 	v.Begin = presets(v.Services, v.Plan)
-	v.Methods, err = s.methodsOf(r.Context(), v.Plan.Service)
+	methods, err := s.methodsOf(r.Context(), v.Plan.Service)
 	r.Missing("Methods to choose from", err)
-	if v.Plan.Method != "" && !slices.Contains(v.Methods, v.Plan.Method) {
-		v.Methods = append(v.Methods, v.Plan.Method)
+	if v.Plan.Method != "" && !slices.Contains(methods, v.Plan.Method) {
+		methods = append(methods, v.Plan.Method)
+	}
+	for _, m := range methods {
+		v.Methods = append(v.Methods, choice{m, shortMethod(m), m == v.Plan.Method})
 	}
 	if v.Plan.complete() {
 		v.Radius, err = s.radius(r, v.Plan)
@@ -178,7 +188,7 @@ func (v *experimentsView) tables(r *frame.Request, all []*observev1.Experiment) 
 		}
 	}
 	const enough = 50
-	now, both := experimentTable("Running", running, r), experimentTable("Experiments", all, r)
+	now := experimentTable("Running", running, r)
 	past := experimentTable("Over", over[:min(enough, len(over))], r)
 	if len(over) > enough {
 		past.Note = fmt.Sprintf("the last %d of %d", enough, len(over))
@@ -190,24 +200,19 @@ func (v *experimentsView) tables(r *frame.Request, all []*observev1.Experiment) 
 		Code: plannedFault{Kind: "latency", Service: "payment", Delay: "2s", Share: "50", For: "2m"}.command(),
 	}
 	past.Empty = frame.Empty{Title: "None is over", Text: "Those that have ended are kept here, with who began them and why."}
-	v.Running, v.Over, v.all = r.Sorted(now, "-since"), r.Sorted(past, "-since"), r.Sorted(both, "-since")
+	v.Running, v.Over, v.all = r.Sorted(now, "-since"), r.Sorted(past, "-since"), experimentRecords(all, r)
 }
 
 func experimentTable(caption string, all []*observev1.Experiment, r *frame.Request) frame.Table {
 	t := frame.Table{
 		Caption: caption, Note: strconv.Itoa(len(all)),
 		Columns: []frame.Column{
-			{Key: "name", Title: "Experiment"}, {Key: "state", Title: "State"}, {Key: "fault", Title: "Fault"}, {Key: "where", Title: "Where"},
-			{Key: "left", Title: "Left", Number: true}, {Key: "since", Title: "Since", Number: true, Wide: true},
-			{Key: "who", Title: "Who", Wide: true}, {Key: "why", Title: "Why", Wide: true}, {Title: "", Fixed: true},
+			{Key: "name", Title: "Experiment"}, {Key: "where", Title: "Where", Wide: true}, {Key: "state", Title: "State"},
+			{Key: "since", Title: "Since", Number: true, Wide: true}, {Key: "who", Title: "Who", Wide: true}, {Title: "", Fixed: true},
 		},
 	}
 	for _, e := range all {
 		where, method := whereText(e.GetFault())
-		fault := frame.Text(faultText(e.GetFault()))
-		if e.GetFault().GetKill() != nil {
-			fault.Sub = plural(int(e.GetKills()), "kill") + " until now"
-		}
 		again := "/experiments?" + planOfFault(e).query()
 		act := frame.Link{Text: "Again", Href: again}
 		if e.GetState() == observev1.Experiment_STATE_RUNNING && r.May("operator") {
@@ -215,11 +220,29 @@ func experimentTable(caption string, all []*observev1.Experiment, r *frame.Reque
 		}
 		t.Rows = append(t.Rows, frame.Row{
 			ID: fmt.Sprintf("experiment-%s-%d", e.GetName(), e.GetStarted().AsTime().UnixMilli()), Href: again, Cells: []frame.Cell{
-				frame.Text(e.GetName()), experimentState(e), fault, {Text: where, Sub: shortMethod(method), Title: method},
-				leftOf(e, r), frame.At(e.GetStarted().AsTime()), frame.Text(cmp.Or(e.GetAuthor(), "–")),
-				{Text: brief(e.GetReason()), Title: e.GetReason()}, {Actions: []frame.Link{act}},
+				{Text: e.GetName(), Sub: where + ": " + faultText(e.GetFault())}, {Text: where, Sub: shortMethod(method), Title: method}, experimentState(e, r.Now),
+				frame.At(e.GetStarted().AsTime()), {Text: cmp.Or(e.GetAuthor(), "–"), Sub: brief(e.GetReason()), Title: e.GetReason()},
+				{Actions: []frame.Link{act}},
 			},
 		})
+	}
+	return t
+}
+
+// experimentRecords are experiments with all that is known of them, for other
+// programs.
+func experimentRecords(all []*observev1.Experiment, r *frame.Request) *frame.Table {
+	t := &frame.Table{Columns: []frame.Column{
+		{Title: "Experiment"}, {Title: "State"}, {Title: "Fault"}, {Title: "Where"}, {Title: "Method"}, {Title: "Since"}, {Title: "Ends"},
+		{Title: "Who"}, {Title: "Why"}, {Title: "Stopped by"}, {Title: "Kills"},
+	}}
+	for _, e := range all {
+		where, method := whereText(e.GetFault())
+		t.Rows = append(t.Rows, frame.Row{Cells: []frame.Cell{
+			frame.Text(e.GetName()), experimentState(e, r.Now), frame.Text(faultText(e.GetFault())), frame.Text(where), frame.Text(method),
+			frame.At(e.GetStarted().AsTime()), frame.At(e.GetEnds().AsTime()), frame.Text(e.GetAuthor()), frame.Text(e.GetReason()),
+			frame.Text(e.GetStoppedBy()), frame.Text(strconv.Itoa(int(e.GetKills()))),
+		}})
 	}
 	return t
 }
@@ -233,29 +256,35 @@ func shortMethod(method string) string {
 	return shortName(contract) + "/" + name
 }
 
-func experimentState(e *observev1.Experiment) frame.Cell {
+func shortMethods(all []string) []string {
+	var out []string
+	for _, m := range all {
+		out = append(out, shortMethod(m))
+	}
+	return out
+}
+
+// experimentState is how far an experiment is, with the share of its time that
+// is left.
+func experimentState(e *observev1.Experiment, now time.Time) frame.Cell {
 	switch e.GetState() {
 	case observev1.Experiment_STATE_RUNNING:
-		return frame.Stated("running", frame.Warn)
+		c := frame.Stated("running", frame.Warn)
+		left := max(0, e.GetEnds().AsTime().Sub(now))
+		c.Share = min(1, float64(left)/float64(max(1, e.GetEnds().AsTime().Sub(e.GetStarted().AsTime()))))
+		c.Sub, c.Title = frame.Span(left.Round(time.Second))+" left", "until "+e.GetEnds().AsTime().Local().Format(time.TimeOnly)
+		if e.GetFault().GetKill() != nil {
+			c.Sub += ", " + plural(int(e.GetKills()), "kill")
+		}
+		return c
 	case observev1.Experiment_STATE_STOPPED:
 		c := frame.Stated("stopped", frame.Idle)
 		c.Sub = "by " + cmp.Or(e.GetStoppedBy(), "somebody")
 		return c
 	}
-	return frame.Stated("ended", frame.Good)
-}
-
-// leftOf is how long an experiment goes on, with its share of the whole time.
-func leftOf(e *observev1.Experiment, r *frame.Request) frame.Cell {
-	ends := e.GetEnds().AsTime()
-	if e.GetState() != observev1.Experiment_STATE_RUNNING || !ends.After(r.Now) {
-		return frame.Text("–")
-	}
-	left, whole := ends.Sub(r.Now), ends.Sub(e.GetStarted().AsTime())
-	return frame.Cell{
-		Text: frame.Span(left.Round(1e9)), Order: left.Seconds(), Share: min(1, float64(left)/float64(max(1, whole))),
-		Title: "until " + ends.Local().Format("15:04:05"),
-	}
+	c := frame.Stated("ended", frame.Good)
+	c.Sub = "after " + frame.Span(e.GetEnds().AsTime().Sub(e.GetStarted().AsTime()).Round(time.Second))
+	return c
 }
 
 // radius asks what a plan would hit; nothing happens.
@@ -281,7 +310,7 @@ func (s *screens) radius(r *frame.Request, p plannedFault) (*radiusView, error) 
 	}
 	v.Hit = []hitList{
 		{"Instances", "no instance", hit.GetInstances()}, {"Callers", "traces of the last hour show none", hit.GetCallers()},
-		{"Methods", "no method", hit.GetMethods()},
+		{"Methods", "no method", shortMethods(hit.GetMethods())},
 	}
 	return v, nil
 }

@@ -19,7 +19,7 @@ func TestPlan(t *testing.T) {
 		"fault=latency&service=payment&delay=2s&share=50&for=2m": {
 			"What latency-payment would hit", "latency of 2 s, 50 % of the calls", "payment/1", "coordinator", "PaymentService/Hold",
 			"warren experiment start latency payment --delay 2s --share 0.5 --for 2m --reason &#39;why&#39;",
-			"latency: {service: payment, delay: 2s, share: 0.5}", `<option selected>payment</option>`, "/experiments/start?delay=2s",
+			"latency: {service: payment, delay: 2s, share: 0.5}", `<option selected>payment</option>`, `">PaymentService/GetWallet</option>`, "/experiments/start?delay=2s",
 		},
 		"fault=error&service=payment&code=INTERNAL&name=odd": {
 			"error INTERNAL", "every call", "warren experiment start error payment --code INTERNAL --name odd", "- name: odd", "error: {service: payment, code: INTERNAL}",
@@ -32,8 +32,8 @@ func TestPlan(t *testing.T) {
 		"fault=latency&service=payment&share=0":    {"Share: a part of the calls in percent is wanted"},
 		"fault=latency&service=payment&for=2h":     {"experiment.duration.max allows 1h"},
 		"fault=flood&service=payment":              {"There is no fault &#34;flood&#34;"},
-		"fault=latency&service=payment&method=a/B": {"payment has no method a/B", "All its methods", "<option selected>a/B</option>"},
-		"": {"Payment is slow", "which service?", "nothing happens until you start it", "crashes", "9 kills until now"},
+		"fault=latency&service=payment&method=a/B": {"payment has no method a/B", "All its methods", `<option value="a/B" selected>a/B</option>`},
+		"": {"Payment is slow", "which service?", "nothing happens until you start it", "crashes", "9 kills"},
 		"fault=latency&service=payment&name=%27+%3B+rm+-r": {`--name &#39;&#39;\&#39;&#39; ; rm -r&#39;`, `- name: &#34;&#39; ; rm -r&#34;`},
 	} {
 		resp, body := get(t, at+"/experiments?"+query)
@@ -46,7 +46,7 @@ func TestPlan(t *testing.T) {
 			}
 		}
 	}
-	if _, body := get(t, at+"/experiments?format=csv"); !strings.HasPrefix(body, "Experiment,State,Fault,Where,Left,Since,Who,Why,") || strings.Count(body, "\n") != 4 {
+	if _, body := get(t, at+"/experiments?format=csv"); !strings.HasPrefix(body, "Experiment,State,Fault,Where,Method,Since,Ends,Who,Why,Stopped by,Kills\n") || strings.Count(body, "\n") != 4 {
 		t.Errorf("csv:\n%s", body)
 	}
 	if done := w.asked(); len(done) != 0 {

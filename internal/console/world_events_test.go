@@ -13,6 +13,10 @@ const someTopic = "shop.order.v1.OrderPlaced"
 
 // madeUpEvents answers what is asked about events; ok is whether it was.
 func madeUpEvents(query string) (out []*observev1.Sample, ok bool) {
+	if strings.Contains(query, "warren_rpc_faults_total") {
+		labels := map[string]string{"kind": "latency", "rpc_method": "shop.payment.v1.PaymentService/Hold"}
+		return []*observev1.Sample{{Labels: labels, Value: 7}}, true
+	}
 	if !strings.Contains(query, "messaging_") && !strings.Contains(query, "warren_events") && !strings.Contains(query, "by (service) (warren_outbox") &&
 		!strings.Contains(query, "warren_dead_letters") {
 		return nil, false
@@ -23,6 +27,9 @@ func madeUpEvents(query string) (out []*observev1.Sample, ok bool) {
 			if value != "" && strings.Contains(query, name) {
 				labels[name] = value
 			}
+		}
+		if strings.Contains(query, ", outcome)") {
+			labels["outcome"] = "done"
 		}
 		if topic == "" || !strings.Contains(query, "messaging_destination_name=") || strings.Contains(query, `"`+topic+`"`) {
 			out = append(out, &observev1.Sample{Labels: labels, Value: v})
