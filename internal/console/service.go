@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/internal/console/frame"
 )
 
@@ -49,6 +50,7 @@ type instanceView struct {
 	Instance *fleetv1.Instance
 	State    frame.Status
 	Facts    []fact
+	Profiles *frame.Table
 	Lines    []line
 }
 
@@ -76,6 +78,11 @@ func (s *screens) instance(r *frame.Request) (any, error) {
 	}
 	for i := range v.Facts {
 		v.Facts[i].Value = cmp.Or(v.Facts[i].Value, "–")
+	}
+	profiles, err := s.profiles.List(r.Context(), &observev1.ListProfilesRequest{Instance: one.GetId()})
+	r.Missing("Its profiles", err)
+	if err == nil {
+		v.Profiles = profileTable(profiles.GetProfiles(), one.GetId())
 	}
 	v.Lines, err = s.lastLines(r.Context(), one.GetId(), 100)
 	r.Missing("Its log", err)
@@ -112,6 +119,7 @@ func (s *screens) fleetActions() []frame.Action {
 				return outcome(fmt.Sprintf("%s has %d instances", name, n), resp.GetInstances(), name), err
 			},
 		},
+		s.profileAction(),
 		s.signal("kill", "SIGKILL", "Kill", "Its process ends at once, as by a crash: callers go elsewhere, and the supervisor starts it again."),
 		s.signal("drain", "SIGTERM", "Drain", "It takes no new requests, finishes those it has, and ends. The supervisor then starts it again."),
 	}

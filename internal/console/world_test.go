@@ -101,6 +101,7 @@ func (w *world) serve(t *testing.T, opts console.Options, without ...string) *co
 			observev1.RegisterAlertServiceServer(api, &alertsWorld{world: w})
 			observev1.RegisterTraceServiceServer(api, tracesWorld{})
 			observev1.RegisterLogServiceServer(api, logsWorld{})
+			observev1.RegisterProfileServiceServer(api, &profilesWorld{world: w})
 		},
 	} {
 		if !strings.Contains(strings.Join(without, " "), name) {

@@ -142,9 +142,9 @@ func TestUnreadable(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for name, want := range map[string][2]string{
-		"net/http.(*conn).serve":                         {"net/http", "http.(*conn).serve"},
-		"runtime.gcBgMarkWorker":                         {"runtime", "runtime.gcBgMarkWorker"},
-		"github.com/x/y.v2/z.Do":                         {"github.com/x/y.v2/z", "z.Do"},
+		"net/http.(*conn).serve":                          {"net/http", "http.(*conn).serve"},
+		"runtime.gcBgMarkWorker":                          {"runtime", "runtime.gcBgMarkWorker"},
+		"github.com/x/y.v2/z.Do":                          {"github.com/x/y.v2/z", "z.Do"},
 		"slices.pdqsort[go.shape.*uint8,example.com/a.B]": {"slices", "slices.pdqsort[go.shape.*uint8,example.com/a.B]"},
 		"0x4711": {"0x4711", "0x4711"},
 	} {

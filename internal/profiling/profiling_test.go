@@ -166,7 +166,9 @@ func TestKept(t *testing.T) {
 // TestRefused says why there is no profile.
 func TestRefused(t *testing.T) {
 	large := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 4<<20)) })
-	taken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "cpu profiling already in use", http.StatusConflict) })
+	taken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "cpu profiling already in use", http.StatusConflict)
+	})
 	away := process(t, large)
 	away.Admin = "127.0.0.1:1"
 	self := process(t, admin.New(admin.Options{}))
@@ -176,12 +178,12 @@ func TestRefused(t *testing.T) {
 		code    codes.Code
 		says    string
 	}{
-		"no kind":      {self, take(0, 0), codes.InvalidArgument, "name a kind"},
-		"too long":     {self, take(cpu, time.Minute), codes.InvalidArgument, "30s at most"},
-		"nobody":       {self, &observev1.TakeProfileRequest{Instance: "ordre", Kind: cpu}, codes.NotFound, "no ordre"},
-		"too large":    {process(t, large), take(goroutine, 0), codes.ResourceExhausted, "more than 3 MiB"},
-		"at it":        {process(t, taken), take(cpu, 0), codes.FailedPrecondition, "somebody records one"},
-		"not there":    {away, take(goroutine, 0), codes.Unavailable, "order/1"},
+		"no kind":       {self, take(0, 0), codes.InvalidArgument, "name a kind"},
+		"too long":      {self, take(cpu, time.Minute), codes.InvalidArgument, "30s at most"},
+		"nobody":        {self, &observev1.TakeProfileRequest{Instance: "ordre", Kind: cpu}, codes.NotFound, "no ordre"},
+		"too large":     {process(t, large), take(goroutine, 0), codes.ResourceExhausted, "more than 3 MiB"},
+		"at it":         {process(t, taken), take(cpu, 0), codes.FailedPrecondition, "somebody records one"},
+		"not there":     {away, take(goroutine, 0), codes.Unavailable, "order/1"},
 		"not one of us": {process(t, http.NotFoundHandler()), take(goroutine, 0), codes.FailedPrecondition, "404"},
 	} {
 		t.Run(name, func(t *testing.T) {

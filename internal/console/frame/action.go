@@ -68,9 +68,22 @@ func (f *Frame) do(a *Action) http.Handler {
 			f.drawForm(w, r, a, problemOf(err, r.ID).Text)
 			return
 		}
+		if outcome.To != "" {
+			leadTo(w, hr, outcome.To)
+			return
+		}
 		r.page.Title = outcome.Title
 		f.draw(w, &view{Request: r, Frame: f, Theme: theme(hr), Data: outcome}, "done")
 	})
+}
+
+// leadTo opens a page, also from within the dialog.
+func leadTo(w http.ResponseWriter, r *http.Request, to string) {
+	if r.Header.Get("HX-Request") != "" {
+		w.Header().Set("HX-Redirect", to)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // checked tells what keeps the action from being done.

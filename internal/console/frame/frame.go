@@ -80,6 +80,8 @@ type Outcome struct {
 	Title string
 	Lines []string
 	Back  string
+	// To is where it leads at once, in place of telling; empty: nowhere.
+	To string
 }
 
 // Header is what stands above every page.
