@@ -14,14 +14,10 @@ import (
 	cartv1 "github.com/gowarren/warren/shop/api/shop/cart/v1"
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// because reports whether an answer was refused for the reason.
-func because(err error, reason cartv1.Reason) bool {
-	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
-}
 
 func TestLinesAreKeptInTheCataloguesForm(t *testing.T) {
 	got, err := tidyLines([]*cartv1.Line{{Sku: "b2", Quantity: 1}, {Sku: "A1", Quantity: 2}})
@@ -29,10 +25,10 @@ func TestLinesAreKeptInTheCataloguesForm(t *testing.T) {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
 	_, err = tidyLines([]*cartv1.Line{{Sku: "b2", Quantity: 1}, {Sku: "B2", Quantity: 2}})
-	if e, ok := errors.AsType[*rpc.Error](err); !ok || !because(err, cartv1.Reason_REPEATED_LINE) || e.Violations[0].Field != "lines[1].sku" {
+	if e, ok := errors.AsType[*rpc.Error](err); !ok || !warrentest.Refused(err, cartv1.Reason_REPEATED_LINE) || e.Violations[0].Field != "lines[1].sku" {
 		t.Errorf("a product twice: %v", err)
 	}
-	if _, err := tidyLines([]*cartv1.Line{{Quantity: 1}}); !because(err, cartv1.Reason_BAD_SKU) {
+	if _, err := tidyLines([]*cartv1.Line{{Quantity: 1}}); !warrentest.Refused(err, cartv1.Reason_BAD_SKU) {
 		t.Errorf("a line of nothing: %v", err)
 	}
 }

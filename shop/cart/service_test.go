@@ -68,13 +68,6 @@ func TestCartsInASystem(t *testing.T) {
 	t.Run("over HTTP", func(t *testing.T) { s.testHTTP(ctx, t) })
 }
 
-func code(err error) codes.Code {
-	if err == nil {
-		return codes.OK
-	}
-	return rpc.FromError(err).Code
-}
-
 func put(version int64, lines ...*cartv1.Line) *cartv1.PutCartRequest {
 	return &cartv1.PutCartRequest{Version: version, Lines: lines}
 }
@@ -96,11 +89,11 @@ func (s *shop) testUser(ctx context.Context, t *testing.T) {
 		t.Errorf("somebody else sees %v, %v", seen, err)
 	}
 	_, err = s.PutCart(phone, put(0))
-	if e := rpc.FromError(err); !because(err, cartv1.Reason_VERSION_CONFLICT) || e.Metadata["version"] != "1" || e.Code != codes.Aborted {
+	if e := rpc.FromError(err); !warrentest.Refused(err, cartv1.Reason_VERSION_CONFLICT) || e.Metadata["version"] != "1" || e.Code != codes.Aborted {
 		t.Errorf("an old version: %v", err)
 	}
 	_, err = s.PutCart(phone, put(1, &cartv1.Line{Sku: "P1", Quantity: 1}, &cartv1.Line{Sku: "X1", Quantity: 1}))
-	if e := rpc.FromError(err); !because(err, cartv1.Reason_UNKNOWN_PRODUCT) || e.Violations[0].Field != "lines[1].sku" {
+	if e := rpc.FromError(err); !warrentest.Refused(err, cartv1.Reason_UNKNOWN_PRODUCT) || e.Violations[0].Field != "lines[1].sku" {
 		t.Errorf("an unknown product: %v", err)
 	}
 	if _, err := s.DeleteCart(phone, &cartv1.DeleteCartRequest{}); err != nil {
@@ -129,7 +122,7 @@ func (s *shop) testVisitor(ctx context.Context, t *testing.T) {
 	for _, version := range []int64{0, 1} { // a token of one's own choice opens nothing
 		own := put(version)
 		own.CartToken = "mine"
-		if _, err := s.PutCart(ctx, own); !because(err, cartv1.Reason_CART_NOT_FOUND) {
+		if _, err := s.PutCart(ctx, own); !warrentest.Refused(err, cartv1.Reason_CART_NOT_FOUND) {
 			t.Errorf("a token made up: %v", err)
 		}
 	}
@@ -144,13 +137,13 @@ func (s *shop) testVisitor(ctx context.Context, t *testing.T) {
 			t.Errorf("merged %v, %v", merged, err)
 		}
 	}
-	if _, err := s.ReadVisitorCart(ctx, read); !because(err, cartv1.Reason_CART_NOT_FOUND) {
+	if _, err := s.ReadVisitorCart(ctx, read); !warrentest.Refused(err, cartv1.Reason_CART_NOT_FOUND) {
 		t.Errorf("the visitor's cart is still there: %v", err)
 	}
-	if _, err := s.MergeCart(ctx, &cartv1.MergeCartRequest{CartToken: token}); code(err) != codes.Unauthenticated {
+	if _, err := s.MergeCart(ctx, &cartv1.MergeCartRequest{CartToken: token}); warrentest.Code(err) != codes.Unauthenticated {
 		t.Errorf("a visitor merges: %v", err)
 	}
-	if _, err := s.GetCart(ctx, &cartv1.GetCartRequest{}); code(err) != codes.Unauthenticated {
+	if _, err := s.GetCart(ctx, &cartv1.GetCartRequest{}); warrentest.Code(err) != codes.Unauthenticated {
 		t.Errorf("a visitor reads a user's cart: %v", err)
 	}
 }
@@ -198,7 +191,7 @@ func (s *shop) testContract(ctx context.Context, t *testing.T) {
 		"a code with a space":  put(0, &cartv1.Line{Sku: "a b", Quantity: 1}),
 		"a token that is long": {CartToken: strings.Repeat("x", 65)},
 	} {
-		if _, err := s.PutCart(fay, req); code(err) != codes.InvalidArgument {
+		if _, err := s.PutCart(fay, req); warrentest.Code(err) != codes.InvalidArgument {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

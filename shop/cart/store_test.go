@@ -10,6 +10,7 @@ import (
 	cartv1 "github.com/gowarren/warren/shop/api/shop/cart/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
+	"github.com/gowarren/warren/warrentest"
 )
 
 var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -51,14 +52,14 @@ func TestTheLifeOfACart(t *testing.T) {
 			t.Fatalf("made %+v, %v", made, err)
 		}
 		s.has(t, ada, 1, line{"B1", 2}, line{"A1", 1})
-		if _, err := s.put(ctx, ada, 0, []line{{"C1", 1}}, at); !because(err, cartv1.Reason_VERSION_CONFLICT) {
+		if _, err := s.put(ctx, ada, 0, []line{{"C1", 1}}, at); !warrentest.Refused(err, cartv1.Reason_VERSION_CONFLICT) {
 			t.Errorf("an old version: %v", err)
 		}
 		if _, err := s.put(ctx, ada, 1, []line{{"C1", 1}}, at); err != nil {
 			t.Error(err)
 		}
 		s.has(t, user("bob"), 0)
-		if err := s.empty(ctx, ada, 1, at); !because(err, cartv1.Reason_VERSION_CONFLICT) {
+		if err := s.empty(ctx, ada, 1, at); !warrentest.Refused(err, cartv1.Reason_VERSION_CONFLICT) {
 			t.Errorf("empty an old version: %v", err)
 		}
 		if err := errors.Join(s.empty(ctx, ada, 2, at), s.empty(ctx, ada, 0, at), s.empty(ctx, user("bob"), 0, at)); err != nil {
@@ -99,7 +100,7 @@ func TestOfDevicesAtOnceOneWins(t *testing.T) {
 			for _, err := range errs {
 				if err == nil {
 					won++
-				} else if !because(err, cartv1.Reason_VERSION_CONFLICT) {
+				} else if !warrentest.Refused(err, cartv1.Reason_VERSION_CONFLICT) {
 					t.Error(err)
 				}
 			}
@@ -192,7 +193,7 @@ func TestAnOutageIsNoEmptyCart(t *testing.T) {
 		"merge": func() error { _, _, err := s.merge(ctx, visitor("x"), ada, at); return err },
 		"clean": func() error { _, err := s.clean(ctx, at, 1); return err },
 	} {
-		if err := call(); err == nil || because(err, cartv1.Reason_VERSION_CONFLICT) || because(err, cartv1.Reason_CART_NOT_FOUND) {
+		if err := call(); err == nil || warrentest.Refused(err, cartv1.Reason_VERSION_CONFLICT) || warrentest.Refused(err, cartv1.Reason_CART_NOT_FOUND) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

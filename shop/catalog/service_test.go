@@ -19,20 +19,10 @@ import (
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
 	"github.com/gowarren/warren/store/storetest"
+	"github.com/gowarren/warren/warrentest"
 )
 
 // code returns the status code of an answer.
-func code(err error) codes.Code {
-	if err == nil {
-		return codes.OK
-	}
-	return rpc.FromError(err).Code
-}
-
-// because reports whether an answer was refused for the reason.
-func because(err error, reason catalogv1.Reason) bool {
-	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
-}
 
 func newMug(sku string) *catalogv1.CreateProductRequest {
 	return &catalogv1.CreateProductRequest{Sku: sku, Name: "Mug", Category: "Mugs", Price: gbp(255)}
@@ -49,7 +39,7 @@ func TestTheLifeOfAProduct(t *testing.T) {
 	if made.GetSku() != "85123A" || made.GetVersion() != 1 || made.GetPrice().GetMinorUnits() != 255 || made.GetCreateTime() == nil {
 		t.Errorf("created %v", made)
 	}
-	if _, err := s.CreateProduct(staff, newMug("85123A")); !because(err, catalogv1.Reason_PRODUCT_EXISTS) {
+	if _, err := s.CreateProduct(staff, newMug("85123A")); !warrentest.Refused(err, catalogv1.Reason_PRODUCT_EXISTS) {
 		t.Errorf("create again: %v", err)
 	}
 	got, err := s.GetProduct(anybody, &catalogv1.GetProductRequest{Sku: "85123a"})
@@ -65,13 +55,13 @@ func TestTheLifeOfAProduct(t *testing.T) {
 	if got, err := s.GetProduct(anybody, &catalogv1.GetProductRequest{Sku: "85123A"}); err != nil || !proto.Equal(got, changed) {
 		t.Errorf("after the change got %v, %v", got, err)
 	}
-	if _, err := s.DeleteProduct(staff, &catalogv1.DeleteProductRequest{Sku: "85123A", Version: 1}); code(err) != codes.Aborted {
+	if _, err := s.DeleteProduct(staff, &catalogv1.DeleteProductRequest{Sku: "85123A", Version: 1}); warrentest.Code(err) != codes.Aborted {
 		t.Errorf("delete an old version: %v", err)
 	}
 	if _, err := s.DeleteProduct(staff, &catalogv1.DeleteProductRequest{Sku: "85123A", Version: 2}); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.GetProduct(anybody, &catalogv1.GetProductRequest{Sku: "85123A"}); !because(err, catalogv1.Reason_PRODUCT_NOT_FOUND) || code(err) != codes.NotFound {
+	if _, err := s.GetProduct(anybody, &catalogv1.GetProductRequest{Sku: "85123A"}); !warrentest.Refused(err, catalogv1.Reason_PRODUCT_NOT_FOUND) || warrentest.Code(err) != codes.NotFound {
 		t.Errorf("after the deletion: %v", err)
 	}
 }
@@ -99,7 +89,7 @@ func TestProductsOfSeveralCodes(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]string{nil, {"a b"}, make([]string, 101)} {
-		if _, err := s.BatchGetProducts(t.Context(), &catalogv1.BatchGetProductsRequest{Skus: bad}); code(err) != codes.InvalidArgument {
+		if _, err := s.BatchGetProducts(t.Context(), &catalogv1.BatchGetProductsRequest{Skus: bad}); warrentest.Code(err) != codes.InvalidArgument {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
@@ -111,7 +101,7 @@ func TestAnAbsentProductThatIsCreatedIsSeenAtOnce(t *testing.T) {
 		_, err := s.GetProduct(t.Context(), &catalogv1.GetProductRequest{Sku: "A1"})
 		return err
 	}
-	if err := get(); code(err) != codes.NotFound {
+	if err := get(); warrentest.Code(err) != codes.NotFound {
 		t.Fatal(err)
 	}
 	if _, err := s.CreateProduct(s.as(t, "admin"), newMug("A1")); err != nil {
@@ -149,15 +139,15 @@ func TestWritingIsForStaff(t *testing.T) {
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
-			if err := call(t, "customer"); code(err) != codes.PermissionDenied {
+			if err := call(t, "customer"); warrentest.Code(err) != codes.PermissionDenied {
 				t.Errorf("a customer: %v", err)
 			}
-			if err := call(t); code(err) != codes.PermissionDenied {
+			if err := call(t); warrentest.Code(err) != codes.PermissionDenied {
 				t.Errorf("nobody in particular: %v", err)
 			}
 		})
 	}
-	if _, err := s.CreateProduct(t.Context(), newMug("A3")); code(err) != codes.Unauthenticated {
+	if _, err := s.CreateProduct(t.Context(), newMug("A3")); warrentest.Code(err) != codes.Unauthenticated {
 		t.Errorf("without a token: %v", err)
 	}
 	if p, err := s.products.get(t.Context(), "A1"); err != nil || p.version != 1 {
@@ -281,11 +271,11 @@ func TestATokenContinuesItsOwnQueryOnly(t *testing.T) {
 		"other category": {PageToken: token, Category: "Mugs"},
 		"other price":    {PageToken: token, MaxPrice: &most},
 	} {
-		if _, err := s.ListProducts(t.Context(), req); !because(err, catalogv1.Reason_BAD_PAGE_TOKEN) {
+		if _, err := s.ListProducts(t.Context(), req); !warrentest.Refused(err, catalogv1.Reason_BAD_PAGE_TOKEN) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := s.SearchProducts(t.Context(), &catalogv1.SearchProductsRequest{Query: "mug", PageToken: token}); !because(err, catalogv1.Reason_BAD_PAGE_TOKEN) {
+	if _, err := s.SearchProducts(t.Context(), &catalogv1.SearchProductsRequest{Query: "mug", PageToken: token}); !warrentest.Refused(err, catalogv1.Reason_BAD_PAGE_TOKEN) {
 		t.Errorf("a search: %v", err)
 	}
 	// Another size of the page is the same query.
@@ -475,7 +465,7 @@ func TestAnImportHasAnEnd(t *testing.T) {
 	t.Cleanup(settings.Close)
 	s.service.rows = maxRows(settings)
 	_, err = send(t, s, importRow(1, "A1", "1"), importRow(2, "A2", "1"), importRow(3, "A3", "1"), importRow(4, "A4", "1"))
-	if code(err) != codes.ResourceExhausted || !because(err, catalogv1.Reason_TOO_MANY_ROWS) || !strings.Contains(err.Error(), "at most 3 rows") {
+	if warrentest.Code(err) != codes.ResourceExhausted || !warrentest.Refused(err, catalogv1.Reason_TOO_MANY_ROWS) || !strings.Contains(err.Error(), "at most 3 rows") {
 		t.Errorf("got %v", err)
 	}
 	if got, err := s.products.list(t.Context(), filter{}, "", 10); err != nil || skusOf(got) != "A1 A2 A3" {

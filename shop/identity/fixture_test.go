@@ -20,7 +20,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	authv1 "github.com/gowarren/warren/api/warren/auth/v1"
 	"github.com/gowarren/warren/auth"
@@ -254,17 +253,6 @@ func (s *shop) from(t testing.TB, address string) context.Context {
 }
 
 // code returns the status code of an answer.
-func code(err error) codes.Code {
-	if err == nil {
-		return codes.OK
-	}
-	return rpc.FromError(err).Code
-}
-
-// because reports whether an answer was refused for the reason.
-func because(err error, reason protoreflect.Enum) bool {
-	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
-}
 
 // blames reports whether an answer was refused as invalid for the field.
 func blames(err error, field string) bool {

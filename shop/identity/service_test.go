@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/rpc"
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
 	"github.com/gowarren/warren/store/storetest"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestFromRegistrationToSignOut(t *testing.T) {
@@ -52,7 +53,7 @@ func TestFromRegistrationToSignOut(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := s.Refresh(t.Context(), &identityv1.RefreshRequest{RefreshToken: next.GetRefreshToken()}); !because(err, identityv1.Reason_BAD_REFRESH_TOKEN) || code(err) != codes.Unauthenticated {
+	if _, err := s.Refresh(t.Context(), &identityv1.RefreshRequest{RefreshToken: next.GetRefreshToken()}); !warrentest.Refused(err, identityv1.Reason_BAD_REFRESH_TOKEN) || warrentest.Code(err) != codes.Unauthenticated {
 		t.Errorf("after the sign-out: %v", err)
 	}
 }
@@ -65,10 +66,10 @@ func TestAStolenTokenOverTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Refresh(t.Context(), &identityv1.RefreshRequest{RefreshToken: stolen}); !because(err, identityv1.Reason_REFRESH_TOKEN_REUSED) {
+	if _, err := s.Refresh(t.Context(), &identityv1.RefreshRequest{RefreshToken: stolen}); !warrentest.Refused(err, identityv1.Reason_REFRESH_TOKEN_REUSED) {
 		t.Errorf("used again: %v", err)
 	}
-	if _, err := s.Refresh(t.Context(), &identityv1.RefreshRequest{RefreshToken: next.GetRefreshToken()}); !because(err, identityv1.Reason_BAD_REFRESH_TOKEN) {
+	if _, err := s.Refresh(t.Context(), &identityv1.RefreshRequest{RefreshToken: next.GetRefreshToken()}); !warrentest.Refused(err, identityv1.Reason_BAD_REFRESH_TOKEN) {
 		t.Errorf("the newest one: %v", err)
 	}
 	log := s.logs.String()
@@ -86,7 +87,7 @@ func TestNobodyLearnsWhoIsRegistered(t *testing.T) {
 	try := func(email string) *rpc.Error {
 		t.Helper()
 		_, err := s.SignIn(t.Context(), &identityv1.SignInRequest{Email: email, Password: "wrong password"})
-		if !because(err, identityv1.Reason_BAD_CREDENTIALS) || code(err) != codes.Unauthenticated {
+		if !warrentest.Refused(err, identityv1.Reason_BAD_CREDENTIALS) || warrentest.Code(err) != codes.Unauthenticated {
 			t.Fatalf("%s: %v", email, err)
 		}
 		after := s.service.hasher.computed.Load()
@@ -113,13 +114,13 @@ func TestAnAccountIsHeldBackWhetherItExistsOrNot(t *testing.T) {
 			return err
 		}
 		for range 3 {
-			if err := try("wrong password"); !because(err, identityv1.Reason_BAD_CREDENTIALS) {
+			if err := try("wrong password"); !warrentest.Refused(err, identityv1.Reason_BAD_CREDENTIALS) {
 				t.Fatalf("%s: %v", email, err)
 			}
 		}
 		before := s.service.hasher.computed.Load()
 		err := try(password) // the right one comes too late
-		if !because(err, identityv1.Reason_TOO_MANY_SIGN_INS) || code(err) != codes.ResourceExhausted {
+		if !warrentest.Refused(err, identityv1.Reason_TOO_MANY_SIGN_INS) || warrentest.Code(err) != codes.ResourceExhausted {
 			t.Errorf("%s: %v", email, err)
 		}
 		if wait := rpc.FromError(err).RetryAfter; wait < time.Second || wait > time.Minute {
@@ -129,7 +130,7 @@ func TestAnAccountIsHeldBackWhetherItExistsOrNot(t *testing.T) {
 			t.Errorf("%s: a password was hashed all the same", email)
 		}
 		s.clock.advance(time.Minute)
-		if err := try(password); email == "ada@example.com" && err != nil || email != "ada@example.com" && !because(err, identityv1.Reason_BAD_CREDENTIALS) {
+		if err := try(password); email == "ada@example.com" && err != nil || email != "ada@example.com" && !warrentest.Refused(err, identityv1.Reason_BAD_CREDENTIALS) {
 			t.Errorf("%s: in the next window: %v", email, err)
 		}
 	}
@@ -147,9 +148,9 @@ func TestStrangersDoNotCloseAnAccount(t *testing.T) {
 		t.Helper()
 		for range times {
 			err := try(s.from(t, address), "wrong password")
-			if because(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
+			if warrentest.Refused(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
 				refused++
-			} else if !because(err, identityv1.Reason_BAD_CREDENTIALS) {
+			} else if !warrentest.Refused(err, identityv1.Reason_BAD_CREDENTIALS) {
 				t.Fatal(err)
 			}
 		}
@@ -158,7 +159,7 @@ func TestStrangersDoNotCloseAnAccount(t *testing.T) {
 	if refused := guess("192.0.2.1", 20); refused != 17 {
 		t.Errorf("one address: %d of 20 refused; want 17", refused)
 	}
-	if err := try(s.from(t, "192.0.2.1"), password); !because(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
+	if err := try(s.from(t, "192.0.2.1"), password); !warrentest.Refused(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
 		t.Errorf("the guesser's address: %v", err)
 	}
 	for range 12 { // signing in does not add up
@@ -171,18 +172,18 @@ func TestStrangersDoNotCloseAnAccount(t *testing.T) {
 		return metadata.AppendToOutgoingContext(t.Context(), rpc.MetadataClientAddress, fmt.Sprintf("203.0.113.%d", n))
 	}
 	for n := range 3 {
-		if err := try(forged(n), "wrong password"); !because(err, identityv1.Reason_BAD_CREDENTIALS) {
+		if err := try(forged(n), "wrong password"); !warrentest.Refused(err, identityv1.Reason_BAD_CREDENTIALS) {
 			t.Fatal(err)
 		}
 	}
-	if err := try(forged(4), "wrong password"); !because(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
+	if err := try(forged(4), "wrong password"); !warrentest.Refused(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
 		t.Errorf("a forged address: %v", err)
 	}
 	// A network of IPv6 is one address; with it all addresses together are too many.
 	if refused := guess("2001:db8::1", 2) + guess("2001:db8::ffff", 2); refused != 1 {
 		t.Errorf("one network: %d of 4 refused; want 1", refused)
 	}
-	if err := try(s.from(t, "198.51.100.7"), password); !because(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
+	if err := try(s.from(t, "198.51.100.7"), password); !warrentest.Refused(err, identityv1.Reason_TOO_MANY_SIGN_INS) {
 		t.Errorf("after guesses from everywhere: %v", err)
 	}
 }
@@ -191,7 +192,7 @@ func TestASuccessForgetsTheFailures(t *testing.T) {
 	s := served(t, "identity.sign_in.attempts", "2")
 	s.register(t, "ada@example.com")
 	for range 4 {
-		if _, err := s.SignIn(t.Context(), &identityv1.SignInRequest{Email: "ada@example.com", Password: "wrong password"}); !because(err, identityv1.Reason_BAD_CREDENTIALS) {
+		if _, err := s.SignIn(t.Context(), &identityv1.SignInRequest{Email: "ada@example.com", Password: "wrong password"}); !warrentest.Refused(err, identityv1.Reason_BAD_CREDENTIALS) {
 			t.Fatal(err)
 		}
 		s.signIn(t, "ada@example.com")
@@ -208,11 +209,11 @@ func TestABusyServiceSendsAwayAndBlamesNobody(t *testing.T) {
 	}
 	for range 3 {
 		_, err := s.SignIn(t.Context(), &identityv1.SignInRequest{Email: "ada@example.com", Password: password})
-		if !because(err, identityv1.Reason_BUSY) || code(err) != codes.Unavailable || rpc.FromError(err).RetryAfter == 0 {
+		if !warrentest.Refused(err, identityv1.Reason_BUSY) || warrentest.Code(err) != codes.Unavailable || rpc.FromError(err).RetryAfter == 0 {
 			t.Fatalf("got %v", err)
 		}
 	}
-	if _, err := s.Register(t.Context(), &identityv1.RegisterRequest{Email: "bob@example.com", Password: password}); !because(err, identityv1.Reason_BUSY) {
+	if _, err := s.Register(t.Context(), &identityv1.RegisterRequest{Email: "bob@example.com", Password: password}); !warrentest.Refused(err, identityv1.Reason_BUSY) {
 		t.Errorf("register: %v", err)
 	}
 	s.service.hasher.slots.Release(2)
@@ -246,7 +247,7 @@ func TestOfRegistrationsOverTheWireOneWins(t *testing.T) {
 		return err
 	})
 	if n := won(t, errs, func(err error) bool {
-		return because(err, identityv1.Reason_EMAIL_TAKEN) && code(err) == codes.AlreadyExists
+		return warrentest.Refused(err, identityv1.Reason_EMAIL_TAKEN) && warrentest.Code(err) == codes.AlreadyExists
 	}); n != 1 {
 		t.Errorf("%d registered", n)
 	}
@@ -317,16 +318,16 @@ func TestWhoMayCall(t *testing.T) {
 		},
 	}
 	for name, call := range calls {
-		if err := call(customer); code(err) != codes.PermissionDenied {
+		if err := call(customer); warrentest.Code(err) != codes.PermissionDenied {
 			t.Errorf("%s as a customer: %v", name, err)
 		}
 		for who, ctx := range map[string]context.Context{"nobody": nobody, "a forger": forged} {
-			if err := call(ctx); code(err) != codes.Unauthenticated {
+			if err := call(ctx); warrentest.Code(err) != codes.Unauthenticated {
 				t.Errorf("%s as %s: %v", name, who, err)
 			}
 		}
 	}
-	if _, err := s.GetProfile(nobody, &identityv1.GetProfileRequest{}); code(err) != codes.Unauthenticated {
+	if _, err := s.GetProfile(nobody, &identityv1.GetProfileRequest{}); warrentest.Code(err) != codes.Unauthenticated {
 		t.Errorf("profile of nobody: %v", err)
 	}
 }
@@ -360,10 +361,10 @@ func TestAnAdminsWork(t *testing.T) {
 	if err != nil || !slices.Equal(got.GetRoles(), []string{"customer", "staff"}) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if _, err := s.SetRoles(root, &identityv1.SetRolesRequest{UserId: "nobody", Roles: []string{"staff"}}); !because(err, identityv1.Reason_USER_NOT_FOUND) {
+	if _, err := s.SetRoles(root, &identityv1.SetRolesRequest{UserId: "nobody", Roles: []string{"staff"}}); !warrentest.Refused(err, identityv1.Reason_USER_NOT_FOUND) {
 		t.Errorf("roles of nobody: %v", err)
 	}
-	if _, err := s.GetUser(root, &identityv1.GetUserRequest{UserId: "nobody"}); !because(err, identityv1.Reason_USER_NOT_FOUND) {
+	if _, err := s.GetUser(root, &identityv1.GetUserRequest{UserId: "nobody"}); !warrentest.Refused(err, identityv1.Reason_USER_NOT_FOUND) {
 		t.Errorf("get nobody: %v", err)
 	}
 	// The token still says admin when the roles are gone.
@@ -372,7 +373,7 @@ func TestAnAdminsWork(t *testing.T) {
 	if _, err := s.SetRoles(root, &identityv1.SetRolesRequest{UserId: second.id, Roles: []string{"customer"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.SetRoles(secondToken, &identityv1.SetRolesRequest{UserId: second.id, Roles: []string{"admin"}}); code(err) != codes.PermissionDenied {
+	if _, err := s.SetRoles(secondToken, &identityv1.SetRolesRequest{UserId: second.id, Roles: []string{"admin"}}); warrentest.Code(err) != codes.PermissionDenied {
 		t.Errorf("an admin who was dismissed: %v", err)
 	}
 	if log := s.logs.String(); !strings.Contains(log, "roles set") || !strings.Contains(log, "by="+admin.id) {
@@ -464,7 +465,7 @@ func TestWithoutKeysNothingIsSigned(t *testing.T) {
 	if _, _, err := keys.sign(ada(1), "s"); !errors.Is(err, errNoKeys) {
 		t.Errorf("sign: %v", err)
 	}
-	if _, err := (&keysService{keys: keys}).GetKeys(t.Context(), nil); !because(err, identityv1.Reason_BUSY) {
+	if _, err := (&keysService{keys: keys}).GetKeys(t.Context(), nil); !warrentest.Refused(err, identityv1.Reason_BUSY) {
 		t.Errorf("publish: %v", err)
 	}
 	if err := keys.refresh(t.Context()); err != nil {

@@ -13,6 +13,7 @@ import (
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
+	"github.com/gowarren/warren/warrentest"
 )
 
 // added keeps a user.
@@ -297,7 +298,7 @@ func TestRolesAreAnAdminsToGive(t *testing.T) {
 		added(t, s, root)
 		added(t, s, u)
 		for name, by := range map[string]string{"oneself": u.id, "nobody": ""} {
-			if _, _, err := s.setRoles(t.Context(), by, u.id, []string{roleAdmin}, at); code(err).String() != "PermissionDenied" {
+			if _, _, err := s.setRoles(t.Context(), by, u.id, []string{roleAdmin}, at); warrentest.Code(err).String() != "PermissionDenied" {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -327,7 +328,7 @@ func TestAdminsWhoDismissOneAnotherLeaveOne(t *testing.T) {
 			_, _, err := s.setRoles(t.Context(), admins[n].id, admins[1-n].id, []string{roleCustomer}, at)
 			return err
 		})
-		if n := won(t, errs, func(err error) bool { return code(err).String() == "PermissionDenied" }); n != 1 {
+		if n := won(t, errs, func(err error) bool { return warrentest.Code(err).String() == "PermissionDenied" }); n != 1 {
 			t.Errorf("%d were dismissed", n)
 		}
 		if left, err := s.list(t.Context(), roleAdmin, place{}, 10); err != nil || len(left) != 1 {

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
-	"github.com/gowarren/warren/rpc"
 	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
@@ -84,11 +82,6 @@ func wish(id string, lines ...line) reservation {
 func (s *stocks) take(ctx context.Context, r reservation) error {
 	_, err := s.reserve(ctx, r, at)
 	return err
-}
-
-// because reports whether an answer was refused for the reason.
-func because(err error, reason inventoryv1.Reason) bool {
-	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
 }
 
 // atOnce runs f so many times at the same moment and returns the errors.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestLinesHaveOneOrder(t *testing.T) {
@@ -14,7 +15,7 @@ func TestLinesHaveOneOrder(t *testing.T) {
 	if want := []line{{"A1", 2}, {"B2", 4}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
-	if _, err := tidyLines([]*inventoryv1.Line{{Quantity: 1}}); !because(err, inventoryv1.Reason_BAD_SKU) {
+	if _, err := tidyLines([]*inventoryv1.Line{{Quantity: 1}}); !warrentest.Refused(err, inventoryv1.Reason_BAD_SKU) {
 		t.Errorf("a line of nothing: %v", err)
 	}
 }
@@ -36,7 +37,7 @@ func TestStockIsNeverNegativeAndNeverPromisedTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := s.check(movement{sku: "A1", onHand: c.onHand, reserved: c.reserved})
-			if c.refused == 0 && err != nil || c.refused != 0 && !because(err, c.refused) {
+			if c.refused == 0 && err != nil || c.refused != 0 && !warrentest.Refused(err, c.refused) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -88,7 +89,7 @@ func TestTheWaysOfAReservation(t *testing.T) {
 		got, err := map[string]func() (step, error){
 			"release": r.release, "confirm": r.confirm, "lapse": func() (step, error) { return r.lapse(after), nil },
 		}[c.does]()
-		if got.to != c.to || c.refused == 0 && err != nil || c.refused != 0 && !because(err, c.refused) {
+		if got.to != c.to || c.refused == 0 && err != nil || c.refused != 0 && !warrentest.Refused(err, c.refused) {
 			t.Errorf("%s a reservation that is %v: got %v, %v", c.does, c.from, got.to, err)
 		}
 		if (len(got.movements) > 0) != (c.to != 0) {
@@ -104,7 +105,7 @@ func TestReservationsEndInTheFutureAndSoon(t *testing.T) {
 	for expires, fine := range map[time.Time]bool{
 		at: false, at.Add(-time.Hour): false, at.Add(time.Second): true, at.Add(maxKeep): true, at.Add(maxKeep + time.Second): false,
 	} {
-		if err := (reservation{expires: expires}).checkExpiry(at); (err == nil) != fine || err != nil && !because(err, inventoryv1.Reason_BAD_EXPIRE_TIME) {
+		if err := (reservation{expires: expires}).checkExpiry(at); (err == nil) != fine || err != nil && !warrentest.Refused(err, inventoryv1.Reason_BAD_EXPIRE_TIME) {
 			t.Errorf("%v: %v", expires.Sub(at), err)
 		}
 	}

@@ -91,13 +91,6 @@ func started(t *testing.T) *shop {
 	return s
 }
 
-func code(err error) codes.Code {
-	if err == nil {
-		return codes.OK
-	}
-	return rpc.FromError(err).Code
-}
-
 func reserve(id, sku string, quantity int32) *inventoryv1.ReserveRequest {
 	return &inventoryv1.ReserveRequest{ReservationId: id, Lines: []*inventoryv1.Line{{Sku: sku, Quantity: quantity}}}
 }
@@ -186,7 +179,7 @@ func (s *shop) testReservation(ctx, staff context.Context, t *testing.T) {
 		t.Errorf("movements %v", kinds)
 	}
 	_, err = s.Reserve(ctx, reserve("r2", "P001", 10_000))
-	if e := rpc.FromError(err); !because(err, inventoryv1.Reason_OUT_OF_STOCK) || e.Metadata["sku"] != "P001" || e.Code != codes.FailedPrecondition {
+	if e := rpc.FromError(err); !warrentest.Refused(err, inventoryv1.Reason_OUT_OF_STOCK) || e.Metadata["sku"] != "P001" || e.Code != codes.FailedPrecondition {
 		t.Errorf("too much: %v", err)
 	}
 }
@@ -252,7 +245,7 @@ func (s *shop) testBranches(ctx context.Context, t *testing.T) {
 	_, err := s.Reserve(branch(ctx, t, "g4", txnv1.Op_OP_ACTION), reserve("g4", "P005", 10_000), grpc.Trailer(&trailer))
 	var outcome txnv1.Outcome
 	if said := trailer.Get(barrier.MetadataOutcome); len(said) != 1 || proto.Unmarshal([]byte(said[0]), &outcome) != nil ||
-		outcome.GetKind() != txnv1.Outcome_KIND_FAILURE || !because(err, inventoryv1.Reason_OUT_OF_STOCK) {
+		outcome.GetKind() != txnv1.Outcome_KIND_FAILURE || !warrentest.Refused(err, inventoryv1.Reason_OUT_OF_STOCK) {
 		t.Errorf("too much: %v, %v", &outcome, err)
 	}
 	has(before-3, 0)
@@ -339,10 +332,10 @@ func (s *shop) testAccess(ctx context.Context, t *testing.T) {
 			return err
 		},
 	} {
-		if err := call(customer); code(err) != codes.PermissionDenied {
+		if err := call(customer); warrentest.Code(err) != codes.PermissionDenied {
 			t.Errorf("%s as a customer: %v", name, err)
 		}
-		if err := call(ctx); code(err) != codes.Unauthenticated {
+		if err := call(ctx); warrentest.Code(err) != codes.Unauthenticated {
 			t.Errorf("%s as nobody: %v", name, err)
 		}
 	}
@@ -360,23 +353,23 @@ func (s *shop) testContract(ctx, staff context.Context, t *testing.T) {
 		"no name": reserve("", "P001", 1), "a long name": reserve(strings.Repeat("x", 129), "P001", 1), "a code with a space": reserve("r", "a b", 1),
 		"no lines": {ReservationId: "r"}, "too many lines": many, "too long": far,
 	} {
-		if _, err := s.Reserve(ctx, req); code(err) != codes.InvalidArgument {
+		if _, err := s.Reserve(ctx, req); warrentest.Code(err) != codes.InvalidArgument {
 			t.Errorf("reserve %s: %v", name, err)
 		}
 	}
 	for name, req := range map[string]*inventoryv1.AdjustStockRequest{
 		"by nothing": {Sku: "P001", Reason: "x"}, "without a reason": {Sku: "P001", Delta: 1}, "by too much": {Sku: "P001", Delta: 1_000_001, Reason: "x"},
 	} {
-		if _, err := s.AdjustStock(staff, req); code(err) != codes.InvalidArgument {
+		if _, err := s.AdjustStock(staff, req); warrentest.Code(err) != codes.InvalidArgument {
 			t.Errorf("adjust %s: %v", name, err)
 		}
 	}
 	_, err := s.ListMovements(staff, &inventoryv1.ListMovementsRequest{Sku: "P001", PageToken: "abc"})
-	if !because(err, inventoryv1.Reason_BAD_PAGE_TOKEN) {
+	if !warrentest.Refused(err, inventoryv1.Reason_BAD_PAGE_TOKEN) {
 		t.Errorf("a token made up: %v", err)
 	}
 	_, err = s.ListMovements(staff, &inventoryv1.ListMovementsRequest{Sku: "NEVER"})
-	if code(err) != codes.NotFound {
+	if warrentest.Code(err) != codes.NotFound {
 		t.Errorf("movements of nothing: %v", err)
 	}
 }

@@ -11,15 +11,16 @@ import (
 	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestTheLifeOfStock(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *stocks) {
 		ctx := t.Context()
-		if _, err := s.get(ctx, "A1"); !because(err, inventoryv1.Reason_SKU_NOT_FOUND) {
+		if _, err := s.get(ctx, "A1"); !warrentest.Refused(err, inventoryv1.Reason_SKU_NOT_FOUND) {
 			t.Errorf("nothing yet: %v", err)
 		}
-		if _, err := s.adjust(ctx, delivery("A1", -1), at); !because(err, inventoryv1.Reason_SKU_NOT_FOUND) {
+		if _, err := s.adjust(ctx, delivery("A1", -1), at); !warrentest.Refused(err, inventoryv1.Reason_SKU_NOT_FOUND) {
 			t.Errorf("take from nothing: %v", err)
 		}
 		s.fill(t, "A1", 10)
@@ -28,10 +29,10 @@ func TestTheLifeOfStock(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.has(t, "A1", 10, 4)
-		if _, err := s.adjust(ctx, delivery("A1", -7), at); !because(err, inventoryv1.Reason_OUT_OF_STOCK) {
+		if _, err := s.adjust(ctx, delivery("A1", -7), at); !warrentest.Refused(err, inventoryv1.Reason_OUT_OF_STOCK) {
 			t.Errorf("take what is promised: %v", err)
 		}
-		if err := s.take(ctx, wish("r2", line{"A1", 1}, line{"B1", 1})); !because(err, inventoryv1.Reason_OUT_OF_STOCK) {
+		if err := s.take(ctx, wish("r2", line{"A1", 1}, line{"B1", 1})); !warrentest.Refused(err, inventoryv1.Reason_OUT_OF_STOCK) {
 			t.Errorf("one of two lines is out of stock: %v", err)
 		}
 		s.has(t, "A1", 10, 4) // all or nothing
@@ -65,20 +66,20 @@ func TestStepsMayComeTwiceAndInAnyOrder(t *testing.T) {
 		if err := twice(func() error { return s.take(ctx, r) }); err != nil {
 			t.Error(err)
 		}
-		if err := s.take(ctx, wish("r1", line{"A1", 5})); !because(err, inventoryv1.Reason_OTHER_LINES) {
+		if err := s.take(ctx, wish("r1", line{"A1", 5})); !warrentest.Refused(err, inventoryv1.Reason_OTHER_LINES) {
 			t.Errorf("other lines: %v", err)
 		}
 		if err := twice(func() error { return s.confirm(ctx, "r1", at) }); err != nil {
 			t.Error(err)
 		}
 		s.has(t, "A1", 6, 0)
-		if err := s.release(ctx, "r1", at); !because(err, inventoryv1.Reason_RESERVATION_CONFIRMED) {
+		if err := s.release(ctx, "r1", at); !warrentest.Refused(err, inventoryv1.Reason_RESERVATION_CONFIRMED) {
 			t.Errorf("release what is sold: %v", err)
 		}
 		if err := twice(func() error { return s.restock(ctx, "b1", r.lines, at) }); err != nil {
 			t.Error(err)
 		}
-		if err := s.restock(ctx, "b1", []line{{"A1", 3}}, at); !because(err, inventoryv1.Reason_OTHER_LINES) {
+		if err := s.restock(ctx, "b1", []line{{"A1", 3}}, at); !warrentest.Refused(err, inventoryv1.Reason_OTHER_LINES) {
 			t.Errorf("another return of that id: %v", err)
 		}
 		s.has(t, "A1", 10, 0)
@@ -89,10 +90,10 @@ func TestStepsMayComeTwiceAndInAnyOrder(t *testing.T) {
 		if err := twice(func() error { return s.release(ctx, "r2", at) }); err != nil {
 			t.Error(err)
 		}
-		if err := s.take(ctx, wish("r2", line{"A1", 4})); !because(err, inventoryv1.Reason_RESERVATION_ENDED) {
+		if err := s.take(ctx, wish("r2", line{"A1", 4})); !warrentest.Refused(err, inventoryv1.Reason_RESERVATION_ENDED) {
 			t.Errorf("reserve again: %v", err)
 		}
-		if err := s.confirm(ctx, "r2", at); !because(err, inventoryv1.Reason_RESERVATION_ENDED) {
+		if err := s.confirm(ctx, "r2", at); !warrentest.Refused(err, inventoryv1.Reason_RESERVATION_ENDED) {
 			t.Errorf("confirm what was released: %v", err)
 		}
 
@@ -100,10 +101,10 @@ func TestStepsMayComeTwiceAndInAnyOrder(t *testing.T) {
 		if err := twice(func() error { return s.release(ctx, "r3", at) }); err != nil {
 			t.Error(err)
 		}
-		if err := s.take(ctx, wish("r3", line{"A1", 4})); !because(err, inventoryv1.Reason_RESERVATION_ENDED) {
+		if err := s.take(ctx, wish("r3", line{"A1", 4})); !warrentest.Refused(err, inventoryv1.Reason_RESERVATION_ENDED) {
 			t.Errorf("reserve late: %v", err)
 		}
-		if err := s.confirm(ctx, "r4", at); !because(err, inventoryv1.Reason_RESERVATION_NOT_FOUND) {
+		if err := s.confirm(ctx, "r4", at); !warrentest.Refused(err, inventoryv1.Reason_RESERVATION_NOT_FOUND) {
 			t.Errorf("confirm nothing: %v", err)
 		}
 		s.has(t, "A1", 10, 0)
@@ -119,7 +120,7 @@ func TestTheLastUnitIsSoldOnce(t *testing.T) {
 		for _, err := range errs {
 			if err == nil {
 				won++
-			} else if !because(err, inventoryv1.Reason_OUT_OF_STOCK) {
+			} else if !warrentest.Refused(err, inventoryv1.Reason_OUT_OF_STOCK) {
 				t.Error(err)
 			}
 		}
@@ -151,7 +152,7 @@ func TestHotProductsAreSoldOut(t *testing.T) {
 				}
 				id := fmt.Sprintf("r%d.%d", n, i)
 				err = s.take(t.Context(), wish(id, tidied...))
-				if because(err, inventoryv1.Reason_OUT_OF_STOCK) {
+				if warrentest.Refused(err, inventoryv1.Reason_OUT_OF_STOCK) {
 					continue
 				}
 				if err == nil && i%2 == 0 {
@@ -193,7 +194,7 @@ func TestAReservationEndsOnce(t *testing.T) {
 				}
 			})
 			for _, err := range errs {
-				if err != nil && !because(err, inventoryv1.Reason_RESERVATION_CONFIRMED) && !because(err, inventoryv1.Reason_RESERVATION_ENDED) {
+				if err != nil && !warrentest.Refused(err, inventoryv1.Reason_RESERVATION_CONFIRMED) && !warrentest.Refused(err, inventoryv1.Reason_RESERVATION_ENDED) {
 					t.Error(err)
 				}
 			}
@@ -242,7 +243,7 @@ func TestReservationsExpireUnlessConfirmed(t *testing.T) {
 		if err := s.take(ctx, wish("all", line{"A1", 6})); err != nil {
 			t.Error(err)
 		}
-		if err := s.confirm(ctx, "late", at); !because(err, inventoryv1.Reason_OUT_OF_STOCK) {
+		if err := s.confirm(ctx, "late", at); !warrentest.Refused(err, inventoryv1.Reason_OUT_OF_STOCK) {
 			t.Errorf("there is nothing left: %v", err)
 		}
 	})
@@ -253,10 +254,10 @@ func TestAnEndInThePastHoldsNothing(t *testing.T) {
 		s.fill(t, "A1", 1)
 		r := wish("r1", line{"A1", 1})
 		r.expires = at
-		if err := s.take(t.Context(), r); !because(err, inventoryv1.Reason_BAD_EXPIRE_TIME) {
+		if err := s.take(t.Context(), r); !warrentest.Refused(err, inventoryv1.Reason_BAD_EXPIRE_TIME) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := s.reservation(t.Context(), "r1"); !because(err, inventoryv1.Reason_RESERVATION_NOT_FOUND) {
+		if _, err := s.reservation(t.Context(), "r1"); !warrentest.Refused(err, inventoryv1.Reason_RESERVATION_NOT_FOUND) {
 			t.Errorf("it was kept: %v", err)
 		}
 	})
@@ -317,8 +318,8 @@ func TestAnOutageIsNoEmptyShelf(t *testing.T) {
 		"seed":      func() error { return s.seed(ctx, "x", []string{"A1"}, at) },
 	} {
 		err := call()
-		if err == nil || because(err, inventoryv1.Reason_SKU_NOT_FOUND) || because(err, inventoryv1.Reason_RESERVATION_NOT_FOUND) ||
-			because(err, inventoryv1.Reason_OUT_OF_STOCK) || errors.Is(err, store.ErrConflict) {
+		if err == nil || warrentest.Refused(err, inventoryv1.Reason_SKU_NOT_FOUND) || warrentest.Refused(err, inventoryv1.Reason_RESERVATION_NOT_FOUND) ||
+			warrentest.Refused(err, inventoryv1.Reason_OUT_OF_STOCK) || errors.Is(err, store.ErrConflict) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -8,9 +8,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/gowarren/warren/rpc"
 	notificationv1 "github.com/gowarren/warren/shop/api/shop/notification/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
@@ -53,9 +51,6 @@ func (s *feeds) tell(t testing.TB, user string, kind notificationv1.Kind, order 
 }
 
 // because reports whether something was refused for the reason.
-func because(err error, reason protoreflect.Enum) bool {
-	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
-}
 
 // atOnce runs f so many times at the same moment.
 func atOnce(t testing.TB, n int, f func(int) error) {

@@ -206,7 +206,7 @@ func TestWhoMayWhat(t *testing.T) {
 	if resp, err := s.ListNotifications(bob, &notificationv1.ListNotificationsRequest{}); err != nil || len(resp.GetNotifications()) != 0 {
 		t.Errorf("bob reads %v, %v", resp, err)
 	}
-	if _, err := s.MarkRead(bob, &notificationv1.MarkReadRequest{NotificationId: told[0].GetNotificationId()}); !because(err, notificationv1.Reason_NOTIFICATION_NOT_FOUND) {
+	if _, err := s.MarkRead(bob, &notificationv1.MarkReadRequest{NotificationId: told[0].GetNotificationId()}); !warrentest.Refused(err, notificationv1.Reason_NOTIFICATION_NOT_FOUND) {
 		t.Errorf("bob marks what ada reads: %v", err)
 	}
 	if _, err := s.ListEmails(bob, &notificationv1.ListEmailsRequest{State: notificationv1.EmailState_SENT}); rpc.FromError(err).Code != codes.PermissionDenied {
@@ -217,7 +217,7 @@ func TestWhoMayWhat(t *testing.T) {
 	if err != nil || first.GetNextPageToken() == "" {
 		t.Fatal(first, err)
 	}
-	if _, err := s.ListNotifications(bob, &notificationv1.ListNotificationsRequest{PageSize: 1, PageToken: first.GetNextPageToken()}); !because(err, notificationv1.Reason_BAD_PAGE_TOKEN) {
+	if _, err := s.ListNotifications(bob, &notificationv1.ListNotificationsRequest{PageSize: 1, PageToken: first.GetNextPageToken()}); !warrentest.Refused(err, notificationv1.Reason_BAD_PAGE_TOKEN) {
 		t.Errorf("bob turns ada's page: %v", err)
 	}
 	second, err := s.ListNotifications(ada, &notificationv1.ListNotificationsRequest{PageSize: 1, PageToken: first.GetNextPageToken()})

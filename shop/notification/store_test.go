@@ -11,6 +11,7 @@ import (
 	notificationv1 "github.com/gowarren/warren/shop/api/shop/notification/v1"
 	"github.com/gowarren/warren/shop/notification/internal/mail"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func count(t testing.TB, s *feeds, query string, args ...any) (n int) {
@@ -92,7 +93,7 @@ func TestFeedsArePaged(t *testing.T) {
 			func() error { _, err := s.markRead(t.Context(), "bob", newest, at); return err },
 			func() error { return s.markAllRead(t.Context(), "bob", newest, at) },
 		} {
-			if err := f(); !because(err, notificationv1.Reason_NOTIFICATION_NOT_FOUND) {
+			if err := f(); !warrentest.Refused(err, notificationv1.Reason_NOTIFICATION_NOT_FOUND) {
 				t.Errorf("somebody else's: %v", err)
 			}
 		}
@@ -184,10 +185,10 @@ func TestALateNoteChangesNothing(t *testing.T) {
 func TestParkedEmailsAreTriedAgain(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *feeds) {
 		n := s.tell(t, "ada", notificationv1.Kind_ORDER_CONFIRMED, "o1", 0)
-		if _, err := s.retry(t.Context(), n.id, at); !because(err, notificationv1.Reason_EMAIL_NOT_PARKED) {
+		if _, err := s.retry(t.Context(), n.id, at); !warrentest.Refused(err, notificationv1.Reason_EMAIL_NOT_PARKED) {
 			t.Errorf("retry what waits: %v", err)
 		}
-		if _, err := s.retry(t.Context(), "nosuch", at); !because(err, notificationv1.Reason_EMAIL_NOT_FOUND) {
+		if _, err := s.retry(t.Context(), "nosuch", at); !warrentest.Refused(err, notificationv1.Reason_EMAIL_NOT_FOUND) {
 			t.Errorf("retry nothing: %v", err)
 		}
 		got, err := s.claim(t.Context(), at, time.Minute, 1)

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
@@ -221,16 +220,4 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func code(err error) codes.Code {
-	if err == nil {
-		return codes.OK
-	}
-	return rpc.FromError(err).Code
-}
-
-// refusedFor reports whether an answer was refused for the reason.
-func refusedFor(err error, reason orderv1.Reason) bool {
-	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
 }

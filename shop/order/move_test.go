@@ -101,7 +101,7 @@ func (s *shop) orderTwice(ctx context.Context, t testing.TB) string {
 	var ids []string
 	for len(ids) < 2 && ctx.Err() == nil {
 		o, err := s.PlaceOrder(ctx, wanted(some("HEART", 1)))
-		switch code(err) {
+		switch warrentest.Code(err) {
 		case codes.OK:
 			ids = append(ids, o.GetOrderId())
 		case codes.Unavailable, codes.Aborted: // come back, is what they say
@@ -114,7 +114,7 @@ func (s *shop) orderTwice(ctx context.Context, t testing.TB) string {
 		t.Errorf("one key, two orders: %v", ids)
 		return ""
 	}
-	if _, err := s.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: ids[0]}); err != nil && code(err) != codes.Unavailable {
+	if _, err := s.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: ids[0]}); err != nil && warrentest.Code(err) != codes.Unavailable {
 		t.Errorf("read %s: %v", ids[0], err)
 	}
 	return ids[0]

@@ -89,7 +89,7 @@ func (s *shop) testTooLate(t *testing.T) {
 	s.ends(t, "checkout/"+other)
 	must(t, s.carry.leave(t.Context(), other, true))
 	s.becomes(ctx, t, other, orderv1.State_SHIPPED)
-	if _, err := s.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: other}); !refusedFor(err, orderv1.Reason_WRONG_STATE) {
+	if _, err := s.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: other}); !warrentest.Refused(err, orderv1.Reason_WRONG_STATE) {
 		t.Errorf("cancelled what has left: %v", err)
 	}
 }
@@ -116,7 +116,7 @@ func (s *shop) testCancelledEarly(t *testing.T) {
 func (s *shop) testCancelledRejected(t *testing.T) {
 	ctx := s.rich(t, "poor", 100)
 	id := s.place(ctx, t, wanted(some("HEART", 2))).GetOrderId()
-	if _, err := s.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: id}); err != nil && !refusedFor(err, orderv1.Reason_WRONG_STATE) {
+	if _, err := s.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: id}); err != nil && !warrentest.Refused(err, orderv1.Reason_WRONG_STATE) {
 		t.Error(err)
 	}
 	if o := s.becomes(ctx, t, id, orderv1.State_REJECTED); way(o) != "PLACED REJECTED" {
@@ -211,7 +211,7 @@ func (s *shop) testManyWatches(t *testing.T) {
 		stream, err := s.WatchOrder(ctx, &orderv1.WatchOrderRequest{OrderId: id})
 		must(t, err)
 		o, err := stream.Recv()
-		if i < 3 && (err != nil || o.GetOrderId() != id) || i == 3 && !refusedFor(err, orderv1.Reason_TOO_MANY_WATCHES) {
+		if i < 3 && (err != nil || o.GetOrderId() != id) || i == 3 && !warrentest.Refused(err, orderv1.Reason_TOO_MANY_WATCHES) {
 			t.Errorf("watch %d: %v, %v", i, o, err)
 		}
 	}
@@ -235,7 +235,7 @@ func (s *shop) testWatchEnds(t *testing.T) {
 	for err == nil {
 		_, err = stream.Recv()
 	}
-	if !refusedFor(err, orderv1.Reason_WATCH_AGAIN) {
+	if !warrentest.Refused(err, orderv1.Reason_WATCH_AGAIN) {
 		t.Errorf("the watch ended with %v", err)
 	}
 }

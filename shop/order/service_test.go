@@ -17,6 +17,7 @@ import (
 	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestOrdersInASystem(t *testing.T) {
@@ -49,7 +50,7 @@ func (s *shop) testLife(t *testing.T) {
 	}
 	s.has(t, "life", 10_000-2805)
 	_, err := s.ReturnOrder(ada, &orderv1.ReturnOrderRequest{OrderId: id})
-	if !refusedFor(err, orderv1.Reason_WRONG_STATE) {
+	if !warrentest.Refused(err, orderv1.Reason_WRONG_STATE) {
 		t.Errorf("gave back what is not there yet: %v", err)
 	}
 	must(t, s.carry.leave(t.Context(), id, true))
@@ -110,7 +111,7 @@ func (s *shop) testRejected(t *testing.T) {
 			t.Errorf("%s: the shipment is %s", name, state)
 		}
 		s.tells(t, id, "Placed", "Rejected")
-		if _, err := s.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: id}); !refusedFor(err, orderv1.Reason_WRONG_STATE) {
+		if _, err := s.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: id}); !warrentest.Refused(err, orderv1.Reason_WRONG_STATE) {
 			t.Errorf("%s: it was cancelled after that: %v", name, err)
 		}
 	}
@@ -164,7 +165,7 @@ func (s *shop) testRefusals(t *testing.T) {
 		}
 		_, err := s.PlaceOrder(called, tt.req)
 		got := rpc.FromError(err)
-		if got == nil || tt.reason != 0 && !refusedFor(err, tt.reason) || tt.reason == 0 && got.Code != codes.InvalidArgument {
+		if got == nil || tt.reason != 0 && !warrentest.Refused(err, tt.reason) || tt.reason == 0 && got.Code != codes.InvalidArgument {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -195,7 +196,7 @@ func (s *shop) testStrangers(t *testing.T) {
 		must(t, err)
 		_, watch := stream.Recv()
 		for what, err := range map[string]error{"get": get, "cancel": cancel, "return": back, "watch": watch} {
-			if !refusedFor(err, orderv1.Reason_ORDER_NOT_FOUND) || code(err) != codes.NotFound {
+			if !warrentest.Refused(err, orderv1.Reason_ORDER_NOT_FOUND) || warrentest.Code(err) != codes.NotFound {
 				t.Errorf("%s %q as a stranger: %v", what, id, err)
 			}
 		}
@@ -206,7 +207,7 @@ func (s *shop) testStrangers(t *testing.T) {
 	if o := s.becomes(ada, t, id, orderv1.State_PAID); o.GetCancelRequested() {
 		t.Error("a stranger cancelled it")
 	}
-	if _, err := s.ListOrders(t.Context(), &orderv1.ListOrdersRequest{}); code(err) != codes.Unauthenticated {
+	if _, err := s.ListOrders(t.Context(), &orderv1.ListOrdersRequest{}); warrentest.Code(err) != codes.Unauthenticated {
 		t.Errorf("list as nobody: %v", err)
 	}
 }
@@ -229,7 +230,7 @@ func (s *shop) testPages(t *testing.T) {
 		if req.PageToken = part.GetNextPageToken(); req.GetPageToken() == "" {
 			break
 		}
-		if _, err := s.ListOrders(other, req); !refusedFor(err, orderv1.Reason_BAD_PAGE_TOKEN) {
+		if _, err := s.ListOrders(other, req); !warrentest.Refused(err, orderv1.Reason_BAD_PAGE_TOKEN) {
 			t.Errorf("with somebody else's token: %v", err)
 		}
 	}

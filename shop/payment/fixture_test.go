@@ -9,11 +9,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gowarren/warren/events"
 	"github.com/gowarren/warren/events/eventstest"
-	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/shop/payment/internal/cardsim"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
@@ -115,9 +113,6 @@ func (s *ledger) published(t testing.TB, topic string) int64 {
 }
 
 // because reports whether something was refused for the reason.
-func because(err error, reason protoreflect.Enum) bool {
-	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
-}
 
 // atOnce runs f so many times at the same moment and returns the errors.
 func atOnce(n int, f func(int) error) []error {

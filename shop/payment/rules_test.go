@@ -9,6 +9,7 @@ import (
 
 	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
 	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestPostingsBalance(t *testing.T) {
@@ -57,7 +58,7 @@ func TestAccountsNeverGoBelowZero(t *testing.T) {
 			test.account.currency = "GBP"
 		}
 		after, err := test.account.apply(test.amount, "GBP")
-		if (err == nil) != test.good || test.reason != 0 && !because(err, test.reason) {
+		if (err == nil) != test.good || test.reason != 0 && !warrentest.Refused(err, test.reason) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if want := test.account.balance + test.amount; test.good && (after.balance != want || after.entries != 1) {
@@ -114,7 +115,7 @@ func TestPaymentStates(t *testing.T) {
 	} {
 		got, postings, err := test.do(test.from)
 		if test.reason != 0 {
-			if !because(err, test.reason) {
+			if !warrentest.Refused(err, test.reason) {
 				t.Errorf("%s: %v; want %s", name, err, test.reason)
 			}
 			continue
@@ -145,7 +146,7 @@ func TestHoldAgain(t *testing.T) {
 		"other amount":   {p, other(func(q *payment) { q.amount++ }), paymentv1.Reason_PAYMENT_EXISTS},
 		"other currency": {p, other(func(q *payment) { q.currency = "EUR" }), paymentv1.Reason_PAYMENT_EXISTS},
 	} {
-		if err := test.there.again(test.wanted); test.reason == 0 && err != nil || test.reason != 0 && !because(err, test.reason) {
+		if err := test.there.again(test.wanted); test.reason == 0 && err != nil || test.reason != 0 && !warrentest.Refused(err, test.reason) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -187,7 +188,7 @@ func TestAmounts(t *testing.T) {
 		"lowercase": {&moneyv1.Money{CurrencyCode: "gbp", MinorUnits: 1}, paymentv1.Reason_UNKNOWN_CURRENCY},
 	} {
 		_, err := moneyOf(test.message)
-		if test.reason == 0 && err != nil || test.reason != 0 && !because(err, test.reason) {
+		if test.reason == 0 && err != nil || test.reason != 0 && !warrentest.Refused(err, test.reason) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -213,7 +214,7 @@ func TestCards(t *testing.T) {
 		"a digit is wrong": {card("4242424242424243", 2030, 1), false},
 	} {
 		err := checkCard(test.card, at)
-		if (err == nil) != test.good || err != nil && !because(err, paymentv1.Reason_BAD_CARD) {
+		if (err == nil) != test.good || err != nil && !warrentest.Refused(err, paymentv1.Reason_BAD_CARD) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err != nil && strings.Contains(err.Error(), test.card.GetNumber()) {

@@ -170,7 +170,7 @@ func TestStepsOfTransactions(t *testing.T) {
 	if err := hold("t2", 400); err == nil { // and it comes too late
 		t.Error("held after it was compensated")
 	}
-	if err := hold("t3", 4000); !because(err, paymentv1.Reason_INSUFFICIENT_FUNDS) {
+	if err := hold("t3", 4000); !warrentest.Refused(err, paymentv1.Reason_INSUFFICIENT_FUNDS) {
 		t.Errorf("too little money: %v", err)
 	}
 	if err := void("t3"); err != nil {
@@ -202,7 +202,7 @@ func TestWhoMayWhat(t *testing.T) {
 	top := s.topUp("ada", goodCard, 1000)
 	s.ended("ada", top.GetTopUpId())
 
-	if _, err := s.GetTopUp(s.as("bob"), &paymentv1.GetTopUpRequest{TopUpId: top.GetTopUpId()}); !because(err, paymentv1.Reason_TOP_UP_NOT_FOUND) {
+	if _, err := s.GetTopUp(s.as("bob"), &paymentv1.GetTopUpRequest{TopUpId: top.GetTopUpId()}); !warrentest.Refused(err, paymentv1.Reason_TOP_UP_NOT_FOUND) {
 		t.Errorf("top-up of somebody else: %v", err)
 	}
 	s.wallet("bob", 0, 0)
@@ -221,7 +221,7 @@ func TestWhoMayWhat(t *testing.T) {
 		}
 		return page.GetNextPageToken(), page.GetNextPageToken() != ""
 	})
-	if _, err := s.ListEntries(s.as("bob"), &paymentv1.ListEntriesRequest{PageSize: 1, PageToken: token}); !because(err, paymentv1.Reason_BAD_PAGE_TOKEN) {
+	if _, err := s.ListEntries(s.as("bob"), &paymentv1.ListEntriesRequest{PageSize: 1, PageToken: token}); !warrentest.Refused(err, paymentv1.Reason_BAD_PAGE_TOKEN) {
 		t.Errorf("page of somebody else: %v", err)
 	}
 	if _, err := s.VerifyLedger(s.as("ada", "customer"), &paymentv1.VerifyLedgerRequest{}); rpc.FromError(err).Code != codes.PermissionDenied {
@@ -250,14 +250,14 @@ func TestTopUpsThatAreRefused(t *testing.T) {
 	} {
 		req := &paymentv1.TopUpRequest{Amount: gbp(1000).message(), Card: card(goodCard)}
 		test.change(req)
-		if _, err := s.TopUp(s.as("ada"), req); !because(err, test.reason) {
+		if _, err := s.TopUp(s.as("ada"), req); !warrentest.Refused(err, test.reason) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	// A wallet has one currency for ever.
 	s.topUp("ada", goodCard, 100)
 	_, err := s.TopUp(s.as("ada"), &paymentv1.TopUpRequest{Amount: money{100, "EUR"}.message(), Card: card(goodCard)})
-	if !because(err, paymentv1.Reason_OTHER_CURRENCY) {
+	if !warrentest.Refused(err, paymentv1.Reason_OTHER_CURRENCY) {
 		t.Errorf("a second currency: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestMoneyOfAnOrder(t *testing.T) {
@@ -40,7 +41,7 @@ func TestMoneyOfAnOrder(t *testing.T) {
 			t.Fatal(got, err)
 		}
 		s.has(t, "ada", 1000, 0)
-		if _, err := s.refund(ctx, "r3", "p1", nil, at); !because(err, paymentv1.Reason_AMOUNT_TOO_LARGE) {
+		if _, err := s.refund(ctx, "r3", "p1", nil, at); !warrentest.Refused(err, paymentv1.Reason_AMOUNT_TOO_LARGE) {
 			t.Errorf("refund of what is gone: %v", err)
 		}
 		if n := s.published(t, "shop.payment.v1.PaymentCaptured"); n != 1 {
@@ -56,7 +57,7 @@ func TestVoid(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *ledger) {
 		ctx := t.Context()
 		s.fill(t, "ada", gbp(100))
-		if err := s.void(ctx, "p1", at); !because(err, paymentv1.Reason_PAYMENT_NOT_FOUND) {
+		if err := s.void(ctx, "p1", at); !warrentest.Refused(err, paymentv1.Reason_PAYMENT_NOT_FOUND) {
 			t.Errorf("void what was never held: %v", err)
 		}
 		if err := s.hold(ctx, "p1", "ada", gbp(100), at); err != nil {
@@ -68,13 +69,13 @@ func TestVoid(t *testing.T) {
 			}
 			s.has(t, "ada", 100, 0)
 		}
-		if err := s.hold(ctx, "p1", "ada", gbp(100), at); !because(err, paymentv1.Reason_PAYMENT_VOIDED) {
+		if err := s.hold(ctx, "p1", "ada", gbp(100), at); !warrentest.Refused(err, paymentv1.Reason_PAYMENT_VOIDED) {
 			t.Errorf("hold again after void: %v", err)
 		}
-		if _, err := s.capture(ctx, "p1", nil, at); !because(err, paymentv1.Reason_PAYMENT_VOIDED) {
+		if _, err := s.capture(ctx, "p1", nil, at); !warrentest.Refused(err, paymentv1.Reason_PAYMENT_VOIDED) {
 			t.Errorf("capture after void: %v", err)
 		}
-		if _, err := s.refund(ctx, "r1", "p1", nil, at); !because(err, paymentv1.Reason_PAYMENT_NOT_CAPTURED) {
+		if _, err := s.refund(ctx, "r1", "p1", nil, at); !warrentest.Refused(err, paymentv1.Reason_PAYMENT_NOT_CAPTURED) {
 			t.Errorf("refund after void: %v", err)
 		}
 	})
@@ -83,20 +84,20 @@ func TestVoid(t *testing.T) {
 func TestWalletsOfOneCurrency(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *ledger) {
 		ctx := t.Context()
-		if err := s.hold(ctx, "p0", "bob", gbp(1), at); !because(err, paymentv1.Reason_INSUFFICIENT_FUNDS) {
+		if err := s.hold(ctx, "p0", "bob", gbp(1), at); !warrentest.Refused(err, paymentv1.Reason_INSUFFICIENT_FUNDS) {
 			t.Errorf("hold without a wallet: %v", err)
 		}
 		s.fill(t, "ada", gbp(100))
-		if err := s.begin(ctx, newTopUp("ada", money{5, "EUR"}, "t", "4242", at), func() {}); !because(err, paymentv1.Reason_OTHER_CURRENCY) {
+		if err := s.begin(ctx, newTopUp("ada", money{5, "EUR"}, "t", "4242", at), func() {}); !warrentest.Refused(err, paymentv1.Reason_OTHER_CURRENCY) {
 			t.Errorf("top up in another currency: %v", err)
 		}
-		if err := s.hold(ctx, "p1", "ada", money{5, "EUR"}, at); !because(err, paymentv1.Reason_OTHER_CURRENCY) {
+		if err := s.hold(ctx, "p1", "ada", money{5, "EUR"}, at); !warrentest.Refused(err, paymentv1.Reason_OTHER_CURRENCY) {
 			t.Errorf("hold in another currency: %v", err)
 		}
-		if err := s.hold(ctx, "p2", "ada", gbp(101), at); !because(err, paymentv1.Reason_INSUFFICIENT_FUNDS) {
+		if err := s.hold(ctx, "p2", "ada", gbp(101), at); !warrentest.Refused(err, paymentv1.Reason_INSUFFICIENT_FUNDS) {
 			t.Errorf("hold more than there is: %v", err)
 		}
-		if _, err := s.payment(ctx, "p2"); !because(err, paymentv1.Reason_PAYMENT_NOT_FOUND) {
+		if _, err := s.payment(ctx, "p2"); !warrentest.Refused(err, paymentv1.Reason_PAYMENT_NOT_FOUND) {
 			t.Errorf("a refused payment is kept: %v", err)
 		}
 	})
@@ -108,7 +109,7 @@ func TestManyHoldsOfOneWallet(t *testing.T) {
 		s.fill(t, "ada", gbp(109))
 		n := won(t, atOnce(40, func(i int) error {
 			return s.hold(context.WithoutCancel(t.Context()), fmt.Sprint("p", i), "ada", gbp(10), at)
-		}), func(err error) bool { return because(err, paymentv1.Reason_INSUFFICIENT_FUNDS) })
+		}), func(err error) bool { return warrentest.Refused(err, paymentv1.Reason_INSUFFICIENT_FUNDS) })
 		if n != 10 {
 			t.Errorf("%d holds of ten succeeded", n)
 		}
@@ -133,7 +134,7 @@ func TestOnePaymentManyTimes(t *testing.T) {
 			return err
 		})
 		if n := won(t, errs, func(err error) bool {
-			return because(err, paymentv1.Reason_PAYMENT_CAPTURED) || because(err, paymentv1.Reason_PAYMENT_VOIDED)
+			return warrentest.Refused(err, paymentv1.Reason_PAYMENT_CAPTURED) || warrentest.Refused(err, paymentv1.Reason_PAYMENT_VOIDED)
 		}); n != 4 {
 			t.Errorf("%d of 8 voids and captures succeeded; want all of one kind", n)
 		}
@@ -145,12 +146,12 @@ func TestOnePaymentManyTimes(t *testing.T) {
 		if n := won(t, atOnce(12, func(i int) error {
 			_, err := s.refund(ctx, fmt.Sprint("r", i), "p2", &hundred, at)
 			return err
-		}), func(err error) bool { return because(err, paymentv1.Reason_AMOUNT_TOO_LARGE) }); n != 5 {
+		}), func(err error) bool { return warrentest.Refused(err, paymentv1.Reason_AMOUNT_TOO_LARGE) }); n != 5 {
 			t.Errorf("%d refunds of 100 out of 500", n)
 		}
 		if n := won(t, atOnce(8, func(int) error { _, err := s.refund(ctx, "r0", "p1", nil, at); return err }),
 			func(err error) bool {
-				return because(err, paymentv1.Reason_PAYMENT_EXISTS) || because(err, paymentv1.Reason_PAYMENT_NOT_CAPTURED)
+				return warrentest.Refused(err, paymentv1.Reason_PAYMENT_EXISTS) || warrentest.Refused(err, paymentv1.Reason_PAYMENT_NOT_CAPTURED)
 			}); n > 8 {
 			t.Errorf("%d refunds", n)
 		}
@@ -201,13 +202,13 @@ func TestTopUpCreditsOnce(t *testing.T) {
 		if n := s.published(t, "shop.payment.v1.WalletToppedUp"); n != 1 {
 			t.Errorf("%d top-ups published", n)
 		}
-		if _, err := s.topUp(ctx, top.id, "bob"); !because(err, paymentv1.Reason_TOP_UP_NOT_FOUND) {
+		if _, err := s.topUp(ctx, top.id, "bob"); !warrentest.Refused(err, paymentv1.Reason_TOP_UP_NOT_FOUND) {
 			t.Errorf("top-up of somebody else: %v", err)
 		}
 		if got, err := s.topUp(ctx, top.id, "ada"); err != nil || got.state != confirmed || got.amount != gbp(100) {
 			t.Errorf("own top-up: %+v, %v", got, err)
 		}
-		if err := s.settle(ctx, "nosuch", verdict{}, at); !because(err, paymentv1.Reason_TOP_UP_NOT_FOUND) {
+		if err := s.settle(ctx, "nosuch", verdict{}, at); !warrentest.Refused(err, paymentv1.Reason_TOP_UP_NOT_FOUND) {
 			t.Errorf("settle what is not there: %v", err)
 		}
 	})

@@ -12,16 +12,12 @@ import (
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/rpc"
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
+	"github.com/gowarren/warren/warrentest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-// because reports whether an answer was refused for the reason.
-func because(err error, reason shippingv1.Reason) bool {
-	return err != nil && errors.Is(rpc.FromError(err), rpc.Reason(reason))
-}
 
 func never(int) bool  { return false }
 func always(int) bool { return true }
@@ -45,7 +41,7 @@ func TestTheWaysOfAShipment(t *testing.T) {
 		_, more := onward[c.from]
 		from := shipment{id: "s1", state: c.from, dispatched: c.dispatched, moving: c.dispatched && more, next: at}
 		expect := func(what string, err error, want shippingv1.Reason) {
-			if want == 0 && err != nil || want != 0 && !because(err, want) {
+			if want == 0 && err != nil || want != 0 && !warrentest.Refused(err, want) {
 				t.Errorf("%s from %v: %v", what, c.from, err)
 			}
 		}
@@ -125,12 +121,12 @@ func TestTheSameShipmentAgain(t *testing.T) {
 		"lines":    {order: "o1", customer: "ada", lines: []line{{"A1", 2}}},
 		"address":  {order: "o1", customer: "ada", lines: s.lines, address: address{city: "Oslo"}},
 	} {
-		if err := s.again(other); !because(err, shippingv1.Reason_OTHER_SHIPMENT) {
+		if err := s.again(other); !warrentest.Refused(err, shippingv1.Reason_OTHER_SHIPMENT) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
 	s.state = cancelled
-	if err := s.again(s); !because(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
+	if err := s.again(s); !warrentest.Refused(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -165,10 +161,10 @@ func TestTheCarrierCanBeDownOrRefuse(t *testing.T) {
 	set := func(name, value string) carrier {
 		return carrier{fixed(t, name, value)}
 	}
-	if _, err := set("shipping.carrier.down", "true").book("s1"); !because(err, shippingv1.Reason_CARRIER_DOWN) || rpc.FromError(err).RetryAfter == 0 {
+	if _, err := set("shipping.carrier.down", "true").book("s1"); !warrentest.Refused(err, shippingv1.Reason_CARRIER_DOWN) || rpc.FromError(err).RetryAfter == 0 {
 		t.Errorf("down: %v", err)
 	}
-	if _, err := set("shipping.carrier.refusals", "1").book("s1"); !because(err, shippingv1.Reason_CARRIER_REFUSED) {
+	if _, err := set("shipping.carrier.refusals", "1").book("s1"); !warrentest.Refused(err, shippingv1.Reason_CARRIER_REFUSED) {
 		t.Errorf("refuses: %v", err)
 	}
 }

@@ -62,13 +62,6 @@ func started(t *testing.T, more string) *shop {
 	return s
 }
 
-func code(err error) codes.Code {
-	if err == nil {
-		return codes.OK
-	}
-	return rpc.FromError(err).Code
-}
-
 func create(id, customer string) *shippingv1.CreateShipmentRequest {
 	return &shippingv1.CreateShipmentRequest{
 		ShipmentId: id, OrderId: "o-" + id, CustomerId: customer, Lines: []*shippingv1.Line{{Sku: "a1", Quantity: 2}},
@@ -118,7 +111,7 @@ func (s *shop) testDelivery(ctx context.Context, t *testing.T) {
 	if err != nil || got.GetState() != shippingv1.State_DELIVERED || len(got.GetTracking()) < 4 || got.GetLines()[0].GetSku() != "A1" || !got.GetDispatched() {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if _, err := s.CancelShipment(ctx, &shippingv1.CancelShipmentRequest{ShipmentId: "s1"}); !because(err, shippingv1.Reason_ALREADY_HANDED_OVER) || code(err) != codes.FailedPrecondition {
+	if _, err := s.CancelShipment(ctx, &shippingv1.CancelShipmentRequest{ShipmentId: "s1"}); !warrentest.Refused(err, shippingv1.Reason_ALREADY_HANDED_OVER) || warrentest.Code(err) != codes.FailedPrecondition {
 		t.Errorf("cancel late: %v", err)
 	}
 }
@@ -130,10 +123,10 @@ func (s *shop) testCancel(ctx context.Context, t *testing.T) {
 	if _, err := s.CancelShipment(ctx, &shippingv1.CancelShipmentRequest{ShipmentId: "s2"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.DispatchShipment(ctx, &shippingv1.DispatchShipmentRequest{ShipmentId: "s2"}); !because(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
+	if _, err := s.DispatchShipment(ctx, &shippingv1.DispatchShipmentRequest{ShipmentId: "s2"}); !warrentest.Refused(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
 		t.Errorf("dispatch: %v", err)
 	}
-	if _, err := s.CreateShipment(ctx, create("s2", "ada")); !because(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
+	if _, err := s.CreateShipment(ctx, create("s2", "ada")); !warrentest.Refused(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
 		t.Errorf("create again: %v", err)
 	}
 }
@@ -151,10 +144,10 @@ func (s *shop) testAccess(ctx context.Context, t *testing.T) {
 	if err := get(s.As(ctx, "sue", "staff"), "o-s1"); err != nil {
 		t.Errorf("staff: %v", err)
 	}
-	if err := get(ctx, "o-s1"); code(err) != codes.Unauthenticated {
+	if err := get(ctx, "o-s1"); warrentest.Code(err) != codes.Unauthenticated {
 		t.Errorf("nobody: %v", err)
 	}
-	if _, err := s.ListShipments(bob, &shippingv1.ListShipmentsRequest{}); code(err) != codes.PermissionDenied {
+	if _, err := s.ListShipments(bob, &shippingv1.ListShipmentsRequest{}); warrentest.Code(err) != codes.PermissionDenied {
 		t.Errorf("a customer lists: %v", err)
 	}
 
@@ -208,7 +201,7 @@ func (s *shop) testList(ctx context.Context, t *testing.T) {
 		if len(seen) == 2 {
 			other := proto.CloneOf(req)
 			other.State = shippingv1.State_DELIVERED
-			if _, err := s.ListShipments(staff, other); !because(err, shippingv1.Reason_BAD_PAGE_TOKEN) {
+			if _, err := s.ListShipments(staff, other); !warrentest.Refused(err, shippingv1.Reason_BAD_PAGE_TOKEN) {
 				t.Errorf("a token of another list: %v", err)
 			}
 		}
@@ -232,7 +225,7 @@ func (s *shop) testContract(ctx context.Context, t *testing.T) {
 	} {
 		req := create("bad", "ada")
 		spoil(req)
-		if _, err := s.CreateShipment(ctx, req); code(err) != codes.InvalidArgument {
+		if _, err := s.CreateShipment(ctx, req); warrentest.Code(err) != codes.InvalidArgument {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -241,7 +234,7 @@ func (s *shop) testContract(ctx context.Context, t *testing.T) {
 func TestACarrierThatRefuses(t *testing.T) {
 	s := started(t, "  shipping.carrier.refusals: 1\n")
 	_, err := s.CreateShipment(t.Context(), create("s1", "ada"))
-	if !because(err, shippingv1.Reason_CARRIER_REFUSED) || code(err) != codes.FailedPrecondition {
+	if !warrentest.Refused(err, shippingv1.Reason_CARRIER_REFUSED) || warrentest.Code(err) != codes.FailedPrecondition {
 		t.Errorf("got %v", err)
 	}
 	// The saga compensates what it can't know to have failed.
@@ -255,7 +248,7 @@ func TestACarrierThatIsDown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	_, err := s.CreateShipment(ctx, create("s1", "ada"))
-	if code(err) != codes.Unavailable && code(err) != codes.DeadlineExceeded { // it is tried again until the time is over
+	if warrentest.Code(err) != codes.Unavailable && warrentest.Code(err) != codes.DeadlineExceeded { // it is tried again until the time is over
 		t.Errorf("got %v", err)
 	}
 }

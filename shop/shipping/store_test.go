@@ -13,6 +13,7 @@ import (
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
+	"github.com/gowarren/warren/warrentest"
 )
 
 // post is a migrated database of shipments, and who is told of them.
@@ -94,7 +95,7 @@ func TestTheLifeOfAShipment(t *testing.T) {
 		}
 		other := p
 		other.customer = "bob"
-		if _, err := s.create(ctx, other); !because(err, shippingv1.Reason_OTHER_SHIPMENT) {
+		if _, err := s.create(ctx, other); !warrentest.Refused(err, shippingv1.Reason_OTHER_SHIPMENT) {
 			t.Errorf("another of that id: %v", err)
 		}
 		if err := s.drive(ctx, at.Add(24*time.Hour), c); err != nil {
@@ -113,7 +114,7 @@ func TestTheLifeOfAShipment(t *testing.T) {
 			}
 			s.is(t, "s1", want)
 		}
-		if err := s.cancel(ctx, "s1", at); !because(err, shippingv1.Reason_ALREADY_HANDED_OVER) {
+		if err := s.cancel(ctx, "s1", at); !warrentest.Refused(err, shippingv1.Reason_ALREADY_HANDED_OVER) {
 			t.Errorf("cancel what is delivered: %v", err)
 		}
 		got, way, err := s.ofOrder(ctx, "o-s1")
@@ -123,7 +124,7 @@ func TestTheLifeOfAShipment(t *testing.T) {
 		if want := []string{"o-s1 HANDED_OVER", "o-s1 IN_TRANSIT", "o-s1 DELIVERED"}; !slices.Equal(s.told, want) {
 			t.Errorf("told %v", s.told)
 		}
-		if _, _, err := s.ofOrder(ctx, "o-s2"); !because(err, shippingv1.Reason_SHIPMENT_NOT_FOUND) {
+		if _, _, err := s.ofOrder(ctx, "o-s2"); !warrentest.Refused(err, shippingv1.Reason_SHIPMENT_NOT_FOUND) {
 			t.Errorf("no such order: %v", err)
 		}
 	})
@@ -154,7 +155,7 @@ func TestACancelledShipmentNeverLeaves(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := s.dispatch(ctx, "s1", at, 0); !because(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
+		if err := s.dispatch(ctx, "s1", at, 0); !warrentest.Refused(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
 			t.Errorf("dispatch: %v", err)
 		}
 		// The cancellation overtakes the creation: the latter is refused.
@@ -164,12 +165,12 @@ func TestACancelledShipmentNeverLeaves(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"s1", "s2"} {
-			if _, err := s.create(ctx, parcel(id)); !because(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
+			if _, err := s.create(ctx, parcel(id)); !warrentest.Refused(err, shippingv1.Reason_SHIPMENT_CANCELLED) {
 				t.Errorf("create %s late: %v", id, err)
 			}
 			s.is(t, id, cancelled)
 		}
-		if err := s.dispatch(ctx, "s3", at, 0); !because(err, shippingv1.Reason_SHIPMENT_NOT_FOUND) {
+		if err := s.dispatch(ctx, "s3", at, 0); !warrentest.Refused(err, shippingv1.Reason_SHIPMENT_NOT_FOUND) {
 			t.Errorf("dispatch nothing: %v", err)
 		}
 		if list, err := s.list(ctx, 0, position{Created: math.MaxInt64}, 10); err != nil || len(list) != 1 || list[0].id != "s1" {
@@ -273,7 +274,7 @@ func TestAnOutageIsNoMissingShipment(t *testing.T) {
 		"due":      func() error { _, err := s.due(ctx, at, 1); return err },
 		"advance":  func() error { return s.advance(ctx, "s1", at, 0, carrier{watchSettings(nil)}) },
 	} {
-		if err := call(); err == nil || because(err, shippingv1.Reason_SHIPMENT_NOT_FOUND) {
+		if err := call(); err == nil || warrentest.Refused(err, shippingv1.Reason_SHIPMENT_NOT_FOUND) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
