@@ -35,24 +35,30 @@ func (b *Bus) keep(r *run) {
 	}
 }
 
-// look reads the gauges. They are those of all databases together.
+// backlog is what waits in databases: for the broker, to be tried again, and for
+// a person.
+type backlog struct {
+	events           int
+	age              time.Duration
+	retries, letters map[interest]int
+}
+
+// interest is a group's in a topic.
+type interest struct{ topic, group string }
+
+// look reads the gauges. They are those of all databases together, and stay as
+// they were until all have told.
 func (b *Bus) look(ctx context.Context) error {
-	var waits int
-	var age time.Duration
-	b.metrics.retries.Reset()
-	b.metrics.letters.Reset()
+	w := backlog{retries: map[interest]int{}, letters: map[interest]int{}}
 	for _, p := range b.all() {
 		if !p.prepared() {
 			continue
 		}
-		n, oldest, err := p.look(ctx)
-		if err != nil {
+		if err := p.look(ctx, &w); err != nil {
 			return err
 		}
-		waits, age = waits+n, max(age, oldest)
 	}
-	b.metrics.pending.Set(float64(waits))
-	b.metrics.age.Set(age.Seconds())
+	b.metrics.waits(w)
 	if b.driver.Incarnation() == "" {
 		return nil
 	}
@@ -67,39 +73,37 @@ func (b *Bus) look(ctx context.Context) error {
 	return nil
 }
 
-// look counts what waits in one database, and returns the age of the oldest event
-// that waits for the broker.
-func (p *place) look(ctx context.Context) (waits int, age time.Duration, err error) {
+// look counts what waits in one database.
+func (p *place) look(ctx context.Context, w *backlog) error {
+	var n int
 	var oldest *int64
-	err = p.db.QueryRow(ctx, `SELECT COUNT(*), MIN(created_at) FROM warren_outbox WHERE state = 0`).Scan(&waits, &oldest)
+	err := p.db.QueryRow(ctx, `SELECT COUNT(*), MIN(created_at) FROM warren_outbox WHERE state = 0`).Scan(&n, &oldest)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
+	w.events += n
 	if oldest != nil {
-		age = max(0, time.Since(time.UnixMicro(*oldest)))
+		w.age = max(w.age, time.Since(time.UnixMicro(*oldest)))
 	}
-	err = errors.Join(
-		p.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_retries GROUP BY topic, consumer_group`,
-			func(topic, group string, n int) { p.metrics.retries.WithLabelValues(topic, group).Add(float64(n)) }),
-		p.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_dead_letters WHERE state = 'dead' GROUP BY topic, consumer_group`,
-			func(topic, group string, n int) { p.metrics.letters.WithLabelValues(topic, group).Add(float64(n)) }),
+	return errors.Join(
+		p.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_retries GROUP BY topic, consumer_group`, w.retries),
+		p.count(ctx, `SELECT topic, consumer_group, COUNT(*) FROM warren_dead_letters WHERE state = 'dead' GROUP BY topic, consumer_group`, w.letters),
 	)
-	return waits, age, err
 }
 
-func (p *place) count(ctx context.Context, query string, set func(topic, group string, n int)) error {
+func (p *place) count(ctx context.Context, query string, into map[interest]int) error {
 	rows, err := p.db.Query(ctx, query)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var topic, group string
+		var of interest
 		var n int
-		if err := rows.Scan(&topic, &group, &n); err != nil {
+		if err := rows.Scan(&of.topic, &of.group, &n); err != nil {
 			return err
 		}
-		set(topic, group, n)
+		into[of] += n
 	}
 	return rows.Err()
 }

@@ -77,6 +77,18 @@ func (m *metrics) handled(s *subscription, began time.Time, outcome string) {
 	m.processing.WithLabelValues(m.system, s.topic, s.group, outcome).Observe(time.Since(began).Seconds())
 }
 
+// waits shows what waits. No look at a database lies between what was and what is.
+func (m *metrics) waits(w backlog) {
+	m.pending.Set(float64(w.events))
+	m.age.Set(w.age.Seconds())
+	for gauge, counts := range map[*prometheus.GaugeVec]map[interest]int{m.retries: w.retries, m.letters: w.letters} {
+		gauge.Reset()
+		for of, n := range counts {
+			gauge.WithLabelValues(of.topic, of.group).Set(float64(n))
+		}
+	}
+}
+
 // register returns the collector that is there already, if one is: two buses of
 // one process share their metrics.
 func register[C prometheus.Collector](to prometheus.Registerer, c C) C {
