@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	identityv1 "github.com/gowarren/warren/shop/api/shop/identity/v1"
 )
@@ -141,7 +143,8 @@ func sentence(text string) string {
 	if text == "" {
 		return "That did not work."
 	}
-	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(text[size:], ".") + "."
 }
 
 // signOut ends the session here in any case, and at the identity service if it

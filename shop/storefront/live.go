@@ -88,14 +88,16 @@ func (v *visit) tell(control *http.ResponseController, line []byte) (done bool, 
 }
 
 // sse writes lines of text as one event. The last one is called so, or the
-// browser would ask for more.
+// browser would ask for more. To a browser every \r, too, ends a line, and what
+// follows would be no data: customers write names and addresses.
 func sse(text []byte, last bool) []byte {
+	text = bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
 	event := []byte("event: order\n")
 	if last {
 		event = []byte("event: last\n")
 	}
 	for line := range bytes.Lines(text) {
-		event = append(append(append(event, "data: "...), bytes.TrimRight(line, "\r\n")...), '\n')
+		event = append(append(append(event, "data: "...), bytes.TrimSuffix(line, []byte("\n"))...), '\n')
 	}
 	return append(event, '\n')
 }

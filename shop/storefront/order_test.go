@@ -89,3 +89,19 @@ func TestOrdersAreStopped(t *testing.T) {
 	s.post("/orders/o1", "/orders/o1/return", url.Values{}).goes(t, "/orders/o1")
 	s.get("/orders/o1").has(t, 200, "not possible any more")
 }
+
+// What a customer wrote is data, whatever ends its lines.
+func TestEventsAreDataOnly(t *testing.T) {
+	got := string(sse([]byte("<p>Ada\r\nLovelace\revent: last\n</p>"), false))
+	if want := "event: order\ndata: <p>Ada\ndata: Lovelace\ndata: event: last\ndata: </p>\n\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSentences(t *testing.T) {
+	for text, want := range map[string]string{"": "That did not work.", " it is gone": "It is gone.", "Éclairs are out.": "Éclairs are out.", "élan": "Élan."} {
+		if got := sentence(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,39 @@ func (s *site) enter() {
 	s.gateway.answer("POST /v1/sessions", 200, &identityv1.Session{AccessToken: "access", RefreshToken: "refresh",
 		AccessExpireTime: timestamppb.New(time.Now().Add(time.Hour)), User: &identityv1.User{Id: "u1", Email: "ada@example.com", DisplayName: "Ada"}})
 	s.post("/sign-in", "/sign-in", url.Values{"email": {"ada@example.com"}, "password": {"correct horse battery"}, "next": {"/account"}}).goes(s.t, "/account")
+}
+
+// Browsers forget a cookie when its time is up: of somebody who comes back in time
+// it begins anew, and he stays signed in.
+func TestWhoComesBackIsKept(t *testing.T) {
+	s := stocked(t)
+	var ahead atomic.Int64
+	s.shop.sessions.keep = s.shop.settings.keep.Get
+	s.shop.sessions.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	s.enter()
+	const day = 24 * time.Hour
+	var before string
+	for _, c := range []struct {
+		after time.Duration
+		set   bool
+	}{{0, false}, {14 * day, false}, {16 * day, true}, {16 * day, false}, {45 * day, true}} {
+		ahead.Store(int64(c.after))
+		got := strings.Join(s.get("/nowhere").header.Values("Set-Cookie"), "\n")
+		if strings.Contains(got, "shop_session=") != c.set || c.set && !strings.Contains(got, "Max-Age=2592000") {
+			t.Errorf("after %s the browser is told %q", c.after, got)
+		}
+		if c.set && before != "" && got != before {
+			t.Errorf("the cookie is another one: %q, it was %q", got, before)
+		}
+		if c.set {
+			before = got
+		}
+	}
+	s.get("/nowhere").has(t, 404, "Ada")
+	ahead.Store(int64(80 * day))
+	if p := s.get("/nowhere"); strings.Contains(p.text, "Ada") {
+		t.Error("who was away for longer is known still")
+	}
 }
 
 func TestPagesOfTheCatalogue(t *testing.T) {

@@ -39,6 +39,8 @@ type kept struct {
 	UserID  string    `json:"user,omitempty"`
 	Name    string    `json:"name,omitempty"`
 	Email   string    `json:"email,omitempty"`
+	// Renewed is when the browser was last told for how long to keep the cookie.
+	Renewed time.Time `json:"renewed,omitzero"`
 	// Seen are the prices at which things were put into the cart, in minor units.
 	Seen map[string]int64 `json:"seen,omitempty"`
 }

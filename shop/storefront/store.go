@@ -74,13 +74,39 @@ func (s *sessions) write(ctx context.Context, one *session, next kept) (done boo
 		_, err = s.db.Exec(ctx, `INSERT INTO sessions (id, version, content, lease_time, expire_time) VALUES (?, 1, ?, ?, ?)`,
 			one.id(), sealed, now, now.Add(s.keep()))
 		if errors.Is(err, store.ErrConflict) {
-			return false, nil
+			return s.replace(ctx, one, sealed, now)
 		}
 		return err == nil, err
 	}
 	n, err := s.db.Exec(ctx, `UPDATE sessions SET version = ?, content = ?, expire_time = ? WHERE id = ? AND version = ?`,
 		one.version+1, sealed, now.Add(s.keep()), one.id(), one.version)
 	return n == 1, err
+}
+
+// replace puts content in the place of a session that has ended, and was not
+// removed yet. If another request was faster, it is there already.
+func (s *sessions) replace(ctx context.Context, one *session, sealed string, now time.Time) (done bool, err error) {
+	n, err := s.db.Exec(ctx, `UPDATE sessions SET version = 1, content = ?, lease_time = ?, expire_time = ? WHERE id = ? AND expire_time <= ?`,
+		sealed, now, now.Add(s.keep()), one.id(), now)
+	return n == 1, err
+}
+
+// renew begins the time anew for which a session is kept, once half of it is over.
+// What others change at the same moment stands.
+func (s *sessions) renew(ctx context.Context, one *session) (done bool, err error) {
+	now := s.now()
+	if one.version == 0 || now.Sub(one.Renewed) < s.keep()/2 {
+		return false, nil
+	}
+	next := one.kept
+	next.Renewed = now
+	if done, err = s.write(ctx, one, next); err != nil {
+		return false, fmt.Errorf("renew session: %w", err)
+	}
+	if done {
+		one.version, one.kept = one.version+1, next
+	}
+	return done, nil
 }
 
 // lease is how long the right to renew tokens lasts: longer than that takes.

@@ -101,6 +101,33 @@ func TestOneRenewsAtATime(t *testing.T) {
 	})
 }
 
+// Who comes back after the end, and before the session was removed, begins anew.
+func TestASessionThatHasEndedBeginsAgain(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *sessions) {
+		at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		s.now = func() time.Time { return at }
+		ctx, one := t.Context(), newSession()
+		if err := s.save(ctx, one, func(k *kept) { k.Cart, k.Refresh = "cart", "r" }); err != nil {
+			t.Fatal(err)
+		}
+		at = at.Add(s.keep())
+		again, _ := sessionOf(one.cookie())
+		if err := s.read(ctx, again); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.save(ctx, again, func(k *kept) { k.Cart += "new" }); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.read(ctx, one); err != nil || one.Cart != "new" || one.signedIn() || one.version != 1 {
+			t.Errorf("kept %+v, %v", one, err)
+		}
+		late, _ := sessionOf(one.cookie())
+		if done, err := s.write(ctx, late, kept{Cart: "of one who thinks that there is none"}); done || err != nil {
+			t.Errorf("it was replaced while it was good: %v, %v", done, err)
+		}
+	})
+}
+
 func TestSecretsOpenTheirOwn(t *testing.T) {
 	one, other := newSession(), newSession()
 	sealed, err := one.seal(kept{Access: "a"})

@@ -111,7 +111,9 @@ func (v *visit) recognise() {
 			if err := v.sessions.read(v.ctx, one); err != nil {
 				v.log.WarnContext(v.ctx, "a visitor is not recognised", "error", err)
 				v.forgetful = true
+				return
 			}
+			v.keepCookie()
 			return
 		}
 	}
@@ -119,11 +121,26 @@ func (v *visit) recognise() {
 	v.setCookie(sessionCookie, v.session.cookie(), v.settings.keep.Get())
 }
 
+// keepCookie has the browser go on keeping the cookie of somebody who comes back:
+// it was told for how long when it got it.
+func (v *visit) keepCookie() {
+	renewed, err := v.sessions.renew(v.ctx, v.session)
+	if err != nil {
+		v.log.InfoContext(v.ctx, "a session is not renewed", "error", err) // with the next page
+	}
+	if renewed {
+		v.setCookie(sessionCookie, v.session.cookie(), v.settings.keep.Get())
+	}
+}
+
 // renewSession gives the visitor a new secret: one that was known before
 // somebody signed in must not be worth more afterwards.
 func (v *visit) renewSession(change func(*kept)) error {
 	next := newSession()
-	if err := v.sessions.save(v.ctx, next, change); err != nil {
+	if err := v.sessions.save(v.ctx, next, func(k *kept) {
+		change(k)
+		k.Renewed = v.sessions.now()
+	}); err != nil {
 		return err
 	}
 	if err := v.sessions.remove(v.ctx, v.session); err != nil {
