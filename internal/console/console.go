@@ -130,7 +130,7 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		return nil, err
 	}
 	return frame.New(frame.Options{
-		Pages: s.pages(), Actions: s.actions(), Templates: own, Header: s.header, Find: s.find, Home: "/overview",
+		Pages: s.pages(), Actions: s.actions(), Feeds: []frame.Feed{{Path: "/metrics/complete", Show: s.complete}}, Templates: own, Header: s.header, Find: s.find, Home: "/overview",
 		Version: opts.Version, Access: access, Logger: opts.Logger,
 	})
 }
@@ -171,6 +171,11 @@ func (s *screens) pages() []frame.Page {
 		{Name: "letter", Path: "/letters/{service}/{letter}", Title: "Dead letter", Under: "letters", Show: s.letter},
 		{Name: "contracts", Path: "/contracts", Title: "Contracts", Key: "c", Group: system, Icon: "contract", Show: s.contractList},
 		{Name: "contract", Path: "/contracts/{contract}", Title: "Contract", Under: "contracts", Show: s.contract},
+		{
+			Name: "method", Path: "/contracts/{contract}/{method}", Title: "Method", Under: "contracts", Ranged: true, Show: s.method,
+			Send: s.try, SendNeeds: frame.Operator,
+		},
+		{Name: "routes", Path: "/routes", Title: "REST routes", Under: "contracts", Show: s.routes},
 		{Name: "experiments", Path: "/experiments", Title: "Experiments", Key: "f", Group: system, Icon: "fault", Live: slow, Ranged: true, Show: s.experimentList},
 		{Name: "settings", Path: "/settings", Title: "Settings", Key: "e", Group: system, Icon: "settings", Show: s.settingList},
 		{Name: "setting", Path: "/settings/{setting}", Title: "Setting", Under: "settings", Show: s.setting},

@@ -32,8 +32,9 @@ func (s *screens) served(ctx context.Context, service string) ([]string, error) 
 func common(name string) bool { return strings.HasPrefix(name, "grpc.") }
 
 type contractsView struct {
-	Table *frame.Table
-	Tabs  []tab
+	Table   *frame.Table
+	Tabs    []tab
+	Gateway string
 }
 
 // Export is the list of contracts.
@@ -45,7 +46,7 @@ func (s *screens) contractList(r *frame.Request) (any, error) {
 		return nil, err
 	}
 	all := r.Get("show") == "all"
-	v := contractsView{Tabs: []tab{{"This system's", r.With("show", ""), !all}, {"All", r.With("show", "all"), all}}}
+	v := contractsView{Tabs: contractTabs(r.Get("show")), Gateway: s.gateway(r.Context())}
 	t := frame.Table{
 		Caption: "Contracts",
 		Columns: []frame.Column{
@@ -106,8 +107,8 @@ type contractView struct {
 // methodView is a method with what the contract says of it in words.
 type methodView struct {
 	*contractsv1.Method
-	Promises []fact
-	Curl     string
+	Promises   []fact
+	Curl, Href string
 }
 
 func (s *screens) contract(r *frame.Request) (any, error) {
@@ -119,14 +120,13 @@ func (s *screens) contract(r *frame.Request) (any, error) {
 	v := contractView{Name: name, Short: shortName(name), Doc: d.GetDoc(), Contract: d.GetContract(), Messages: d.GetMessages()}
 	gateway := s.gateway(r.Context())
 	for _, m := range d.GetMethods() {
-		v.Methods = append(v.Methods, methodView{m, promises(m), curl(gateway, name, m)})
+		v.Methods = append(v.Methods, methodView{m, promises(m), curl(gateway, name, m), methodHref(name, m.GetName())})
 	}
 	return v, nil
 }
 
 // promises are what a contract says of a method, in words.
 func promises(m *contractsv1.Method) []fact {
-	access := map[string]string{"internal": "other services only", "public": "everybody", "authenticated": "whoever is signed in"}
 	repeat := "must not be repeated"
 	if m.GetIdempotent() {
 		repeat = "may be repeated"
@@ -134,7 +134,7 @@ func promises(m *contractsv1.Method) []fact {
 	if m.GetSafe() {
 		repeat = "changes nothing, may be repeated"
 	}
-	out := []fact{{"Who may call", cmp.Or(access[m.GetAccess()], "roles: "+strings.Join(m.GetRoles(), ", "))}, {"Retries", repeat}}
+	out := []fact{{"Who may call", mayCall(m)}, {"Retries", repeat}}
 	if m.GetTimeout() != nil {
 		out = append(out, fact{"Timeout", frame.Span(m.GetTimeout().AsDuration())})
 	}
@@ -155,6 +155,12 @@ func promises(m *contractsv1.Method) []fact {
 		)
 	}
 	return out
+}
+
+// mayCall is who may call a method, in words.
+func mayCall(m *contractsv1.Method) string {
+	access := map[string]string{"internal": "other services only", "public": "everybody", "authenticated": "whoever is signed in"}
+	return cmp.Or(access[m.GetAccess()], "roles: "+strings.Join(m.GetRoles(), ", "))
 }
 
 // curl is how to try a method from a terminal.

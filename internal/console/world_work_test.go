@@ -175,6 +175,7 @@ func (s *settingsWorld) Set(_ context.Context, req *settingsv1.SetRequest) (*set
 
 type contractsWorld struct {
 	contractsv1.UnimplementedContractServiceServer
+	world *world
 }
 
 func (contractsWorld) List(context.Context, *contractsv1.ListRequest) (*contractsv1.ListResponse, error) {
@@ -267,6 +268,7 @@ func (tracesWorld) Get(_ context.Context, req *observev1.GetTraceRequest) (*obse
 		}
 		out.Spans = append(out.Spans, one)
 	}
+	out.Spans = append(out.Spans, handled(begin)...)
 	return out, nil
 }
 

@@ -70,7 +70,7 @@ func (b *builder) query(md protoreflect.MessageDescriptor, prefix, skip string, 
 		switch {
 		case path == skip || bound[path] || fd.IsMap():
 		case fd.Message() == nil || wellKnown(fd.Message()) == asText:
-			out = append(out, &parameter{Name: path, In: "query", Description: comment(fd), Required: rules(fd).GetRequired(), Schema: b.field(fd)})
+			out = append(out, &parameter{Name: path, In: "query", Description: comment(fd), Required: contract.Rules(fd).GetRequired(), Schema: b.field(fd)})
 		case !fd.IsList() && wellKnown(fd.Message()) == asObject:
 			out = append(out, b.query(fd.Message(), path+".", skip, bound, above)...)
 		}

@@ -2,32 +2,14 @@ package openapi
 
 import (
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
-)
 
-// rules reads what protovalidate checks of a field, wherever its descriptor
-// comes from: from reflection, extensions arrive as unknown fields.
-func rules(fd protoreflect.FieldDescriptor) *validate.FieldRules {
-	raw, err := proto.Marshal(fd.Options())
-	if err != nil || len(raw) == 0 {
-		return nil
-	}
-	options := &descriptorpb.FieldOptions{}
-	if err := proto.Unmarshal(raw, options); err != nil {
-		return nil
-	}
-	found, ok := proto.GetExtension(options, validate.E_Field).(*validate.FieldRules)
-	if !ok {
-		return nil
-	}
-	return found
-}
+	"github.com/gowarren/warren/internal/contract"
+)
 
 // constrain adds the simple rules, those that JSON Schema can say.
 func constrain(s *schema, fd protoreflect.FieldDescriptor) {
-	r := rules(fd)
+	r := contract.Rules(fd)
 	if r == nil || s.Ref != "" {
 		return
 	}

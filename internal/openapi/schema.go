@@ -50,7 +50,7 @@ func (b *builder) message(md protoreflect.MessageDescriptor) *schema {
 		for i := range md.Fields().Len() {
 			fd := md.Fields().Get(i)
 			s.Properties[fd.JSONName()] = b.described(fd)
-			if rules(fd).GetRequired() {
+			if contract.Rules(fd).GetRequired() {
 				s.Required = append(s.Required, fd.JSONName())
 			}
 		}

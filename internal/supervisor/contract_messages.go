@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"encoding/json"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -57,68 +56,4 @@ func kindName(f protoreflect.FieldDescriptor) string {
 		return string(f.Enum().FullName())
 	}
 	return f.Kind().String()
-}
-
-// example is a request with every field once, for people to fill in.
-func example(d protoreflect.MessageDescriptor) string {
-	text, err := json.MarshalIndent(exampleOf(d, 0), "", "  ")
-	if err != nil {
-		return "{}"
-	}
-	return string(text)
-}
-
-// deepest keeps messages that hold themselves from being written for ever.
-const deepest = 4
-
-func exampleOf(d protoreflect.MessageDescriptor, depth int) any {
-	if wellKnown(d) || depth > deepest {
-		return exampleWellKnown(d)
-	}
-	out := map[string]any{}
-	for i := range d.Fields().Len() {
-		f := d.Fields().Get(i)
-		if o := f.ContainingOneof(); o != nil && !o.IsSynthetic() && o.Fields().Get(0) != f {
-			continue // one of a oneof
-		}
-		var v any
-		switch {
-		case f.IsMap():
-			v = map[string]any{}
-		case f.IsList():
-			v = []any{exampleValue(f, depth)}
-		default:
-			v = exampleValue(f, depth)
-		}
-		out[f.JSONName()] = v
-	}
-	return out
-}
-
-func exampleWellKnown(d protoreflect.MessageDescriptor) any {
-	switch d.Name() {
-	case "Timestamp":
-		return "2026-01-01T00:00:00Z"
-	case "Duration":
-		return "1s"
-	case "FieldMask", "StringValue":
-		return ""
-	}
-	return map[string]any{}
-}
-
-func exampleValue(f protoreflect.FieldDescriptor, depth int) any {
-	switch f.Kind() {
-	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return exampleOf(f.Message(), depth+1)
-	case protoreflect.EnumKind:
-		return string(f.Enum().Values().Get(0).Name())
-	case protoreflect.BoolKind:
-		return false
-	case protoreflect.StringKind, protoreflect.BytesKind:
-		return ""
-	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return "0" // as proto3 JSON writes what JavaScript would round
-	}
-	return 0
 }

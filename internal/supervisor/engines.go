@@ -40,8 +40,7 @@ func (s *Supervisor) startEngines(ctx context.Context) ([]string, error) {
 	if sys.Engines.Events != system.Embedded {
 		s.eventsURL = sys.Expand(sys.Engines.Events, places)
 	}
-	traces, err := s.startSignals(ctx)
-	if err != nil {
+	if s.tracesURL, err = s.startSignals(ctx); err != nil {
 		return nil, err
 	}
 	return []string{
@@ -53,7 +52,7 @@ func (s *Supervisor) startEngines(ctx context.Context) ([]string, error) {
 		"WARREN_DATABASE=" + sys.Engines.Database,
 		"WARREN_EVENTS=" + s.eventsURL,
 		"WARREN_LOCKS=" + s.locksURL,
-		"WARREN_TRACES=" + traces,
+		"WARREN_TRACES=" + s.tracesURL,
 		"WARREN_KEY_FILE=" + key,
 		"WARREN_DATA=" + s.data.dir,
 		"WARREN_LOG_FORMAT=json",

@@ -54,7 +54,7 @@ func (s *Supervisor) openForward() error {
 	}
 	s.closers = append(s.closers, client.Close)
 	s.services.Store(client)
-	return nil
+	return s.openCaller()
 }
 
 // forward answers calls of contracts that the supervisor does not serve itself.

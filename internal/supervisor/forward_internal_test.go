@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,6 +20,7 @@ import (
 	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/auth"
+	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
 	"github.com/gowarren/warren/warrentest"
 )
 
@@ -63,8 +65,14 @@ func socket(t *testing.T) *grpc.ClientConn {
 	t.Helper()
 	sys := warrentest.New(t)
 	for _, name := range []string{"notes", "books"} {
-		sys.Run(name, func(_ context.Context, app *warren.App) error {
+		sys.Run(name, func(ctx context.Context, app *warren.App) error {
 			shardsv1.RegisterShardServiceServer(app, &shardClerk{clerk: clerk{name: name}})
+			if name == "books" {
+				if _, err := app.Database(ctx, fstest.MapFS{"0001_books.sql": {Data: []byte("CREATE TABLE books (isbn TEXT)")}}); err != nil { // which keeps idempotency keys
+					return err
+				}
+				libraryv1.RegisterLibraryServiceServer(app, librarian{})
+			}
 			if name == "notes" {
 				txnv1.RegisterOperatorServiceServer(app, &clerk{name: name})
 				eventsv1.RegisterLetterServiceServer(app, &letterClerk{clerk: clerk{name: name}})
@@ -113,6 +121,8 @@ func TestControlSocket(t *testing.T) {
 	t.Run("forward nothing else", func(t *testing.T) { testForwardRefuses(t, conn) })
 	t.Run("contracts", func(t *testing.T) { testContracts(t, conn) })
 	t.Run("messages", func(t *testing.T) { testMessages(t, conn) })
+	t.Run("call", func(t *testing.T) { testCall(t, conn) })
+	t.Run("call nothing else", func(t *testing.T) { testCallRefuses(t, conn) })
 }
 
 // Services hear the operator, whose word for an author they take; and their

@@ -70,7 +70,9 @@ type Supervisor struct {
 	signals       *signals.Signals     // nil: traces go elsewhere
 	signalMetrics *prometheus.Registry // of the store of traces and logs
 
-	registryURL, configURL, eventsURL, locksURL string
+	caller *caller // calls what people try
+
+	registryURL, configURL, eventsURL, locksURL, tracesURL string
 
 	metricsEnd func() error // nil: none are kept
 

@@ -39,6 +39,10 @@ type Page struct {
 	// page with what went wrong; what is missing only in part is told by
 	// Request.Missing.
 	Show func(*Request) (any, error)
+	// Send takes a form that stands on the page, and makes the view anew with
+	// what came of it; nil where the page has none. It needs the role SendNeeds.
+	Send      func(*Request) (any, error)
+	SendNeeds Role
 }
 
 // Action is something that a person does, after being asked for a reason.
@@ -94,6 +98,7 @@ type Header struct {
 type Options struct {
 	Pages   []Page
 	Actions []Action
+	Feeds   []Feed
 	// Templates has NAME.html of every page, which defines "content".
 	Templates fs.FS
 	// Header is asked for every full page.
@@ -141,6 +146,12 @@ func New(opts Options) (*Frame, error) {
 		p := &opts.Pages[i]
 		f.addToNav(p)
 		f.pages.Handle("GET "+p.Path, f.page(p))
+		if p.Send != nil {
+			f.pages.Handle("POST "+p.Path, f.send(p))
+		}
+	}
+	for i := range opts.Feeds {
+		f.pages.Handle("GET "+opts.Feeds[i].Path, f.feed(&opts.Feeds[i]))
 	}
 	for i := range opts.Actions {
 		a := &opts.Actions[i]

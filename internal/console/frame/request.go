@@ -26,6 +26,7 @@ type Request struct {
 	// ID is found in the log, and told with an error.
 	ID string
 
+	frame   *Frame
 	page    *Page
 	missing []Missing
 	status  int
@@ -38,7 +39,7 @@ func (f *Frame) request(r *http.Request, p *Page) *Request {
 	now := time.Now()
 	q := r.URL.Query()
 	return &Request{
-		Request: r, Caller: callerOf(r.Context()), Now: now, Range: ParseRange(q.Get("from"), q.Get("to"), now), ID: rand.Text()[:10], page: p,
+		Request: r, Caller: callerOf(r.Context()), Now: now, Range: ParseRange(q.Get("from"), q.Get("to"), now), ID: rand.Text()[:10], frame: f, page: p,
 	}
 }
 

@@ -906,6 +906,364 @@ func (x *EncodeResponse) GetData() []byte {
 	return nil
 }
 
+type CallRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "/shop.payment.v1.PaymentService/Hold".
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	Json   string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	// Whose name to call in, as bearer token; empty: nobody's.
+	Token string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	// Makes repeats of the call have one effect.
+	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The service that is meant, where several serve the contract.
+	Service       string `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallRequest) Reset() {
+	*x = CallRequest{}
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallRequest) ProtoMessage() {}
+
+func (x *CallRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
+func (*CallRequest) Descriptor() ([]byte, []int) {
+	return file_warren_contracts_v1_contracts_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CallRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *CallRequest) GetJson() string {
+	if x != nil {
+		return x.Json
+	}
+	return ""
+}
+
+func (x *CallRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *CallRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CallRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+// CallResponse is what came of a call.
+type CallResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "OK", "NOT_FOUND", …, and the status that it has in REST.
+	Code       string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	HttpStatus int32  `protobuf:"varint,2,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
+	// Of an error: what happened, for people; and for programs.
+	Message    string               `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Reason     string               `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Domain     string               `protobuf:"bytes,5,opt,name=domain,proto3" json:"domain,omitempty"`
+	Metadata   map[string]string    `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Violations []*Violation         `protobuf:"bytes,7,rep,name=violations,proto3" json:"violations,omitempty"`
+	RetryAfter *durationpb.Duration `protobuf:"bytes,8,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	// What was answered, as JSON: one message, or the first of a stream.
+	Answers []string `protobuf:"bytes,9,rep,name=answers,proto3" json:"answers,omitempty"`
+	// There was more than is shown here.
+	Cut bool `protobuf:"varint,10,opt,name=cut,proto3" json:"cut,omitempty"`
+	// The fields that were left out of the answers, since they are secrets.
+	Hidden   []string             `protobuf:"bytes,11,rep,name=hidden,proto3" json:"hidden,omitempty"`
+	Headers  []*Header            `protobuf:"bytes,12,rep,name=headers,proto3" json:"headers,omitempty"`
+	Trailers []*Header            `protobuf:"bytes,13,rep,name=trailers,proto3" json:"trailers,omitempty"`
+	Took     *durationpb.Duration `protobuf:"bytes,14,opt,name=took,proto3" json:"took,omitempty"`
+	// Empty where traces are not recorded.
+	TraceId string `protobuf:"bytes,15,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// Who answered: "payment/1"; empty where that is not known.
+	Instance      string `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallResponse) Reset() {
+	*x = CallResponse{}
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallResponse) ProtoMessage() {}
+
+func (x *CallResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
+func (*CallResponse) Descriptor() ([]byte, []int) {
+	return file_warren_contracts_v1_contracts_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CallResponse) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *CallResponse) GetHttpStatus() int32 {
+	if x != nil {
+		return x.HttpStatus
+	}
+	return 0
+}
+
+func (x *CallResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *CallResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CallResponse) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *CallResponse) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *CallResponse) GetViolations() []*Violation {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
+
+func (x *CallResponse) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
+}
+
+func (x *CallResponse) GetAnswers() []string {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *CallResponse) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
+func (x *CallResponse) GetHidden() []string {
+	if x != nil {
+		return x.Hidden
+	}
+	return nil
+}
+
+func (x *CallResponse) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *CallResponse) GetTrailers() []*Header {
+	if x != nil {
+		return x.Trailers
+	}
+	return nil
+}
+
+func (x *CallResponse) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+func (x *CallResponse) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
+}
+
+func (x *CallResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+// Violation is a field of a request that breaks a rule.
+type Violation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Description   string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Violation) Reset() {
+	*x = Violation{}
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Violation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Violation) ProtoMessage() {}
+
+func (x *Violation) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Violation.ProtoReflect.Descriptor instead.
+func (*Violation) Descriptor() ([]byte, []int) {
+	return file_warren_contracts_v1_contracts_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Violation) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Violation) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+// Header is one of the metadata of an answer.
+type Header struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Header) Reset() {
+	*x = Header{}
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Header) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Header) ProtoMessage() {}
+
+func (x *Header) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_contracts_v1_contracts_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Header.ProtoReflect.Descriptor instead.
+func (*Header) Descriptor() ([]byte, []int) {
+	return file_warren_contracts_v1_contracts_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Header) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Header) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 var File_warren_contracts_v1_contracts_proto protoreflect.FileDescriptor
 
 const file_warren_contracts_v1_contracts_proto_rawDesc = "" +
@@ -977,12 +1335,51 @@ const file_warren_contracts_v1_contracts_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x04\x18\x80\x04R\x06method\x12\x1b\n" +
 	"\x04json\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x02R\x04json\"$\n" +
 	"\x0eEncodeResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\x9c\x03\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\xd0\x01\n" +
+	"\vCallRequest\x12\"\n" +
+	"\x06method\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x04\x18\x80\x04R\x06method\x12!\n" +
+	"\x04json\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80@\xe0\xd4\x1c\x01R\x04json\x12#\n" +
+	"\x05token\x18\x03 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80\x01\xe0\xd4\x1c\x01R\x05token\x121\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x0eidempotencyKey\x12\"\n" +
+	"\aservice\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\aservice\"\xad\x05\n" +
+	"\fCallResponse\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x1f\n" +
+	"\vhttp_status\x18\x02 \x01(\x05R\n" +
+	"httpStatus\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06domain\x18\x05 \x01(\tR\x06domain\x12K\n" +
+	"\bmetadata\x18\x06 \x03(\v2/.warren.contracts.v1.CallResponse.MetadataEntryR\bmetadata\x12>\n" +
+	"\n" +
+	"violations\x18\a \x03(\v2\x1e.warren.contracts.v1.ViolationR\n" +
+	"violations\x12:\n" +
+	"\vretry_after\x18\b \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\x12\x18\n" +
+	"\aanswers\x18\t \x03(\tR\aanswers\x12\x10\n" +
+	"\x03cut\x18\n" +
+	" \x01(\bR\x03cut\x12\x16\n" +
+	"\x06hidden\x18\v \x03(\tR\x06hidden\x125\n" +
+	"\aheaders\x18\f \x03(\v2\x1b.warren.contracts.v1.HeaderR\aheaders\x127\n" +
+	"\btrailers\x18\r \x03(\v2\x1b.warren.contracts.v1.HeaderR\btrailers\x12-\n" +
+	"\x04took\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x04took\x12\x19\n" +
+	"\btrace_id\x18\x0f \x01(\tR\atraceId\x12\x1a\n" +
+	"\binstance\x18\x10 \x01(\tR\binstance\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"C\n" +
+	"\tViolation\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\"2\n" +
+	"\x06Header\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value2\xf6\x03\n" +
 	"\x0fContractService\x12Z\n" +
 	"\x04List\x12 .warren.contracts.v1.ListRequest\x1a!.warren.contracts.v1.ListResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x025s\x90\x02\x01\x12g\n" +
 	"\bDescribe\x12$.warren.contracts.v1.DescribeRequest\x1a%.warren.contracts.v1.DescribeResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12a\n" +
 	"\x06Decode\x12\".warren.contracts.v1.DecodeRequest\x1a#.warren.contracts.v1.DecodeResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12a\n" +
-	"\x06Encode\x12\".warren.contracts.v1.EncodeRequest\x1a#.warren.contracts.v1.EncodeResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01B@Z>github.com/gowarren/warren/api/warren/contracts/v1;contractsv1b\x06proto3"
+	"\x06Encode\x12\".warren.contracts.v1.EncodeRequest\x1a#.warren.contracts.v1.EncodeResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12X\n" +
+	"\x04Call\x12 .warren.contracts.v1.CallRequest\x1a!.warren.contracts.v1.CallResponse\"\v\xe2\xd4\x1c\a\b\x01\x1a\x0360sB@Z>github.com/gowarren/warren/api/warren/contracts/v1;contractsv1b\x06proto3"
 
 var (
 	file_warren_contracts_v1_contracts_proto_rawDescOnce sync.Once
@@ -996,7 +1393,7 @@ func file_warren_contracts_v1_contracts_proto_rawDescGZIP() []byte {
 	return file_warren_contracts_v1_contracts_proto_rawDescData
 }
 
-var file_warren_contracts_v1_contracts_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_warren_contracts_v1_contracts_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_warren_contracts_v1_contracts_proto_goTypes = []any{
 	(*Contract)(nil),            // 0: warren.contracts.v1.Contract
 	(*Instance)(nil),            // 1: warren.contracts.v1.Instance
@@ -1012,30 +1409,43 @@ var file_warren_contracts_v1_contracts_proto_goTypes = []any{
 	(*DecodeResponse)(nil),      // 11: warren.contracts.v1.DecodeResponse
 	(*EncodeRequest)(nil),       // 12: warren.contracts.v1.EncodeRequest
 	(*EncodeResponse)(nil),      // 13: warren.contracts.v1.EncodeResponse
-	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
+	(*CallRequest)(nil),         // 14: warren.contracts.v1.CallRequest
+	(*CallResponse)(nil),        // 15: warren.contracts.v1.CallResponse
+	(*Violation)(nil),           // 16: warren.contracts.v1.Violation
+	(*Header)(nil),              // 17: warren.contracts.v1.Header
+	nil,                         // 18: warren.contracts.v1.CallResponse.MetadataEntry
+	(*durationpb.Duration)(nil), // 19: google.protobuf.Duration
 }
 var file_warren_contracts_v1_contracts_proto_depIdxs = []int32{
 	1,  // 0: warren.contracts.v1.Contract.instances:type_name -> warren.contracts.v1.Instance
-	14, // 1: warren.contracts.v1.Method.timeout:type_name -> google.protobuf.Duration
+	19, // 1: warren.contracts.v1.Method.timeout:type_name -> google.protobuf.Duration
 	3,  // 2: warren.contracts.v1.Method.routes:type_name -> warren.contracts.v1.Route
 	5,  // 3: warren.contracts.v1.Message.fields:type_name -> warren.contracts.v1.Field
 	0,  // 4: warren.contracts.v1.ListResponse.contracts:type_name -> warren.contracts.v1.Contract
 	0,  // 5: warren.contracts.v1.DescribeResponse.contract:type_name -> warren.contracts.v1.Contract
 	2,  // 6: warren.contracts.v1.DescribeResponse.methods:type_name -> warren.contracts.v1.Method
 	4,  // 7: warren.contracts.v1.DescribeResponse.messages:type_name -> warren.contracts.v1.Message
-	6,  // 8: warren.contracts.v1.ContractService.List:input_type -> warren.contracts.v1.ListRequest
-	8,  // 9: warren.contracts.v1.ContractService.Describe:input_type -> warren.contracts.v1.DescribeRequest
-	10, // 10: warren.contracts.v1.ContractService.Decode:input_type -> warren.contracts.v1.DecodeRequest
-	12, // 11: warren.contracts.v1.ContractService.Encode:input_type -> warren.contracts.v1.EncodeRequest
-	7,  // 12: warren.contracts.v1.ContractService.List:output_type -> warren.contracts.v1.ListResponse
-	9,  // 13: warren.contracts.v1.ContractService.Describe:output_type -> warren.contracts.v1.DescribeResponse
-	11, // 14: warren.contracts.v1.ContractService.Decode:output_type -> warren.contracts.v1.DecodeResponse
-	13, // 15: warren.contracts.v1.ContractService.Encode:output_type -> warren.contracts.v1.EncodeResponse
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	18, // 8: warren.contracts.v1.CallResponse.metadata:type_name -> warren.contracts.v1.CallResponse.MetadataEntry
+	16, // 9: warren.contracts.v1.CallResponse.violations:type_name -> warren.contracts.v1.Violation
+	19, // 10: warren.contracts.v1.CallResponse.retry_after:type_name -> google.protobuf.Duration
+	17, // 11: warren.contracts.v1.CallResponse.headers:type_name -> warren.contracts.v1.Header
+	17, // 12: warren.contracts.v1.CallResponse.trailers:type_name -> warren.contracts.v1.Header
+	19, // 13: warren.contracts.v1.CallResponse.took:type_name -> google.protobuf.Duration
+	6,  // 14: warren.contracts.v1.ContractService.List:input_type -> warren.contracts.v1.ListRequest
+	8,  // 15: warren.contracts.v1.ContractService.Describe:input_type -> warren.contracts.v1.DescribeRequest
+	10, // 16: warren.contracts.v1.ContractService.Decode:input_type -> warren.contracts.v1.DecodeRequest
+	12, // 17: warren.contracts.v1.ContractService.Encode:input_type -> warren.contracts.v1.EncodeRequest
+	14, // 18: warren.contracts.v1.ContractService.Call:input_type -> warren.contracts.v1.CallRequest
+	7,  // 19: warren.contracts.v1.ContractService.List:output_type -> warren.contracts.v1.ListResponse
+	9,  // 20: warren.contracts.v1.ContractService.Describe:output_type -> warren.contracts.v1.DescribeResponse
+	11, // 21: warren.contracts.v1.ContractService.Decode:output_type -> warren.contracts.v1.DecodeResponse
+	13, // 22: warren.contracts.v1.ContractService.Encode:output_type -> warren.contracts.v1.EncodeResponse
+	15, // 23: warren.contracts.v1.ContractService.Call:output_type -> warren.contracts.v1.CallResponse
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_warren_contracts_v1_contracts_proto_init() }
@@ -1049,7 +1459,7 @@ func file_warren_contracts_v1_contracts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_contracts_v1_contracts_proto_rawDesc), len(file_warren_contracts_v1_contracts_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

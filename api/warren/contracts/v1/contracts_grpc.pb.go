@@ -26,6 +26,7 @@ const (
 	ContractService_Describe_FullMethodName = "/warren.contracts.v1.ContractService/Describe"
 	ContractService_Decode_FullMethodName   = "/warren.contracts.v1.ContractService/Decode"
 	ContractService_Encode_FullMethodName   = "/warren.contracts.v1.ContractService/Encode"
+	ContractService_Call_FullMethodName     = "/warren.contracts.v1.ContractService/Call"
 )
 
 // ContractServiceClient is the client API for ContractService service.
@@ -44,6 +45,12 @@ type ContractServiceClient interface {
 	Decode(ctx context.Context, in *DecodeRequest, opts ...grpc.CallOption) (*DecodeResponse, error)
 	// Encode writes JSON as the request of a method. A secret in it is refused.
 	Encode(ctx context.Context, in *EncodeRequest, opts ...grpc.CallOption) (*EncodeResponse, error)
+	// Call calls a method that takes one message, in the operator's name or, with
+	// a token, in a user's, as somebody does who tries it. What the method answers,
+	// also by an error, is in the answer; the call itself fails where there is
+	// nothing to be called. Methods of Warren's own contracts are refused: they
+	// have commands and pages that ask for more.
+	Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (*CallResponse, error)
 }
 
 type contractServiceClient struct {
@@ -94,6 +101,16 @@ func (c *contractServiceClient) Encode(ctx context.Context, in *EncodeRequest, o
 	return out, nil
 }
 
+func (c *contractServiceClient) Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (*CallResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CallResponse)
+	err := c.cc.Invoke(ctx, ContractService_Call_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ContractServiceServer is the server API for ContractService service.
 // All implementations must embed UnimplementedContractServiceServer
 // for forward compatibility.
@@ -110,6 +127,12 @@ type ContractServiceServer interface {
 	Decode(context.Context, *DecodeRequest) (*DecodeResponse, error)
 	// Encode writes JSON as the request of a method. A secret in it is refused.
 	Encode(context.Context, *EncodeRequest) (*EncodeResponse, error)
+	// Call calls a method that takes one message, in the operator's name or, with
+	// a token, in a user's, as somebody does who tries it. What the method answers,
+	// also by an error, is in the answer; the call itself fails where there is
+	// nothing to be called. Methods of Warren's own contracts are refused: they
+	// have commands and pages that ask for more.
+	Call(context.Context, *CallRequest) (*CallResponse, error)
 	mustEmbedUnimplementedContractServiceServer()
 }
 
@@ -131,6 +154,9 @@ func (UnimplementedContractServiceServer) Decode(context.Context, *DecodeRequest
 }
 func (UnimplementedContractServiceServer) Encode(context.Context, *EncodeRequest) (*EncodeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Encode not implemented")
+}
+func (UnimplementedContractServiceServer) Call(context.Context, *CallRequest) (*CallResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Call not implemented")
 }
 func (UnimplementedContractServiceServer) mustEmbedUnimplementedContractServiceServer() {}
 func (UnimplementedContractServiceServer) testEmbeddedByValue()                         {}
@@ -225,6 +251,24 @@ func _ContractService_Encode_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ContractService_Call_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CallRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContractServiceServer).Call(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContractService_Call_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContractServiceServer).Call(ctx, req.(*CallRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ContractService_ServiceDesc is the grpc.ServiceDesc for ContractService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -247,6 +291,10 @@ var ContractService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Encode",
 			Handler:    _ContractService_Encode_Handler,
+		},
+		{
+			MethodName: "Call",
+			Handler:    _ContractService_Call_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

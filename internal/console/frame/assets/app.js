@@ -126,7 +126,10 @@
       return;
     }
     settle();
-    if (e.detail.target === document.body) main().focus({ preventScroll: true });
+    if (e.detail.target !== document.body) return;
+    const first = $("[data-first]", main()); // what the page has to say of what was sent
+    (first || main()).focus({ preventScroll: true });
+    if (first) first.scrollIntoView({ block: "nearest" });
   });
   document.addEventListener("warren:renewed", mark);
 

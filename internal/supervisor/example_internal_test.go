@@ -1,0 +1,71 @@
+package supervisor
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
+)
+
+// Every example of every contract that is linked here can be sent as it is.
+func TestExamplesKeepTheRules(t *testing.T) {
+	seen := 0
+	protoregistry.GlobalFiles.RangeFiles(func(fd protoreflect.FileDescriptor) bool {
+		for i := range fd.Services().Len() {
+			for j := range fd.Services().Get(i).Methods().Len() {
+				seen++
+				tryExample(t, fd.Services().Get(i).Methods().Get(j).Input())
+			}
+		}
+		return true
+	})
+	if seen < 80 {
+		t.Errorf("only %d methods", seen)
+	}
+	tryExample(t, (&libraryv1.Book{}).ProtoReflect().Descriptor())
+}
+
+func tryExample(t *testing.T, d protoreflect.MessageDescriptor) {
+	t.Helper()
+	text := example(d)
+	m := dynamicpb.NewMessage(d)
+	if err := protojson.Unmarshal([]byte(text), m); err != nil {
+		t.Errorf("%s: %v in\n%s", d.FullName(), err, text)
+		return
+	}
+	if err := protovalidate.Validate(m); err != nil {
+		t.Errorf("%s: %v in\n%s", d.FullName(), err, text)
+	}
+}
+
+func TestExampleTexts(t *testing.T) {
+	pattern := func(p string) *validate.StringRules { return &validate.StringRules{Pattern: &p} }
+	for _, rules := range []*validate.StringRules{
+		pattern("^[A-Z]{3}$"), pattern("^[0-9a-f]{32}$"), pattern(`^([a-z][a-z0-9-]{0,62})?$`), pattern(`^[^\x00]+$`), pattern(`^(EUR|USD)$`), pattern(`^\d{4}-\d{2}$`),
+		pattern(`^\+?[1-9]\d{6,14}$`), {MinLen: proto.Uint64(12)}, {Len: proto.Uint64(3)}, {Prefix: proto.String("ab"), Suffix: proto.String("yz"), MinLen: proto.Uint64(9)},
+		{In: []string{"a", "b"}}, {Const: proto.String("only")},
+		{WellKnown: &validate.StringRules_Email{Email: true}}, {WellKnown: &validate.StringRules_Uuid{Uuid: true}}, {WellKnown: &validate.StringRules_Uri{Uri: true}},
+	} {
+		field := &validate.FieldRules{Type: &validate.FieldRules_String_{String_: rules}}
+		text, ok := sampleText(field).(string)
+		if !ok || text == "" && rules.Pattern == nil {
+			t.Errorf("%v: %q", rules, text)
+		}
+		if rules.Pattern != nil && !regexp.MustCompile(rules.GetPattern()).MatchString(text) {
+			t.Errorf("%v: %q", rules, text)
+		}
+	}
+	long := &validate.FieldRules{Type: &validate.FieldRules_String_{String_: &validate.StringRules{Pattern: proto.String("^[a-z]+$"), MinLen: proto.Uint64(20)}}}
+	if text, _ := sampleText(long).(string); len(text) < 20 || strings.Trim(text, "a") != "" {
+		t.Errorf("%q", text)
+	}
+}
