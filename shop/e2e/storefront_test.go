@@ -28,27 +28,27 @@ func TestStorefront(t *testing.T) {
 // becomes of the order: the page is not loaded again.
 func journey(t *testing.T, url string) {
 	b := openBrowser(t, url, true)
-	b.shape(1280, 900, false)
-	b.open("/")
+	b.Shape(1280, 900, false)
+	b.Visit("/")
 	b.looks("home")
-	b.run(chromedp.SendKeys("#q", "mug", chromedp.ByQuery))
-	b.leave("what was found", chromedp.SendKeys("#q", kb.Enter, chromedp.ByQuery))
+	b.Run(chromedp.SendKeys("#q", "mug", chromedp.ByQuery))
+	b.Leave("what was found", chromedp.SendKeys("#q", kb.Enter, chromedp.ByQuery))
 	b.on("/search")
 	b.looks("search")
 	b.click("main .tile")
-	b.eventually("the stock", `document.querySelector("#stock.stock-in, #stock.stock-low") !== null`)
+	b.Eventually("the stock", `document.querySelector("#stock.stock-in, #stock.stock-low") !== null`)
 	b.looks("product")
 
-	b.run(chromedp.Evaluate(`window.here = true`, nil))
+	b.Run(chromedp.Evaluate(`window.here = true`, nil))
 	b.write(".quantity input", "2")
 	b.press("#add")
-	b.eventually("the cart's number", `document.querySelector("#cart-count .dot")?.textContent === "2" && window.here`)
-	b.eventually("a word about it", `document.querySelector("#flash").textContent.includes("Added")`)
+	b.Eventually("the cart's number", `document.querySelector("#cart-count .dot")?.textContent === "2" && window.here`)
+	b.Eventually("a word about it", `document.querySelector("#flash").textContent.includes("Added")`)
 	b.click("#cart-count")
-	b.run(chromedp.Evaluate(`window.here = true`, nil))
+	b.Run(chromedp.Evaluate(`window.here = true`, nil))
 	b.write(".line .number", "3")
-	b.run(chromedp.SendKeys(".line .number", kb.Enter, chromedp.ByQuery))
-	b.eventually("three of them", `document.querySelector("#cart-count .dot")?.textContent === "3" && window.here`)
+	b.Run(chromedp.SendKeys(".line .number", kb.Enter, chromedp.ByQuery))
+	b.Eventually("three of them", `document.querySelector("#cart-count .dot")?.textContent === "3" && window.here`)
 	b.looks("cart")
 
 	b.click("#to-checkout")
@@ -58,29 +58,29 @@ func journey(t *testing.T, url string) {
 	b.looks("sign-up")
 	b.signUp("ada")
 	b.on("/checkout")
-	b.eventually("what is missing", `document.querySelector("#to-wallet") !== null`)
+	b.Eventually("what is missing", `document.querySelector("#to-wallet") !== null`)
 	b.looks("checkout")
 	b.click("#place")
-	b.eventually("what is wrong with each field", `document.querySelectorAll(".field-bad").length === 3`)
+	b.Eventually("what is wrong with each field", `document.querySelectorAll(".field-bad").length === 3`)
 	b.forgive() // a form that is not complete has a status of its own
 	b.looks("checkout-errors")
 
 	b.click("#to-wallet")
 	b.looks("wallet")
 	b.payIn("4000 0000 0000 0002")
-	b.eventually("the bank's no", `document.querySelector('#top-up[data-state="DECLINED"]') !== null`)
-	b.open("/wallet?amount=250&next=/checkout")
+	b.Eventually("the bank's no", `document.querySelector('#top-up[data-state="DECLINED"]') !== null`)
+	b.Visit("/wallet?amount=250&next=/checkout")
 	b.payIn("4242 4242 4242 4242")
-	b.eventually("the checkout, with the money", `location.pathname === "/checkout" && document.readyState === "complete" && !document.querySelector("#to-wallet")`)
+	b.Eventually("the checkout, with the money", `location.pathname === "/checkout" && document.readyState === "complete" && !document.querySelector("#to-wallet")`)
 	b.address()
 	b.click("#place")
-	if !strings.HasPrefix(b.read(`location.pathname`), "/orders/") {
-		t.Fatalf("no order was placed:\n%s", b.said())
+	if !strings.HasPrefix(b.Read(`location.pathname`), "/orders/") {
+		t.Fatalf("no order was placed:\n%s", b.Said())
 	}
-	b.run(chromedp.Evaluate(`window.here = true`, nil))
+	b.Run(chromedp.Evaluate(`window.here = true`, nil))
 	b.looks("order")
-	b.eventually("the order to be delivered, on the same page", `document.querySelector('[data-state="DELIVERED"]') !== null && window.here`)
-	b.eventually("the parcel's way", `document.querySelector(".tracking") !== null`)
+	b.Eventually("the order to be delivered, on the same page", `document.querySelector('[data-state="DELIVERED"]') !== null && window.here`)
+	b.Eventually("the parcel's way", `document.querySelector(".tracking") !== null`)
 	b.looks("order-delivered")
 	b.quiet("the journey")
 	afterwards(t, b)
@@ -88,53 +88,53 @@ func journey(t *testing.T, url string) {
 
 // afterwards looks at what a customer has after an order.
 func afterwards(t *testing.T, b *browser) {
-	b.open(b.read(`location.pathname`))
-	b.eventually("an empty cart", `document.querySelector("#cart-count .dot") === null`)
+	b.Visit(b.Read(`location.pathname`))
+	b.Eventually("an empty cart", `document.querySelector("#cart-count .dot") === null`)
 	b.click("#give-back")
-	b.eventually("the order given back", `document.querySelector('[data-state="RETURNED"]') !== null`)
+	b.Eventually("the order given back", `document.querySelector('[data-state="RETURNED"]') !== null`)
 	b.looks("order-returned")
 	b.quiet("giving back")
 	for name, path := range map[string]string{"orders": "/orders", "account": "/account", "wallet-used": "/wallet", "cart-empty": "/cart",
 		"browse": "/browse?category=Kitchen+and+Table&sort=price&min=2", "search-nothing": "/search?q=purple+owls+of+doom"} {
-		b.open(path)
+		b.Visit(path)
 		b.looks(name)
 	}
-	b.open("/notifications")
-	b.eventually("the news", `document.querySelectorAll(".news-card").length >= 3`)
+	b.Visit("/notifications")
+	b.Eventually("the news", `document.querySelectorAll(".news-card").length >= 3`)
 	b.looks("notifications")
-	b.open("/browse?sort=price")
-	first := b.read(`document.querySelector(".tile-price").textContent`)
+	b.Visit("/browse?sort=price")
+	first := b.Read(`document.querySelector(".tile-price").textContent`)
 	b.click(`[rel="next"]`)
-	if next := b.read(`document.querySelector(".tile-price").textContent`); !(price(t, first) <= price(t, next)) {
+	if next := b.Read(`document.querySelector(".tile-price").textContent`); !(price(t, first) <= price(t, next)) {
 		t.Errorf("by price, %s comes before %s", first, next)
 	}
 	b.quiet("browsing")
-	b.open("/there-is-nothing")
+	b.Visit("/there-is-nothing")
 	b.forgive() // it has a status that says so
 	b.looks("nothing")
 	b.impossible(t)
-	b.open("/account")
+	b.Visit("/account")
 	b.click(`form[action="/sign-out"] button`)
 	b.on("/")
-	b.open("/orders")
+	b.Visit("/orders")
 	b.on("/sign-in")
 }
 
 // impossible orders more than there is in the wallet: the order is refused, and
 // its page says in plain words that nothing was charged.
 func (b *browser) impossible(t *testing.T) {
-	b.open("/search?q=regency+cakestand")
+	b.Visit("/search?q=regency+cakestand")
 	b.click("main .tile")
 	b.write(".quantity input", "60")
 	b.press("#add")
-	b.eventually("sixty in the cart", `document.querySelector("#cart-count .dot")?.textContent === "60"`)
-	b.open("/checkout")
-	if !strings.Contains(b.said(), "is missing") {
-		t.Errorf("with too little money, nobody says so:\n%s", b.said())
+	b.Eventually("sixty in the cart", `document.querySelector("#cart-count .dot")?.textContent === "60"`)
+	b.Visit("/checkout")
+	if !strings.Contains(b.Said(), "is missing") {
+		t.Errorf("with too little money, nobody says so:\n%s", b.Said())
 	}
 	b.click("#place")
-	b.eventually("the order to be refused", `document.querySelector('[data-state="REJECTED"]') !== null`)
-	b.eventually("why", `document.querySelector(".progress").textContent.includes("nothing was charged")`)
+	b.Eventually("the order to be refused", `document.querySelector('[data-state="REJECTED"]') !== null`)
+	b.Eventually("why", `document.querySelector(".progress").textContent.includes("nothing was charged")`)
 	b.looks("order-refused")
 }
 
@@ -142,25 +142,25 @@ func (b *browser) impossible(t *testing.T) {
 // scripts: pages ask again by themselves.
 func plainJourney(t *testing.T, url string) {
 	b := openBrowser(t, url, false)
-	b.shape(390, 844, false)
-	b.open("/browse?category=Candles+and+Lights")
+	b.Shape(390, 844, false)
+	b.Visit("/browse?category=Candles+and+Lights")
 	b.click("main .tile")
 	b.click("#add")
-	b.open("/cart")
-	if b.read(`document.documentElement.className`) != "" {
+	b.Visit("/cart")
+	if b.Read(`document.documentElement.className`) != "" {
 		t.Fatal("scripts ran")
 	}
 	b.click("#to-checkout")
 	b.click(`main a[href^="/sign-up"]`)
 	b.signUp("grace")
 	b.on("/checkout")
-	b.open("/wallet?amount=40&next=/checkout")
+	b.Visit("/wallet?amount=40&next=/checkout")
 	b.payIn("4242 4242 4242 4242")
-	b.eventually("the checkout, with the money", `location.pathname === "/checkout" && document.readyState === "complete" && !document.querySelector("#to-wallet")`)
+	b.Eventually("the checkout, with the money", `location.pathname === "/checkout" && document.readyState === "complete" && !document.querySelector("#to-wallet")`)
 	b.address()
 	b.click("#place")
-	b.picture("storefront-order-without-scripts")
-	b.eventually("the order to be delivered", `document.querySelector('[data-state="DELIVERED"]') !== null`)
+	b.Picture("storefront-order-without-scripts")
+	b.Eventually("the order to be delivered", `document.querySelector('[data-state="DELIVERED"]') !== null`)
 	b.quiet("without scripts")
 }
 
