@@ -53,12 +53,16 @@ const (
 // publishedBy is how many events a second the broker takes. Whoever published
 // lately is there, with none.
 func publishedBy(by, where string) string {
-	return fmt.Sprintf(`sum by (%s) (rate(messaging_client_sent_messages_total{%s}[%s]))`, by, with(where, `error_type=""`), window) +
+	return sentBy(by, with(where, `error_type=""`)) +
 		fmt.Sprintf(` or 0 * group by (%s) (last_over_time(messaging_client_sent_messages_total{%s}[%s]))`, by, where, lately)
 }
 
 func refusedBy(by, where string) string {
-	return fmt.Sprintf(`sum by (%s) (rate(messaging_client_sent_messages_total{%s}[%s])) > 0`, by, with(where, `error_type!=""`), window)
+	return sentBy(by, with(where, `error_type!=""`)) + " > 0"
+}
+
+func sentBy(by, where string) string {
+	return fmt.Sprintf(`sum by (%s) (rate(messaging_client_sent_messages_total{%s}[%s]))`, by, where, window)
 }
 
 // handledBy is how many events a second are handled. Whoever reads them is

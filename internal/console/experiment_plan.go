@@ -24,7 +24,10 @@ type plannedFault struct {
 // faultKinds are what can go wrong, with what is said of it where one is planned.
 func faultKinds() []struct{ kind, title, says string } {
 	return []struct{ kind, title, says string }{
-		{"latency", "Latency", "Calls wait before the handler sees them. They hold their place meanwhile, so that a slow service fills up as a real one does."},
+		{
+			"latency", "Latency",
+			"Calls wait before the handler sees them. They hold their place meanwhile, so that a slow service fills up as a real one does.",
+		},
 		{"error", "Errors", "Calls are answered with an error instead of by the handler."},
 		{"kill", "Kill", "An instance that is ready is killed, by chance, again and again. The supervisor starts it anew."},
 		{"partition", "Partition", "The calls of one service to another are lost: its callers hear UNAVAILABLE, and nothing is sent."},

@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/internal/console/frame"
@@ -36,22 +34,6 @@ type choice struct {
 
 // Export are all experiments.
 func (v experimentsView) Export() *frame.Table { return v.all }
-
-// radiusView is what an experiment would hit, before anybody starts it.
-type radiusView struct {
-	Name, Fault, Where string
-	Facts              []fact
-	Hit                []hitList
-	Warnings           []string
-	Start              frame.Link
-	Command, File      string
-}
-
-// hitList is one kind of what is hit.
-type hitList struct {
-	Name, Empty string
-	Names       []string
-}
 
 func (s *screens) experimentList(r *frame.Request) (any, error) {
 	list, err := s.experiments.List(r.Context(), &observev1.ExperimentServiceListRequest{Ended: true})
@@ -120,63 +102,6 @@ func faultCodes() []string {
 	}
 }
 
-// methodsOf are the methods that a service serves.
-func (s *screens) methodsOf(ctx context.Context, service string) ([]string, error) {
-	if service == "" {
-		return nil, nil
-	}
-	contracts, err := s.served(ctx, service)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, name := range contracts {
-		d, err := s.contracts.Describe(ctx, &contractsv1.DescribeRequest{Contract: name})
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range d.GetMethods() {
-			out = append(out, name+"/"+m.GetName())
-		}
-	}
-	return out, nil
-}
-
-// presets are plans to begin with: those of the shop, where it is the shop that
-// runs, and otherwise one of the first service.
-func presets(services []string, now plannedFault) []tab {
-	all := []struct {
-		name string
-		plan plannedFault
-	}{
-		{"Payment is slow", plannedFault{Kind: "latency", Service: "payment", Delay: "2s", Share: "100", For: "2m"}},
-		{"Payment fails now and then", plannedFault{Kind: "error", Service: "payment", Code: "UNAVAILABLE", Share: "30", For: "2m"}},
-		{"The catalogue crashes", plannedFault{Kind: "kill", Service: "catalog", Every: "20s", For: "2m"}},
-		{"Orders are cut off from prices", plannedFault{Kind: "partition", Caller: "order", Service: "catalog", For: "2m"}},
-		{"Stock is slow for a few", plannedFault{Kind: "latency", Service: "inventory", Delay: "800ms", Jitter: "400ms", Share: "10", For: "5m"}},
-	}
-	own := slices.DeleteFunc(slices.Clone(services), func(name string) bool { return name == "gateway" || name == "coordinator" })
-	if !slices.Contains(own, "payment") && len(own) > 0 {
-		first := own[0]
-		all = append(all[:0:0], []struct {
-			name string
-			plan plannedFault
-		}{
-			{first + " is slow", plannedFault{Kind: "latency", Service: first, Delay: "2s", Share: "100", For: "2m"}},
-			{first + " fails now and then", plannedFault{Kind: "error", Service: first, Code: "UNAVAILABLE", Share: "30", For: "2m"}},
-			{first + " crashes", plannedFault{Kind: "kill", Service: first, Every: "20s", For: "2m"}},
-			{first + " can't be reached", plannedFault{Kind: "partition", Caller: "gateway", Service: first, For: "2m"}},
-		}...)
-	}
-	var out []tab
-	for _, one := range all {
-		if slices.Contains(services, one.plan.Service) && (one.plan.Caller == "" || slices.Contains(services, one.plan.Caller)) {
-			out = append(out, tab{one.name, "/experiments?" + one.plan.query(), one.plan.query() == now.query()})
-		}
-	}
-	return out
-}
-
 // tables list what runs, and what is over.
 func (v *experimentsView) tables(r *frame.Request, all []*observev1.Experiment) {
 	var running, over []*observev1.Experiment
@@ -221,7 +146,8 @@ func experimentTable(caption string, all []*observev1.Experiment, r *frame.Reque
 		t.Rows = append(t.Rows, frame.Row{
 			ID: fmt.Sprintf("experiment-%s-%d", e.GetName(), e.GetStarted().AsTime().UnixMilli()), Href: again, Cells: []frame.Cell{
 				{Text: e.GetName(), Sub: where + ": " + faultText(e.GetFault())}, {Text: where, Sub: shortMethod(method), Title: method}, experimentState(e, r.Now),
-				frame.At(e.GetStarted().AsTime()), {Text: cmp.Or(e.GetAuthor(), "–"), Sub: brief(e.GetReason()), Title: e.GetReason()},
+				frame.At(e.GetStarted().AsTime()),
+				{Text: cmp.Or(e.GetAuthor(), "–"), Sub: brief(e.GetReason()), Title: e.GetReason()},
 				{Actions: []frame.Link{act}},
 			},
 		})
@@ -285,69 +211,4 @@ func experimentState(e *observev1.Experiment, now time.Time) frame.Cell {
 	c := frame.Stated("ended", frame.Good)
 	c.Sub = "after " + frame.Span(e.GetEnds().AsTime().Sub(e.GetStarted().AsTime()).Round(time.Second))
 	return c
-}
-
-// radius asks what a plan would hit; nothing happens.
-func (s *screens) radius(r *frame.Request, p plannedFault) (*radiusView, error) {
-	e, err := s.dryRun(r, p)
-	if err != nil {
-		return nil, err
-	}
-	where, method := whereText(e.GetFault())
-	hit := e.GetRadius()
-	lasts := e.GetEnds().AsTime().Sub(e.GetStarted().AsTime())
-	v := &radiusView{
-		Name: e.GetName(), Fault: faultText(e.GetFault()), Where: where, Warnings: hit.GetWarnings(),
-		Start:   frame.Link{Text: "Start…", Href: "/experiments/start?" + p.query()},
-		Command: p.command(), File: p.file(),
-	}
-	v.Facts = []fact{
-		{"Fault", v.Fault}, {"Where", strings.TrimSpace(where + " " + shortMethod(method))}, {"For", frame.Span(lasts)},
-		{"How much of it", shareText(e.GetFault())},
-	}
-	if rate, err := s.callsTo(r.Context(), hit); err == nil && (p.Kind == "latency" || p.Kind == "error") {
-		v.Facts = append(v.Facts, fact{"They are called now", frame.Amount(rate, "/s")})
-	}
-	v.Hit = []hitList{
-		{"Instances", "no instance", hit.GetInstances()}, {"Callers", "traces of the last hour show none", hit.GetCallers()},
-		{"Methods", "no method", shortMethods(hit.GetMethods())},
-	}
-	return v, nil
-}
-
-func shareText(f *observev1.Fault) string {
-	share := max(f.GetLatency().GetShare(), f.GetError().GetShare())
-	switch {
-	case f.GetKill() != nil:
-		return "one instance at a time"
-	case share > 0 && share < 1:
-		return frame.Amount(share, "%") + " of the calls"
-	}
-	return "every call"
-}
-
-// dryRun has the system say what an experiment would hit.
-func (s *screens) dryRun(r *frame.Request, p plannedFault) (*observev1.Experiment, error) {
-	req, err := p.request()
-	if err != nil {
-		return nil, err
-	}
-	req.DryRun, req.Author = true, r.Caller.Name
-	resp, err := s.experiments.Start(r.Context(), req)
-	return resp.GetExperiment(), err
-}
-
-// callsTo is how often the methods are called now, by anybody.
-func (s *screens) callsTo(ctx context.Context, hit *observev1.BlastRadius) (float64, error) {
-	resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: rateOf("rpc_method", "")})
-	if err != nil {
-		return 0, err
-	}
-	var out float64
-	for _, sample := range resp.GetSamples() {
-		if slices.Contains(hit.GetMethods(), strings.TrimPrefix(sample.GetLabels()["rpc_method"], "/")) {
-			out += sample.GetValue()
-		}
-	}
-	return out, nil
 }
