@@ -2,31 +2,24 @@ package console
 
 import "slices"
 
-// presets are plans to begin with: those of the shop, where it is the shop that
-// runs, and otherwise one of the first service.
+// preset is a plan to begin with.
+type preset struct {
+	name string
+	plan plannedFault
+}
+
+// presets are those of the shop, where it is the shop that runs, and otherwise
+// some for the first service.
 func presets(services []string, now plannedFault) []tab {
-	all := []struct {
-		name string
-		plan plannedFault
-	}{
+	all := []preset{
 		{"Payment is slow", plannedFault{Kind: "latency", Service: "payment", Delay: "2s", Share: "100", For: "2m"}},
 		{"Payment fails now and then", plannedFault{Kind: "error", Service: "payment", Code: "UNAVAILABLE", Share: "30", For: "2m"}},
 		{"The catalogue crashes", plannedFault{Kind: "kill", Service: "catalog", Every: "20s", For: "2m"}},
 		{"Orders are cut off from prices", plannedFault{Kind: "partition", Caller: "order", Service: "catalog", For: "2m"}},
 		{"Stock is slow for a few", plannedFault{Kind: "latency", Service: "inventory", Delay: "800ms", Jitter: "400ms", Share: "10", For: "5m"}},
 	}
-	own := slices.DeleteFunc(slices.Clone(services), func(name string) bool { return name == "gateway" || name == "coordinator" })
-	if !slices.Contains(own, "payment") && len(own) > 0 {
-		first := own[0]
-		all = append(all[:0:0], []struct {
-			name string
-			plan plannedFault
-		}{
-			{first + " is slow", plannedFault{Kind: "latency", Service: first, Delay: "2s", Share: "100", For: "2m"}},
-			{first + " fails now and then", plannedFault{Kind: "error", Service: first, Code: "UNAVAILABLE", Share: "30", For: "2m"}},
-			{first + " crashes", plannedFault{Kind: "kill", Service: first, Every: "20s", For: "2m"}},
-			{first + " can't be reached", plannedFault{Kind: "partition", Caller: "gateway", Service: first, For: "2m"}},
-		}...)
+	if !slices.Contains(services, "payment") {
+		all = presetsFor(services)
 	}
 	var out []tab
 	for _, one := range all {
@@ -35,4 +28,18 @@ func presets(services []string, now plannedFault) []tab {
 		}
 	}
 	return out
+}
+
+func presetsFor(services []string) []preset {
+	i := slices.IndexFunc(services, func(name string) bool { return name != "gateway" && name != "coordinator" })
+	if i < 0 {
+		return nil
+	}
+	first := services[i]
+	return []preset{
+		{first + " is slow", plannedFault{Kind: "latency", Service: first, Delay: "2s", Share: "100", For: "2m"}},
+		{first + " fails now and then", plannedFault{Kind: "error", Service: first, Code: "UNAVAILABLE", Share: "30", For: "2m"}},
+		{first + " crashes", plannedFault{Kind: "kill", Service: first, Every: "20s", For: "2m"}},
+		{first + " can't be reached", plannedFault{Kind: "partition", Caller: "gateway", Service: first, For: "2m"}},
+	}
 }
