@@ -67,6 +67,7 @@ func openMySQL(_ context.Context, u *url.URL) (*engine, error) {
 	}
 	return &engine{
 		dialect: MySQL,
+		place:   mysqlPlace(config),
 		write: &connector{
 			open:     func(ctx context.Context) (driver.Conn, error) { return inner.Connect(ctx) },
 			setup:    mysqlSetup,

@@ -75,7 +75,7 @@ func TestSpans(t *testing.T) {
 		t.Fatal(err)
 	}
 	spans := string(<-received)
-	for _, want := range []string{"transaction", "create things", "insert things", "db.query.text", "VALUES (?, ?)", "db.system.name", "sqlite"} {
+	for _, want := range []string{"transaction", "create things", "insert things", "db.query.text", "VALUES (?, ?)", "db.system.name", "sqlite", "db.namespace", ".db"} {
 		if !strings.Contains(spans, want) {
 			t.Errorf("the exported spans lack %q", want)
 		}

@@ -70,6 +70,7 @@ func openPostgres(u *url.URL, name string) (*engine, error) {
 	config.RuntimeParams = defaults
 	return &engine{
 		dialect: PostgreSQL,
+		place:   placeOf(PostgreSQL, config.Database, config.Host, int(config.Port)),
 		write: stdlib.GetConnector(*config, stdlib.OptionResetSession(func(_ context.Context, c *pgx.Conn) error {
 			if hungUp(c.PgConn().Conn()) {
 				return driver.ErrBadConn

@@ -46,6 +46,7 @@ func openSQLite(_ context.Context, u *url.URL) (*engine, error) {
 	file := sqliteFile{path: path, synchronous: synchronous, patience: polling(wait)}
 	return &engine{
 		dialect: SQLite,
+		place:   placeOf(SQLite, filepath.Base(path), "", 0),
 		write:   file.connector("?_txlock=immediate"),
 		read:    file.connector("", "PRAGMA query_only = ON"),
 		maxOpen: maxOpen,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/gowarren/warren/internal/openurl"
 	"github.com/gowarren/warren/telemetry"
@@ -105,6 +106,7 @@ var (
 // engine is what differs between the databases.
 type engine struct {
 	dialect Dialect
+	place   []attribute.KeyValue // what spans say of where it is
 	write   driver.Connector
 	read    driver.Connector // nil: readers share the writers' pool
 	maxOpen int              // from the URL; 0: as in the options

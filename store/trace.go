@@ -31,9 +31,8 @@ func (db *DB) endSpan(span span, s *statement, err error) {
 		span.SetError(err)
 	}
 	if span.Recording() {
+		span.SetAttr(db.engine.place...)
 		span.SetAttr(
-			attribute.String("db.system.name", systemNames[db.engine.dialect]),
-			attribute.String("db.namespace", db.name),
 			attribute.String("db.operation.name", s.op),
 			attribute.String("db.collection.name", s.table),
 			attribute.String("db.query.text", shortened(s.text)),
@@ -51,7 +50,7 @@ func (db *DB) endTx(span span, err error) {
 	}
 	if span.Recording() {
 		span.SetError(err)
-		span.SetAttr(attribute.String("db.system.name", systemNames[db.engine.dialect]), attribute.String("db.namespace", db.name))
+		span.SetAttr(db.engine.place...)
 	}
 	span.End()
 }

@@ -78,7 +78,7 @@ func metricsInCode(t *testing.T) map[string]found {
 	return code
 }
 
-var family = regexp.MustCompile(`^(?:warren|shop|rpc|http|db|messaging|target)_[a-z0-9_]+$`)
+var family = regexp.MustCompile(`^(?:warren|shop|rpc|http|db|messaging|target|traces)_[a-z0-9_]+$`)
 
 // metricIn notes what a call declares: one of client_golang, or a helper of the
 // same name that takes name, help and labels.

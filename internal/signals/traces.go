@@ -84,8 +84,11 @@ func (s *traceService) Get(_ context.Context, req *observev1.GetTraceRequest) (*
 		return nil, rpc.Errorf(observev1.TraceReason_TRACE_NOT_FOUND, "no trace %s is kept: it was not sampled, or it was dropped since", req.GetTraceId())
 	}
 	resp := &observev1.GetTraceResponse{Summary: summaryToProto(summary)}
-	all := newTree(id, chunks)
+	all := newTree(id, chunks, summary.Skewed)
 	spans := all.waterfall()
+	if start, end := all.extent(); all.moved {
+		resp.Summary.Start, resp.Summary.Duration = timestamppb.New(time.Unix(0, start)), durationpb.New(time.Duration(end-start))
+	}
 	if skip == 0 {
 		resp.Resources = all.resources
 	}

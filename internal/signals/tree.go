@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
@@ -23,6 +24,8 @@ type tree struct {
 	known     map[string]int32 // resources by what they say
 	nodes     map[pcommon.SpanID]*node
 	roots     []*node
+	skewed    bool // a clock was far off when its spans came
+	moved     bool // a span is shown at another time than it says
 }
 
 type node struct {
@@ -32,8 +35,8 @@ type node struct {
 	children   []*node
 }
 
-func newTree(id segment.ID, chunks []ptrace.Traces) *tree {
-	t := &tree{known: map[string]int32{}, nodes: map[pcommon.SpanID]*node{}}
+func newTree(id segment.ID, chunks []ptrace.Traces, skewed bool) *tree {
+	t := &tree{known: map[string]int32{}, nodes: map[pcommon.SpanID]*node{}, skewed: skewed}
 	for _, td := range chunks {
 		for _, rs := range td.ResourceSpans().All() {
 			resource := t.resource(rs.Resource())
@@ -47,8 +50,8 @@ func newTree(id segment.ID, chunks []ptrace.Traces) *tree {
 		}
 	}
 	t.link()
+	t.adjust()
 	for _, root := range t.roots {
-		root.adjust()
 		root.order()
 	}
 	slices.SortFunc(t.roots, byStart)
@@ -140,24 +143,69 @@ func circular(from, to *node) bool {
 	return false
 }
 
-// adjust moves what another machine recorded, and what would begin before its
-// caller or end after it, into the middle of its caller: its clock differs.
-func (n *node) adjust() {
-	var visit func(n *node, shift int64)
-	visit = func(n *node, shift int64) {
-		n.start, n.end = n.start+shift, n.end+shift
-		if p := n.parent; p != nil && p.span.GetResource() != n.span.GetResource() && n.remote() {
-			shift += n.skew(p)
-		}
-		n.span.Start = timestamppb.New(time.Unix(0, n.start))
-		if shift != 0 {
-			n.span.Adjusted = durationpb.New(time.Duration(shift))
-		}
-		for _, c := range n.children {
-			visit(c, shift)
+// adjust moves what machines recorded whose clocks differ, so that causes come
+// before effects: with its parent, and a part whose parent is missing to where the
+// trace begins.
+func (t *tree) adjust() {
+	for _, root := range t.roots {
+		t.visit(root, 0)
+	}
+	first := slices.IndexFunc(t.roots, func(n *node) bool { return !n.span.GetMissingParent() })
+	if first < 0 {
+		return
+	}
+	begin := t.roots[first]
+	for _, root := range t.roots {
+		if shift := t.misplaced(root, begin); root.span.GetMissingParent() && shift != 0 {
+			t.visit(root, shift)
 		}
 	}
-	visit(n, 0)
+}
+
+// visit moves a span and what is below it.
+func (t *tree) visit(n *node, shift int64) {
+	n.start, n.end = n.start+shift, n.end+shift
+	if p := n.parent; p != nil && p.span.GetResource() != n.span.GetResource() {
+		more := int64(0)
+		if n.remote() {
+			more = n.skew(p)
+		}
+		if more == 0 {
+			more = t.misplaced(n, p)
+		}
+		n.start, n.end = n.start+more, n.end+more
+		shift += more
+	}
+	n.span.Start = timestamppb.New(time.Unix(0, n.start))
+	if shift != 0 {
+		t.moved = true
+		n.span.Adjusted = durationpb.New(n.span.GetAdjusted().AsDuration() + time.Duration(shift))
+	}
+	for _, c := range n.children {
+		t.visit(c, shift)
+	}
+}
+
+// farOff is what no event is waited for in a trace of which a clock is known to be
+// wrong.
+const farOff = time.Minute
+
+// misplaced is by how much a span is to be moved that nobody waits for: one cannot
+// begin before what caused it.
+func (t *tree) misplaced(n, cause *node) int64 {
+	if n.start < cause.start || t.skewed && n.start > cause.end+int64(farOff) {
+		return cause.start - n.start
+	}
+	return 0
+}
+
+// extent is from when to when the spans are shown.
+func (t *tree) extent() (start, end int64) {
+	start, end = math.MaxInt64, math.MinInt64
+	for _, n := range t.nodes {
+		start, end = min(start, n.start), max(end, n.end)
+	}
+	return start, end
 }
 
 // remote says whether the span is the other side of a call that waits for it.
@@ -165,7 +213,8 @@ func (n *node) remote() bool {
 	return n.span.GetKind() == observev1.SpanKind_SPAN_KIND_SERVER
 }
 
-// skew moves a span that does not lie within its caller, and says by how much.
+// skew is by how much a span is to be moved that does not lie within its caller:
+// into its middle.
 func (n *node) skew(p *node) int64 {
 	if n.start >= p.start && n.end <= p.end {
 		return 0
@@ -176,7 +225,6 @@ func (n *node) skew(p *node) int64 {
 	} else if n.start >= p.start {
 		return 0 // it outlived its caller, who gave up
 	}
-	n.start, n.end = n.start+shift, n.end+shift
 	return shift
 }
 

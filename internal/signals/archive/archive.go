@@ -51,6 +51,7 @@ type Archive struct {
 	opts    Options
 	codec   *codec
 	indexed map[string]bool
+	probes  map[string]bool // paths
 	now     func() time.Time
 	meters  *meters
 
@@ -85,7 +86,7 @@ func Open(opts Options) (*Archive, error) {
 		return nil, fmt.Errorf("open the store of traces and logs: %w", err)
 	}
 	a := &Archive{
-		opts: opts, codec: codec, indexed: map[string]bool{}, now: opts.Now,
+		opts: opts, codec: codec, indexed: map[string]bool{}, probes: probePaths(), now: opts.Now,
 		pairs: topology.New(), retain: make(chan struct{}, 1),
 	}
 	for _, key := range Indexed() {
@@ -197,8 +198,9 @@ func (a *Archive) AddTraces(td ptrace.Traces) (err error) {
 		return err
 	}
 	a.redacted(s.redacted)
+	a.drop("probe", int64(s.probes), 0)
 	if !a.queue.add(item{chunks: s.chunks, calls: s.calls, spans: int64(s.count), bytes: s.bytes}) {
-		a.drop("queue", n, 0)
+		a.drop("queue", int64(s.count), 0)
 		return ErrBusy
 	}
 	return nil

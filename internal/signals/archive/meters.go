@@ -15,6 +15,7 @@ type meters struct {
 	failed         prometheus.Counter
 	broken         prometheus.Counter
 	writes         prometheus.Histogram
+	graph          *graph
 
 	redacted atomic.Int64
 
@@ -46,7 +47,7 @@ func newMeters(a *Archive, to prometheus.Registerer) (*meters, error) {
 			Name: "warren_signals_write_duration_seconds", Help: "How long writing a batch of traces and logs takes.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}),
-		drops: map[string]Dropped{},
+		graph: newGraph(), drops: map[string]Dropped{},
 	}
 	if to == nil {
 		return m, nil
@@ -57,7 +58,7 @@ func newMeters(a *Archive, to prometheus.Registerer) (*meters, error) {
 	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "warren_signals_store_bytes", Help: "What traces and logs take on disk.",
 	}, func() float64 { return float64(a.bytes()) })
-	for _, c := range []prometheus.Collector{m.received, m.dropped, m.redactedValues, m.failed, m.broken, m.writes, queued, size} {
+	for _, c := range []prometheus.Collector{m.received, m.dropped, m.redactedValues, m.failed, m.broken, m.writes, m.graph, queued, size} {
 		if err := to.Register(c); err != nil {
 			return nil, err
 		}

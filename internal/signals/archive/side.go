@@ -1,6 +1,8 @@
 package archive
 
 import (
+	"net"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -38,8 +40,7 @@ func side(span ptrace.Span, from from) topology.Span {
 // another server may, but one of this system says so itself.
 func clientPeer(out *topology.Span, get func(string) string) {
 	if system := first(get, "db.system.name", "db.system"); system != "" {
-		name := first(get, "db.namespace", "db.name", "server.address")
-		out.Peer, out.System = topology.DatabaseNode(system, name), system
+		out.Peer, out.System = topology.DatabaseNode(system, databaseName(out.Service, get)), system
 		return
 	}
 	out.System = protocol(get)
@@ -49,6 +50,25 @@ func clientPeer(out *topology.Span, get func(string) string) {
 	if name := first(get, "service.peer.name", "peer.service", "server.address", "net.peer.name"); name != "" {
 		out.Peer, out.MayAnswer = topology.ExternalNode(name), true
 	}
+}
+
+// databaseName tells databases apart: by their server, where the span names it;
+// else it is one of the service's own, as a file is.
+func databaseName(service string, get func(string) string) string {
+	name := first(get, "db.namespace", "db.name")
+	server := first(get, "server.address", "net.peer.name")
+	switch {
+	case server != "":
+		if port := first(get, "server.port", "net.peer.port"); port != "" {
+			server = net.JoinHostPort(server, port)
+		}
+		return strings.TrimSuffix(server+"/"+name, "/")
+	case name == "", name == service:
+		return service
+	case strings.HasPrefix(name, service+".") || strings.HasPrefix(name, service+"-"):
+		return name // it says so itself
+	}
+	return service + "/" + name
 }
 
 func protocol(get func(string) string) string {

@@ -65,6 +65,7 @@ type spans struct {
 	count    int
 	bytes    int64
 	redacted int
+	probes   int // spans left out
 }
 
 // splitter takes a message apart by traces.
@@ -72,6 +73,7 @@ type splitter struct {
 	now     int64
 	indexed map[string]bool
 	codec   *codec
+	probes  probes
 	open    map[segment.ID]*building
 	out     spans
 }
@@ -88,7 +90,9 @@ type building struct {
 
 // split takes a message apart, which is used up.
 func (a *Archive) split(td ptrace.Traces) (spans, error) {
-	s := &splitter{now: a.now().UnixNano(), indexed: a.indexed, codec: a.codec, open: map[segment.ID]*building{}}
+	s := &splitter{
+		now: a.now().UnixNano(), indexed: a.indexed, codec: a.codec, probes: findProbes(td, a.probes), open: map[segment.ID]*building{},
+	}
 	place := 0
 	for _, rs := range td.ResourceSpans().All() {
 		resource := rs.Resource()
@@ -143,6 +147,10 @@ func (s *splitter) span(span ptrace.Span, rs ptrace.ResourceSpans, ss ptrace.Sco
 	if span.TraceID().IsEmpty() || span.SpanID().IsEmpty() {
 		return nil // not a span
 	}
+	if s.probes.covers(span) {
+		s.out.probes++
+		return nil
+	}
 	span.SetName(short(span.Name()))
 	s.cleanSpan(span)
 	id := segment.ID(span.TraceID())
@@ -159,7 +167,7 @@ func (s *splitter) span(span ptrace.Span, rs ptrace.ResourceSpans, ss ptrace.Sco
 	}
 	s.out.count++
 	s.out.calls = append(s.out.calls, side(span, from))
-	b.note(span, from, s.indexed)
+	b.note(span, from, s)
 	if b.resource != place {
 		to := b.traces.ResourceSpans().AppendEmpty()
 		rs.Resource().CopyTo(to.Resource())
@@ -195,17 +203,14 @@ func (s *splitter) begin(id segment.ID) *building {
 }
 
 // note adds what a span says of its trace.
-func (b *building) note(span ptrace.Span, from from, indexed map[string]bool) {
+func (b *building) note(span ptrace.Span, from from, s *splitter) {
 	c := b.chunk
 	start, end := int64(span.StartTimestamp()), int64(max(span.StartTimestamp(), span.EndTimestamp()))
 	root := span.ParentSpanID().IsEmpty()
 	if c.Spans == 0 || root && !c.Rooted || root == c.Rooted && start < b.rootStart {
 		c.Service, c.Name, c.Rooted, b.rootStart = from.service, span.Name(), root, start
 	}
-	if c.Spans == 0 {
-		c.Start, c.End = start, end
-	}
-	c.Start, c.End = min(c.Start, start), max(c.End, end)
+	c.Extend(start, end, end > s.now+int64(mostAhead) || start < s.now-int64(mostBehind))
 	c.Spans++
 	if i, found := slices.BinarySearch(c.Services, from.service); !found {
 		c.Services = slices.Insert(c.Services, i, from.service)
@@ -229,7 +234,7 @@ func (b *building) note(span ptrace.Span, from from, indexed map[string]bool) {
 		}
 	}
 	for key, v := range span.Attributes().All() {
-		if !indexed[key] {
+		if !s.indexed[key] {
 			continue
 		}
 		value := v.AsString()
@@ -247,8 +252,8 @@ func (b *building) note(span ptrace.Span, from from, indexed map[string]bool) {
 func (s *splitter) finish(b *building) (err error) {
 	c := b.chunk
 	c.At = c.Start
-	if c.Start > s.now+int64(mostAhead) || c.Start < s.now-int64(mostBehind) {
-		c.At, c.Skewed = s.now+int64(len(s.out.chunks)), true // each its own, since pages end at a time
+	if !c.Trusted {
+		c.At = s.now + int64(len(s.out.chunks)) // each its own, since pages end at a time
 	}
 	for t := range b.terms {
 		c.Terms = append(c.Terms, t)

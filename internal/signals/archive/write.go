@@ -71,12 +71,14 @@ func (a *Archive) batch(items []item, now time.Time) (batch *segment.Batch, span
 	}
 	minute := segment.Minute(now.UnixNano())
 	for cell, n := range a.pairs.Flush(now) {
+		a.meters.graph.add(cell, n, now)
 		batch.Calls = append(batch.Calls, segment.Calls{
 			Minute: minute, Origin: cell.Origin, Target: cell.Target, System: cell.System, Version: cell.Version,
 			Bucket: cell.Bucket, Calls: n.Calls, Errors: n.Errors,
 		})
 	}
 	a.unpaired.Store(a.pairs.Unpaired())
+	a.meters.graph.setUnpaired(a.pairs.Unpaired())
 	return batch, spans
 }
 

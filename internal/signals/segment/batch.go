@@ -15,16 +15,37 @@ type ID [16]byte
 type Chunk struct {
 	Trace         ID
 	At            int64 // the time it is found by, if nothing of the trace is here yet
-	Start, End    int64
+	Start, End    int64 // by clocks that are believed, if one is
 	Spans, Errors int
 	Rooted        bool   // the root is among the spans
 	Service, Name string // of the root, or of the earliest span
 	Services      []string
 	OrderID, GID  string
-	Skewed        bool
+	Skewed        bool // a clock is not believed
+	Trusted       bool // one is
 	Terms         []int64
 	Operations    []Operation
 	Data          []byte
+}
+
+// Extend adds what took from start to end, by a clock that is believed or not:
+// a trace must not seem to last a year because of one machine's clock.
+func (c *Chunk) Extend(start, end int64, skewed bool) {
+	empty := !c.Skewed && !c.Trusted
+	c.Start, c.End = extended(c.Start, c.End, empty, c.Trusted, start, end, !skewed)
+	c.Skewed, c.Trusted = c.Skewed || skewed, c.Trusted || !skewed
+}
+
+// extended is a stretch of time with another, unless only one of them is by a
+// clock that is believed: then it is that one.
+func extended(start, end int64, empty, trusted bool, from, to int64, believed bool) (int64, int64) {
+	switch {
+	case empty, believed && !trusted:
+		return from, to
+	case trusted && !believed:
+		return start, end
+	}
+	return min(start, from), max(end, to)
 }
 
 // Operation is the name of a span of a service.
@@ -41,7 +62,8 @@ type Summary struct {
 	Service, Name string
 	Services      []string
 	OrderID, GID  string
-	Skewed        bool
+	Skewed        bool // a clock is not believed
+	Trusted       bool // one is, and the times are its
 	Truncated     bool
 }
 

@@ -22,5 +22,6 @@ func scanTrace(scan func(...any) error) (*trace, error) {
 		r.Services = strings.Split(services, "\n")
 	}
 	r.Rooted, r.Truncated, r.Skewed = flags&flagRooted != 0, flags&flagTruncated != 0, flags&flagSkewed != 0
+	r.Trusted = flags&flagTrusted != 0 || !r.Skewed // as it was before there was the flag
 	return r, nil
 }

@@ -218,11 +218,12 @@ func (s *Summary) Merge(o *Summary) {
 	if o.Rooted && !s.Rooted || o.Rooted == s.Rooted && o.Start < s.Start {
 		s.Service, s.Name, s.Rooted = o.Service, o.Name, o.Rooted
 	}
-	s.At, s.Start, s.End = min(s.At, o.At), min(s.Start, o.Start), max(s.End, o.End)
+	s.At = min(s.At, o.At)
+	s.Start, s.End = extended(s.Start, s.End, false, s.Trusted, o.Start, o.End, o.Trusted)
 	s.Duration = s.End - s.Start
 	s.Spans += o.Spans
 	s.Errors += o.Errors
-	s.Skewed, s.Truncated = s.Skewed || o.Skewed, s.Truncated || o.Truncated
+	s.Skewed, s.Trusted, s.Truncated = s.Skewed || o.Skewed, s.Trusted || o.Trusted, s.Truncated || o.Truncated
 	if s.OrderID == "" {
 		s.OrderID = o.OrderID
 	}

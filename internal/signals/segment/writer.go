@@ -24,6 +24,7 @@ const (
 	flagRooted = 1 << iota
 	flagTruncated
 	flagSkewed
+	flagTrusted
 )
 
 // writer is the one connection that writes.
@@ -231,7 +232,8 @@ func (w *writer) trace(t *statements, c *Chunk) (*trace, error) {
 
 func (w *writer) newTrace(t *statements, c *Chunk) (*trace, error) {
 	row := &trace{Summary: Summary{
-		Trace: c.Trace, At: c.At, Start: c.Start, End: c.End, Service: c.Service, Name: c.Name, Rooted: c.Rooted, Skewed: c.Skewed,
+		Trace: c.Trace, At: c.At, Start: c.Start, End: c.End, Service: c.Service, Name: c.Name, Rooted: c.Rooted,
+		Skewed: c.Skewed, Trusted: c.Trusted,
 	}}
 	res, err := t.exec(`INSERT INTO traces
 		(trace, at, start, finish, duration, spans, stored, errors, chunks, bytes, service, name, services, order_id, gid, flags)
@@ -255,11 +257,11 @@ func (r *trace) merge(c *Chunk) {
 	if c.Rooted && !r.Rooted || c.Rooted == r.Rooted && c.Start < r.Start {
 		r.Service, r.Name, r.Rooted = c.Service, c.Name, c.Rooted
 	}
-	r.Start, r.End = min(r.Start, c.Start), max(r.End, c.End)
+	r.Start, r.End = extended(r.Start, r.End, false, r.Trusted, c.Start, c.End, c.Trusted)
 	r.Duration = r.End - r.Start
 	r.Spans += c.Spans
 	r.Errors += c.Errors
-	r.Skewed = r.Skewed || c.Skewed
+	r.Skewed, r.Trusted = r.Skewed || c.Skewed, r.Trusted || c.Trusted
 	r.OrderID, r.GID = cmp.Or(r.OrderID, c.OrderID), cmp.Or(r.GID, c.GID)
 	r.Services = union(r.Services, c.Services)
 }
@@ -278,7 +280,7 @@ func union(a, b []string) []string {
 
 func (r *trace) update(t *statements) error {
 	flags := 0
-	for flag, set := range map[int]bool{flagRooted: r.Rooted, flagTruncated: r.Truncated, flagSkewed: r.Skewed} {
+	for flag, set := range map[int]bool{flagRooted: r.Rooted, flagTruncated: r.Truncated, flagSkewed: r.Skewed, flagTrusted: r.Trusted} {
 		if set {
 			flags |= flag
 		}

@@ -1,0 +1,34 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Each server and each file has its name in spans, and nobody's password.
+func TestPlace(t *testing.T) {
+	for address, want := range map[string]string{
+		"sqlite:" + t.TempDir() + "/order.db":              "[db.system.name=sqlite db.namespace=order.db]",
+		"postgres://me:hunter2@db.example.com/shop":        "[db.system.name=postgresql db.namespace=shop server.address=db.example.com server.port=5432]",
+		"mysql://me:hunter2@db.example.com/shop":           "[db.system.name=mysql db.namespace=shop server.address=db.example.com server.port=3306]",
+		"mysql://me:hunter2@x/shop?socket=/run/mysql.sock": "[db.system.name=mysql db.namespace=shop server.address=/run/mysql.sock]",
+	} {
+		db, err := Open(t.Context(), address, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := "["
+		for i, kv := range db.engine.place {
+			if i > 0 {
+				got += " "
+			}
+			got += fmt.Sprintf("%s=%s", kv.Key, kv.Value.Emit())
+		}
+		if got += "]"; got != want {
+			t.Errorf("%s: %s, want %s", db.engine.dialect, got, want)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
