@@ -42,6 +42,7 @@ var screens = []struct{ name, path string }{
 	{"instances", "/services?show=instances"},
 	{"service", "/services/payment"},
 	{"instance", "/services/payment/2"},
+	{"policies", "/services/payment/policies"},
 	{"profile", "/profiles/" + someProfile},
 	{"profile-focus", "/profiles/" + someProfile + "?q=sqlite&focus=" + focusOf("main.(*ledger).book")},
 	{"profile-ask", "/services/payment/2/profile"},

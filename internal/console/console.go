@@ -65,6 +65,7 @@ type api struct {
 	traces    observev1.TraceServiceClient
 	logs      observev1.LogServiceClient
 	profiles  observev1.ProfileServiceClient
+	policies  settingsv1.PolicyServiceClient
 
 	experiments observev1.ExperimentServiceClient
 }
@@ -119,7 +120,7 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		letters: eventsv1.NewLetterServiceClient(opts.API), settings: settingsv1.NewSettingsServiceClient(opts.API),
 		contracts: contractsv1.NewContractServiceClient(opts.API), metrics: observev1.NewMetricServiceClient(opts.API),
 		alerts: observev1.NewAlertServiceClient(opts.API), traces: observev1.NewTraceServiceClient(opts.API),
-		logs: observev1.NewLogServiceClient(opts.API), profiles: observev1.NewProfileServiceClient(opts.API), experiments: observev1.NewExperimentServiceClient(opts.API),
+		logs: observev1.NewLogServiceClient(opts.API), profiles: observev1.NewProfileServiceClient(opts.API), policies: settingsv1.NewPolicyServiceClient(opts.API), experiments: observev1.NewExperimentServiceClient(opts.API),
 	}}
 	access, err := accessOf(opts)
 	if err != nil {
@@ -157,6 +158,7 @@ func (s *screens) pages() []frame.Page {
 		{Name: "services", Path: "/services", Title: "Services", Key: "s", Group: now, Icon: "services", Live: watch, Show: s.services},
 		{Name: "service", Path: "/services/{service}", Title: "Service", Under: "services", Live: watch, Ranged: true, Show: s.service},
 		{Name: "instance", Path: "/services/{service}/{number}", Title: "Instance", Under: "services", Live: watch, Show: s.instance},
+		{Name: "policies", Path: "/services/{service}/policies", Title: "Policies", Under: "services", Show: s.servicePolicies},
 		{Name: "profile", Path: "/profiles/{profile}", Title: "Profile", Under: "services", Show: s.profile},
 		{Name: "alerts", Path: "/alerts", Title: "Alerts", Key: "a", Group: now, Icon: "alerts", Live: slow, Show: s.alertList},
 		{Name: "traces", Path: "/traces", Title: "Traces", Key: "t", Group: signals, Icon: "traces", Live: slow, Ranged: true, Show: s.traceList},

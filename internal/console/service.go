@@ -10,6 +10,7 @@ import (
 
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	"github.com/gowarren/warren/internal/console/frame"
 )
 
@@ -19,6 +20,7 @@ type serviceView struct {
 	Instances *frame.Table
 	Charts    []frame.Chart
 	Methods   *frame.Table
+	Policies  *frame.Table
 	Lines     []line
 	Contracts []string
 	Count     int
@@ -37,6 +39,11 @@ func (s *screens) service(r *frame.Request) (any, error) {
 	}
 	if v.Methods, err = s.methodTable(r, name); err != nil {
 		v.Methods = nil // said above
+	}
+	policies, err := s.policies.List(r.Context(), &settingsv1.ListPoliciesRequest{Service: name})
+	r.Missing("The policies in force", err)
+	if err == nil {
+		v.Policies = policySummary(policies.GetPolicies())
 	}
 	contracts, err := s.served(r.Context(), name)
 	r.Missing("The contracts it serves", err)

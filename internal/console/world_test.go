@@ -92,6 +92,7 @@ func (w *world) serve(t *testing.T, opts console.Options, without ...string) *co
 	for name, register := range map[string]func(){
 		"fleet":       func() { fleetv1.RegisterFleetServiceServer(api, w) },
 		"settings":    func() { settingsv1.RegisterSettingsServiceServer(api, &settingsWorld{world: w}) },
+		"policies":    func() { settingsv1.RegisterPolicyServiceServer(api, policiesWorld{}) },
 		"contracts":   func() { contractsv1.RegisterContractServiceServer(api, contractsWorld{world: w}) },
 		"txn":         func() { txnv1.RegisterOperatorServiceServer(api, &txnWorld{world: w}) },
 		"letters":     func() { eventsv1.RegisterLetterServiceServer(api, &lettersWorld{world: w}) },

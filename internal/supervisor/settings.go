@@ -44,6 +44,9 @@ func (s *Supervisor) openSettings(ctx context.Context) error {
 	settingsv1.RegisterSettingsServiceServer(s.control, &settingsService{
 		environment: s.system.Environment, centre: s.centre, file: s.system.Settings,
 	})
+	settingsv1.RegisterPolicyServiceServer(s.control, &policyService{
+		contracts: &contractService{supervisor: s}, centre: s.centre, file: s.system.Settings,
+	})
 	return nil
 }
 
