@@ -149,7 +149,7 @@ func (o *options) printLetter(w io.Writer, l *eventsv1.Letter) error {
 	}
 	lines := []string{
 		fmt.Sprintf("%s is %s: %s, key %s, published %s ago", l.GetLetter(), l.GetState(), l.GetTopic(), orDash(l.GetKey()), ageOf(l.GetPublishTime())),
-		who + ":", "  " + strings.ReplaceAll(l.GetReason(), "\n", "\n  "), "", event,
+		who + ":", "  " + strings.ReplaceAll(plain(l.GetReason()), "\n", "\n  "), "", event,
 	}
 	for _, a := range l.GetActions() {
 		lines = append(lines, fmt.Sprintf("%s: %s by %s: %s", a.GetTime().AsTime().Format(time.RFC3339), a.GetName(), a.GetAuthor(), a.GetReason()))
@@ -223,9 +223,9 @@ func newLettersSettle(o *options, name, short string,
 					return printJSON(cmd.OutOrStdout(), map[string]any{"count": n, "dry_run": dry})
 				}
 				if dry {
-					return note(cmd, "%s would %s %d letters", args[0], name, n)
+					return note(cmd, "%s would %s %s", args[0], name, counted(int(n), "letter"))
 				}
-				return note(cmd, "%s: %d letters", name, n)
+				return note(cmd, "%s: %s", name, counted(int(n), "letter"))
 			})
 		},
 	}

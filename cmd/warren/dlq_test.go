@@ -84,7 +84,7 @@ func TestLettersAreLookedAfter(t *testing.T) {
 	warren("edit by "+author(), "edit", "order", ada, `{"orderId": "o-1", "customerId": "grace"}`, "--reason", "she married")
 	warren("would replay 3 letters", "replay", "order", "--topic", "shop.order.v1.OrderShipped", "--dry-run")
 	warren("give --all", "replay", "order", "--reason", "x")
-	warren("replay: 1 letters", "replay", "order", ada, "--reason", "it is right now")
+	warren("replay: 1 letter", "replay", "order", ada, "--reason", "it is right now")
 	select {
 	case got := <-handled:
 		if got != "o-1" {
@@ -93,8 +93,8 @@ func TestLettersAreLookedAfter(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("what was replayed was not handled")
 	}
-	warren("drop: 1 letters", "drop", "order", "--because", "no customer bob", "--reason", "he left")
-	warren("drop: 1 letters", "drop", "order", "--all", "--reason", "the rest, too")
+	warren("drop: 1 letter", "drop", "order", "--because", "no customer bob", "--reason", "he left")
+	warren("drop: 1 letter", "drop", "order", "--all", "--reason", "the rest, too")
 	warren("replay by "+author()+": it is right now", "show", "order", ada)
 	if left := letters(); len(left) != 0 {
 		t.Errorf("left: %v", left)

@@ -65,7 +65,8 @@ func (o *options) printReport(cmd *cobra.Command, report *lint.Report) error {
 		for _, p := range report.Problems {
 			fmt.Fprintln(cmd.OutOrStdout(), p)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%d files, %d methods, %d problems\n", report.Files, report.Methods, len(report.Problems))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s, %s, %s\n",
+			counted(report.Files, "file"), counted(report.Methods, "method"), counted(len(report.Problems), "problem"))
 	}
 	if len(report.Problems) > 0 {
 		return errSilent

@@ -55,7 +55,7 @@ func unquoted(raw json.RawMessage) string {
 	if json.Unmarshal(raw, &s) != nil {
 		return string(raw)
 	}
-	return s
+	return plain(s) // who wrote the line escaped what this takes out of its quotes
 }
 
 // brief is a value without the quotes that it does not need; one of several

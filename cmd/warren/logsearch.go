@@ -156,7 +156,7 @@ func (o *options) printLines(cmd *cobra.Command, whole any, lines []*observev1.L
 			b.WriteString(" trace_id=" + l.GetTraceId())
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%-*s | %s %s %s%s\n", width, l.GetInstance(), l.GetTime().AsTime().Local().Format("15:04:05.000"),
-			strings.TrimPrefix(l.GetLevel().String(), "LOG_LEVEL_"), l.GetMessage(), b.String())
+			strings.TrimPrefix(l.GetLevel().String(), "LOG_LEVEL_"), plain(l.GetMessage()), b.String())
 	}
 	return nil
 }

@@ -367,7 +367,7 @@ func (s *story) brokenCode(t *testing.T) {
 }
 
 func (s *story) lint(t *testing.T) {
-	contains(t, s.must("lint"), "1 files, 2 methods, 0 problems")
+	contains(t, s.must("lint"), "1 file, 2 methods, 0 problems")
 	contains(t, s.must("lint", "--against", "HEAD"), "0 problems")
 	contains(t, s.must("lint", "--registered"), "0 problems")
 	whole := s.read(contractFile)

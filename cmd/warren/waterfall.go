@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 )
@@ -24,7 +25,7 @@ func printWaterfall(w io.Writer, t *observev1.GetTraceResponse, attributes bool)
 	first, last := extent(t.GetSpans())
 	table := newTable(w, "", "TOOK", "SELF", "SERVICE", "SPAN")
 	for _, span := range t.GetSpans() {
-		name := strings.Repeat("  ", int(span.GetDepth())) + span.GetName()
+		name := strings.Repeat("  ", int(span.GetDepth())) + oneLine(span.GetName())
 		table.row(bar(span, first, last), brevity(span.GetDuration()), brevity(span.GetSelf()), span.GetService(), name+marks(span))
 		if attributes {
 			for _, line := range details(span) {
@@ -65,7 +66,7 @@ func bar(s *observev1.Span, first, last time.Time) string {
 func marks(s *observev1.Span) string {
 	var out strings.Builder
 	if s.GetStatus() == observev1.SpanStatus_SPAN_STATUS_ERROR {
-		out.WriteString("  ERROR " + s.GetStatusMessage())
+		out.WriteString("  ERROR " + oneLine(s.GetStatusMessage()))
 	}
 	if s.GetMissingParent() {
 		out.WriteString("  (its parent " + s.GetParentId() + " is missing)")
@@ -105,7 +106,7 @@ func attributeText(a *observev1.Attribute) string {
 		return v.Json
 	}
 	text := a.GetText()
-	if text == "" || strings.ContainsAny(text, " \t\n\"=") {
+	if text == "" || strings.ContainsAny(text, " \"=") || strings.ContainsFunc(text, unicode.IsControl) {
 		return strconv.Quote(text)
 	}
 	return text

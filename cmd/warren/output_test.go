@@ -1,0 +1,36 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+)
+
+func TestCounted(t *testing.T) {
+	for n, want := range map[int]string{0: "0 problems", 1: "1 problem", 2: "2 problems"} {
+		if got := counted(n, "problem"); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+}
+
+// Whoever has something logged, or names a span, does not write on the terminal of
+// whoever reads it.
+func TestWhatOthersWroteIsPlain(t *testing.T) {
+	const clear, title = "\x1b[2J", "\x1b]0;owned\a"
+	var out strings.Builder
+	err := printWaterfall(&out, &observev1.GetTraceResponse{Spans: []*observev1.Span{{
+		Name: "GET " + clear, Status: observev1.SpanStatus_SPAN_STATUS_ERROR, StatusMessage: "no\n" + title,
+		Attributes: []*observev1.Attribute{{Key: "user", Value: &observev1.Attribute_Text{Text: clear}}},
+	}}}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := `{"time":"2026-01-02T03:04:05Z","level":"INFO","msg":"\u001b[2Jgone","user":"\u001b]0;owned\u0007","stack":"a\nb"}`
+	for what, got := range map[string]string{"a waterfall": out.String(), "a line": readable(line), "a text": plain(clear + title + "two\nlines")} {
+		if strings.ContainsAny(got, "\x1b\a") || !strings.Contains(got, "\n") {
+			t.Errorf("%s is %q", what, got)
+		}
+	}
+}
