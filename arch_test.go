@@ -114,7 +114,7 @@ var internalImports = map[string][]string{
 	"internal/edge":        {"internal/gateway", "internal/node"},
 	"internal/etcdurl":     {"internal/openurl"},
 	"internal/experiment":  {"internal/fault"},
-	"internal/export":      {"internal/metricstore"},
+	"internal/export":      {"internal/alerting", "internal/metricstore"},
 	"internal/gateway":     {"internal/contract", "internal/limit", "internal/openapi", "internal/redact", "internal/reflected", "internal/transcode"},
 	"internal/lint":        {"internal/contract", "internal/protogen"},
 	"internal/node":        {"internal/admin", "internal/openurl", "internal/system"},

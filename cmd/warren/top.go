@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	"github.com/gowarren/warren/internal/alerting"
 )
 
 // load is what one service does: by the calls that it answers and, of the
@@ -76,8 +77,7 @@ func loads(ctx context.Context, c observev1.MetricServiceClient) ([]*load, error
 	const (
 		calls   = `{__name__=~"rpc_server_call_duration_seconds_count|http_server_request_duration_seconds_count"}[1m]`
 		buckets = `{__name__=~"rpc_server_call_duration_seconds_bucket|http_server_request_duration_seconds_bucket"}`
-		faulty  = `(sum by (service) (rate(rpc_server_call_duration_seconds_count{` +
-			`rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"}[1m])) ` +
+		faulty  = `(sum by (service) (rate(rpc_server_call_duration_seconds_count{` + alerting.Faulty + `}[1m])) ` +
 			`or sum by (service) (rate(http_server_request_duration_seconds_count{http_response_status_code=~"5.."}[1m])) ` +
 			`or 0 * sum by (service) (rate(` + calls + `)))`
 	)

@@ -177,6 +177,7 @@ func (e *Engine) hear(a metricstore.Alert) bool {
 		return false
 	case resolved:
 		known.Alert.Resolved, known.Alert.State = a.Resolved, metricstore.Inactive
+		e.forget() // where nobody was told that it fires
 		e.remember(known.Alert)
 		return true
 	case fires:
@@ -267,6 +268,7 @@ func (e *Engine) reread(ctx context.Context) {
 	}
 	e.metrics.refused.Set(0)
 	e.config = config
+	e.forget() // where those who were told are not receivers any more
 	e.startReceivers(ctx)
 	e.log.Info("alerts changed", "file", FileName, "objectives", len(config.All()), "receivers", len(config.Receivers))
 }

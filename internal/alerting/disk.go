@@ -1,7 +1,6 @@
 package alerting
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -58,11 +57,9 @@ func openJournal[T any](path string) (*journal[T], error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for line := range bytes.Lines(text) {
 		var entry T
-		if json.Unmarshal(lines.Bytes(), &entry) == nil { // a line that a crash cut off is lost
+		if json.Unmarshal(line, &entry) == nil { // a line that a crash cut off is lost
 			j.kept = append(j.kept, entry)
 		}
 	}

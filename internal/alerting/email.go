@@ -37,6 +37,8 @@ func (w *email) send(ctx context.Context, m message) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline) // it is a TCP connection, which can
 	}
+	tcp := conn
+	defer context.AfterFunc(ctx, func() { _ = tcp.SetDeadline(time.Now()) })() // who ends does not wait for the server
 	const implicitTLS = "465"
 	if port == implicitTLS {
 		conn = tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})

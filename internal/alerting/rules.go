@@ -31,9 +31,9 @@ const own = "warren"
 // runbooks is the page with a section for each alert.
 const runbooks = "docs/alerts.md#"
 
-// faulty are the status codes of calls that are the service's fault, and not
-// the caller's or a limit's.
-const faulty = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"`
+// Faulty selects the calls that failed by the service's fault, and not by the
+// caller's or a limit's.
+const Faulty = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"`
 
 // shipped are the alerts on what every system of Warren has.
 func shipped() map[string][]rule {
@@ -84,7 +84,7 @@ func callRules() []rule {
 	return []rule{
 		{
 			"HighErrorRatio", Page,
-			byService + `(rate(` + calls + `_count{` + faulty + `}[5m])) / ` + byService + `(rate(` + calls + `_count[5m])) > 0.05 and ` +
+			byService + `(rate(` + calls + `_count{` + Faulty + `}[5m])) / ` + byService + `(rate(` + calls + `_count[5m])) > 0.05 and ` +
 				byService + `(rate(` + calls + `_count[5m])) > 0.1`, 2 * time.Minute,
 			"{{ $labels.service }} fails calls", "{{ $value | humanizePercentage }} of its calls fail by its own fault.",
 		},

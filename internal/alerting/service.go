@@ -167,7 +167,7 @@ func (v *service) slo(ctx context.Context, o Objective, t Timing, ratios []metri
 		Name: o.Name, Description: o.Description, Service: o.Service, Objective: o.Target, Period: durationpb.New(period), Source: o.Source,
 	}
 	total := func(name string) string {
-		return "sum_over_time(" + name + o.selector(nil) + "[" + promDuration(period) + "])"
+		return "sum_over_time(" + name + o.selector(nil) + "[" + metricstore.FormatDuration(period) + "])"
 	}
 	over := total(badRate) + " / " + total(allRate)
 	r, err := v.engine.store.Query(ctx, over, now, 0)
@@ -182,7 +182,7 @@ func (v *service) slo(ctx context.Context, o Objective, t Timing, ratios []metri
 		for _, length := range []time.Duration{w.short, w.long} {
 			burn := &observev1.Burn{Window: durationpb.New(length), Threshold: w.rate, Severity: w.severity}
 			match := slices.IndexFunc(ratios, func(s metricstore.Series) bool {
-				return s.Labels["slo"] == o.Name && s.Labels["window"] == promDuration(length)
+				return s.Labels["slo"] == o.Name && s.Labels["window"] == metricstore.FormatDuration(length)
 			})
 			if match >= 0 {
 				if bad, ok := first(ratios[match : match+1]); ok {

@@ -123,11 +123,11 @@ func (o Objective) group(t Timing) metricstore.RuleGroup {
 	// Nothing bad has no series as long as nothing bad ever happened.
 	record(badRate, "("+bad+") or 0 * ("+all+")", nil)
 	for _, w := range spans(pairs) {
-		expr := fmt.Sprintf("sum_over_time(%[1]s%[3]s[%[4]s]) / sum_over_time(%[2]s%[3]s[%[4]s])", badRate, allRate, o.selector(nil), promDuration(w))
+		expr := fmt.Sprintf("sum_over_time(%[1]s%[3]s[%[4]s]) / sum_over_time(%[2]s%[3]s[%[4]s])", badRate, allRate, o.selector(nil), metricstore.FormatDuration(w))
 		if w == base {
 			expr = badRate + o.selector(nil) + " / " + allRate + o.selector(nil)
 		}
-		record(errorRatio, expr, map[string]string{"window": promDuration(w)})
+		record(errorRatio, expr, map[string]string{"window": metricstore.FormatDuration(w)})
 	}
 	for _, severity := range []string{Page, Ticket} {
 		g.Rules = append(g.Rules, o.alert(severity, pairs, interval))
@@ -153,9 +153,9 @@ func (o Objective) alert(severity string, pairs []burnWindow, interval time.Dura
 		}
 		threshold := strconv.FormatFloat(o.threshold(p.rate), 'g', 6, 64)
 		pairsOf = append(pairsOf, fmt.Sprintf("(%s > %s and ignoring (window) %s > %s and ignoring (window) sum_over_time(%s[%s]) * %g >= %g)",
-			errorRatio+o.selector(map[string]string{"window": promDuration(p.long)}), threshold,
-			errorRatio+o.selector(map[string]string{"window": promDuration(p.short)}), threshold,
-			allRate+o.selector(nil), promDuration(p.long), interval.Seconds(), o.minEvents()))
+			errorRatio+o.selector(map[string]string{"window": metricstore.FormatDuration(p.long)}), threshold,
+			errorRatio+o.selector(map[string]string{"window": metricstore.FormatDuration(p.short)}), threshold,
+			allRate+o.selector(nil), metricstore.FormatDuration(p.long), interval.Seconds(), o.minEvents()))
 	}
 	runbook := o.Runbook
 	if runbook == "" {
@@ -196,7 +196,7 @@ func (o Objective) minEvents() float64 {
 }
 
 func (o Objective) over(expr string, w time.Duration) string {
-	return strings.ReplaceAll(expr, windowPlace, promDuration(w))
+	return strings.ReplaceAll(expr, windowPlace, metricstore.FormatDuration(w))
 }
 
 func (o Objective) labels(more map[string]string) map[string]string {
@@ -226,22 +226,6 @@ func spans(pairs []burnWindow) []time.Duration {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// promDuration writes a duration as PromQL does.
-func promDuration(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d >= day && d%day == 0:
-		return fmt.Sprintf("%dd", d/day)
-	case d >= time.Hour && d%time.Hour == 0:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	case d >= time.Minute && d%time.Minute == 0:
-		return fmt.Sprintf("%dm", d/time.Minute)
-	case d%time.Second == 0:
-		return fmt.Sprintf("%ds", d/time.Second)
-	}
-	return fmt.Sprintf("%dms", d.Milliseconds())
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

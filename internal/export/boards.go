@@ -1,9 +1,6 @@
 package export
 
-const (
-	picked = `{service=~"$service"}`
-	faulty = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"`
-)
+const picked = `{service=~"$service"}`
 
 // boards are all dashboards. Their expressions are checked against the register
 // of names.

@@ -1,5 +1,7 @@
 package export
 
+import "github.com/gowarren/warren/internal/alerting"
+
 func overview() []row { return []row{objectives(), edge(), eachService(), resilience()} }
 
 func objectives() row {
@@ -45,7 +47,7 @@ func eachService() row {
 	return row{"Services: rate, errors, duration", []panel{
 		{title: "Calls", unit: "reqps", lines: []line{{rate(calls+`_count`+picked, "service"), "{{service}}"}}},
 		{title: "Share of errors", about: "Of the service's own doing.", unit: "percentunit", lines: []line{{
-			`(` + rate(calls+`_count{service=~"$service",`+faulty+`}`, "service") + ` or 0 * ` + rate(calls+`_count`+picked, "service") + `) / ` +
+			`(` + rate(calls+`_count{service=~"$service",`+alerting.Faulty+`}`, "service") + ` or 0 * ` + rate(calls+`_count`+picked, "service") + `) / ` +
 				rate(calls+`_count`+picked, "service"), "{{service}}",
 		}}},
 		{title: "Duration, p95", unit: "s", lines: []line{{quantile("0.95", calls+`_bucket`+picked, "service"), "{{service}}"}}},
@@ -58,7 +60,7 @@ func eachService() row {
 			"{{rpc_method}}",
 		}}},
 		{title: "Errors by method", unit: "reqps", lines: []line{{
-			`topk(10, ` + rate(calls+`_count{service=~"$service",`+faulty+`}`, "service, rpc_method, rpc_response_status_code") + `)`,
+			`topk(10, ` + rate(calls+`_count{service=~"$service",`+alerting.Faulty+`}`, "service, rpc_method, rpc_response_status_code") + `)`,
 			"{{rpc_method}} {{rpc_response_status_code}}",
 		}}},
 	}}

@@ -82,15 +82,12 @@ func (o Options) annotations(all map[string]string) map[string]string {
 	return out
 }
 
-// duration writes a duration as Prometheus reads it, which knows no fractions.
+// duration writes a duration as Prometheus reads it; none is left out of a file.
 func duration(d time.Duration) string {
-	switch {
-	case d == 0:
+	if d == 0 {
 		return ""
-	case d%time.Second == 0:
-		return fmt.Sprintf("%ds", d/time.Second)
 	}
-	return fmt.Sprintf("%dms", d.Milliseconds())
+	return metricstore.FormatDuration(d)
 }
 
 // ScrapeText and EvaluateText are the intervals as Prometheus reads them, and

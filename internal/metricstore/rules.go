@@ -242,3 +242,6 @@ func ParseDuration(text string) (time.Duration, error) {
 	d, err := model.ParseDuration(text)
 	return time.Duration(d), err
 }
+
+// FormatDuration writes a duration as ParseDuration reads it.
+func FormatDuration(d time.Duration) string { return model.Duration(d).String() }
