@@ -39,19 +39,24 @@ func spansSetting() config.Setting[int] {
 	return config.Int("signals.trace_spans", 10_000, 100, 1_000_000, "how many spans of one trace are kept; the others are counted")
 }
 
+func reserveSetting() config.Setting[int] {
+	return config.Int("signals.reserve", 128*mebibyte, 0, 1<<50,
+		"bytes of the disk that are left to the services: with less free, traces and logs are dropped and counted")
+}
+
 // Definitions are the settings of the store.
 func Definitions() []config.Definition {
 	return []config.Definition{
 		bytesSetting().Definition(), retentionSetting().Definition(), slowSetting().Definition(),
-		sampleSetting().Definition(), queueSetting().Definition(), spansSetting().Definition(),
+		sampleSetting().Definition(), queueSetting().Definition(), spansSetting().Definition(), reserveSetting().Definition(),
 	}
 }
 
 // settings are the store's limits, as they are set.
 type settings struct {
-	bytes, queue, spans *config.Value[int]
-	retention, slow     *config.Value[time.Duration]
-	sample              *config.Value[float64]
+	bytes, queue, spans, reserve *config.Value[int]
+	retention, slow              *config.Value[time.Duration]
+	sample                       *config.Value[float64]
 }
 
 // watch follows settings; without any, the defaults hold.
@@ -61,6 +66,7 @@ func watch(from *config.Settings) *settings {
 		bytes: config.Watch(from, bytesSetting(), all), queue: config.Watch(from, queueSetting(), all),
 		spans: config.Watch(from, spansSetting(), all), retention: config.Watch(from, retentionSetting(), all),
 		slow: config.Watch(from, slowSetting(), all), sample: config.Watch(from, sampleSetting(), all),
+		reserve: config.Watch(from, reserveSetting(), all),
 	}
 }
 
@@ -69,5 +75,6 @@ func (s *Signals) limits() archive.Limits {
 	return archive.Limits{
 		Bytes: int64(now.bytes.Get()), Retention: now.retention.Get(), Slow: now.slow.Get(),
 		Sample: now.sample.Get(), QueueBytes: int64(now.queue.Get()), TraceSpans: now.spans.Get(),
+		Reserve: int64(now.reserve.Get()),
 	}
 }

@@ -32,6 +32,7 @@ type Limits struct {
 	Sample     float64       // the share of ordinary traces that is kept then
 	QueueBytes int64         // of what waits to be written
 	TraceSpans int           // of one trace
+	Reserve    int64         // of the disk, that is left to others
 }
 
 // Options say where and how.
@@ -41,6 +42,7 @@ type Options struct {
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil: none
 	Now     func() time.Time      // nil: the clock
+	Free    func() (int64, error) // bytes of the disk; nil: asked
 }
 
 // ErrBusy says that the queue is full: what was sent is not taken.
@@ -77,6 +79,9 @@ type Archive struct {
 func Open(opts Options) (*Archive, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Free == nil {
+		opts.Free = freeOf(opts.Dir)
 	}
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the store of traces and logs: %w", err)

@@ -84,6 +84,9 @@ func (a *Archive) batch(items []item, now time.Time) (batch *segment.Batch, span
 
 // write writes to the current segment, or to a new one where it is time for one.
 func (a *Archive) write(batch *segment.Batch, now time.Time) (segment.Written, error) {
+	if err := a.room(); err != nil {
+		return segment.Written{}, err
+	}
 	s, err := a.writable(now)
 	if err != nil {
 		return segment.Written{}, err
