@@ -48,6 +48,8 @@ var screens = []struct{ name, path string }{
 	{"profile-ask", "/services/payment/2/profile"},
 	{"alerts", "/alerts"},
 	{"traces", "/traces"},
+	{"traces-choose", "/traces?compare=" + calmTrace},
+	{"compare", "/traces/compare?a=" + calmTrace + "&b=" + someTrace},
 	{"trace", "/traces/" + someTrace + "?span=000000000000000b"},
 	{"logs", "/logs"},
 	{"logs-none", "/logs?q=nothing"},

@@ -162,6 +162,7 @@ func (s *screens) pages() []frame.Page {
 		{Name: "profile", Path: "/profiles/{profile}", Title: "Profile", Under: "services", Show: s.profile},
 		{Name: "alerts", Path: "/alerts", Title: "Alerts", Key: "a", Group: now, Icon: "alerts", Live: slow, Show: s.alertList},
 		{Name: "traces", Path: "/traces", Title: "Traces", Key: "t", Group: signals, Icon: "traces", Live: slow, Ranged: true, Show: s.traceList},
+		{Name: "compare", Path: "/traces/compare", Title: "Two traces compared", Under: "traces", Show: s.compare},
 		{Name: "trace", Path: "/traces/{trace}", Title: "Trace", Under: "traces", Show: s.trace},
 		{Name: "logs", Path: "/logs", Title: "Logs", Key: "l", Group: signals, Icon: "logs", Live: watch, Ranged: true, Show: s.logLines},
 		{Name: "metrics", Path: "/metrics", Title: "Metrics", Key: "m", Group: signals, Icon: "metrics", Live: slow, Ranged: true, Show: s.explore},

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,9 +26,17 @@ type traceView struct {
 	Lines   []line
 	Facts   []fact
 	Only    string
+	About   []related
+	Compare []frame.Link
 }
 
 type legend struct{ Class, Name string }
+
+// related is what a trace belongs to, and where that is shown.
+type related struct {
+	Name, Text string
+	Links      []frame.Link
+}
 
 // spanView is a row of the waterfall; X and Width are shares of the whole.
 type spanView struct {
@@ -70,6 +79,9 @@ func (s *screens) trace(r *frame.Request) (any, error) {
 		{"Spans", strconv.Itoa(int(sum.GetSpans()))},
 		{"Trace", sum.GetTraceId()},
 	}
+	v.About = relatedTo(sum)
+	v.Compare, err = s.peers(r.Context(), sum)
+	r.Missing("Traces to compare it with", err)
 	const margin = time.Minute
 	lines, err := s.logs.Search(r.Context(), &observev1.SearchLogsRequest{
 		Filter: &observev1.LogFilter{TraceId: id}, From: timestamppb.New(sum.GetStart().AsTime().Add(-margin)),
@@ -79,6 +91,29 @@ func (s *screens) trace(r *frame.Request) (any, error) {
 	v.Lines = linesOf(lines.GetLines())
 	slices.Reverse(v.Lines)
 	return v, nil
+}
+
+// relatedTo are the transaction and the order of a trace.
+func relatedTo(sum *observev1.TraceSummary) []related {
+	var out []related
+	if gid := sum.GetGid(); gid != "" {
+		out = append(out, related{"Transaction", gid, []frame.Link{
+			{Text: "its steps", Href: txnHref(gid)}, {Text: "its traces", Href: tracesOf("gid", gid, sum.GetStart().AsTime())},
+		}})
+	}
+	if order := sum.GetOrderId(); order != "" {
+		out = append(out, related{"Order", order, []frame.Link{
+			{Text: "its transaction", Href: "/search?q=" + queryEscape(order)}, {Text: "its traces", Href: tracesOf("order-id", order, sum.GetStart().AsTime())},
+		}})
+	}
+	return out
+}
+
+// tracesOf lists the traces of a transaction or an order, from a while before it
+// is known to have begun.
+func tracesOf(name, value string, began time.Time) string {
+	const before = time.Hour
+	return fmt.Sprintf("/traces?%s=%s&from=%d", name, queryEscape(value), began.Add(-before).UnixMilli())
 }
 
 // place lays the spans along the trace's time.

@@ -22,6 +22,7 @@ type tracesView struct {
 	Attribute, Value                string
 	Attributes                      []string
 	Errors, Slowest, Partial, Known bool
+	Picked, Unpick                  string
 }
 
 // Export is the list of traces.
@@ -68,6 +69,8 @@ func (s *screens) traceList(r *frame.Request) (any, error) {
 	if found.GetNextPageToken() != "" {
 		t.More = r.With("page", found.GetNextPageToken())
 	}
+	v.Picked, v.Unpick = r.Get("compare"), r.With("compare", "")
+	pickable(r, &t, v.Picked)
 	v.Table = &t
 	if r.Get("sort") != "" {
 		v.Table = r.Sorted(t, "")

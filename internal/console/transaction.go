@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/internal/console/frame"
 )
@@ -24,6 +26,7 @@ type transactionView struct {
 	Lanes    []laneView
 	Span     time.Duration
 	Done     *frame.Table
+	Found    []frame.Link
 	Traces   string
 	Logs     string
 }
@@ -57,7 +60,8 @@ func (s *screens) transaction(r *frame.Request) (any, error) {
 	}
 	t := shown.GetTransaction()
 	v := transactionView{
-		Txn: t, State: stateOfTxn(t), Actions: txnLinks(t), Traces: "/traces?gid=" + queryEscape(gid), Logs: "/logs?q=" + queryEscape(`"`+gid+`"`),
+		Txn: t, State: stateOfTxn(t), Actions: txnLinks(t), Traces: tracesOf("gid", gid, t.GetCreateTime().AsTime()),
+		Logs: fmt.Sprintf("/logs?q=%s&from=%d", queryEscape(`"`+gid+`"`), t.GetCreateTime().AsTime().Add(-time.Minute).UnixMilli()),
 	}
 	v.Facts = []fact{
 		{"Kind", patternName(t.GetPattern())}, {"Name", t.GetName()}, {"Began", t.GetCreateTime().AsTime().Local().Format("2006-01-02 15:04:05.000")},
@@ -71,7 +75,25 @@ func (s *screens) transaction(r *frame.Request) (any, error) {
 	}
 	v.Lanes, v.Span = lanes(shown.GetAttempts())
 	v.Done = actionTable(shown.GetActions())
+	v.Found, err = s.tracesOfTxn(r.Context(), t)
+	r.Missing("Its traces", err)
 	return v, nil
+}
+
+// tracesOfTxn are the first traces that a transaction took part in.
+func (s *screens) tracesOfTxn(ctx context.Context, t *txnv1.Transaction) ([]frame.Link, error) {
+	const few, before = 3, time.Hour
+	found, err := s.traces.Search(ctx, &observev1.SearchTracesRequest{
+		Gid: t.GetGid(), From: timestamppb.New(t.GetCreateTime().AsTime().Add(-before)), PageSize: few,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []frame.Link
+	for _, one := range found.GetTraces() {
+		out = append(out, frame.Link{Text: strings.TrimPrefix(one.GetName(), "/"), Href: "/traces/" + one.GetTraceId()})
+	}
+	return out, nil
 }
 
 func patternName(p txnv1.Pattern) string {

@@ -222,6 +222,9 @@ func summary(id, name string, errors int32, took time.Duration) *observev1.Trace
 
 func (tracesWorld) Search(_ context.Context, req *observev1.SearchTracesRequest) (*observev1.SearchTracesResponse, error) {
 	out := &observev1.SearchTracesResponse{Traces: []*observev1.TraceSummary{summary(someTrace, "POST /v1/orders", 3, 412*time.Millisecond)}}
+	if !req.GetErrorsOnly() {
+		out.Traces = append(out.Traces, calm().GetSummary())
+	}
 	for i := range 8 {
 		if !req.GetErrorsOnly() {
 			out.Traces = append(out.Traces, summary(fmt.Sprintf("%032x", i+1), "GET /v1/products", 0, time.Duration(9*(i+1))*time.Millisecond))
@@ -239,6 +242,9 @@ func (tracesWorld) Names(context.Context, *observev1.NamesRequest) (*observev1.N
 }
 
 func (tracesWorld) Get(_ context.Context, req *observev1.GetTraceRequest) (*observev1.GetTraceResponse, error) {
+	if req.GetTraceId() == calmTrace {
+		return calm(), nil
+	}
 	if req.GetTraceId() != someTrace {
 		return nil, status.Error(codes.NotFound, "the trace is not kept: it was never recorded, or it was dropped since")
 	}
