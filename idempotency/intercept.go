@@ -231,21 +231,3 @@ func empty(of protoreflect.MessageDescriptor) proto.Message {
 	}
 	return dynamicpb.NewMessage(of)
 }
-
-// linked reads a method's contract, if it is linked into the program.
-func linked(fullMethod string) *contract.Method {
-	service, method, ok := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
-	if !ok {
-		return nil
-	}
-	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if err != nil || !ok {
-		return nil
-	}
-	read, err := contract.Read(sd)
-	if err != nil {
-		return nil
-	}
-	return read.Method(method)
-}

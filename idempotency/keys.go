@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
 	"sync"
 	"time"
 
@@ -100,7 +101,10 @@ func (k *Keys) method(fullMethod string) *contract.Method {
 		m, _ := known.(*contract.Method)
 		return m
 	}
-	m := linked(fullMethod)
+	var m *contract.Method
+	if read := contract.Linked(fullMethod); read != nil {
+		m = read.Method(path.Base(fullMethod))
+	}
 	k.methods.Store(fullMethod, m)
 	return m
 }

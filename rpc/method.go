@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/contract"
@@ -140,7 +138,7 @@ func linkedContracts() func(string) *contract.Method {
 		if m, ok := (*known.Load())[fullName]; ok {
 			return m
 		}
-		read := linkedContract(fullName)
+		read := contract.Linked(fullName) // of one with contradictions nothing is retried
 		mu.Lock()
 		defer mu.Unlock()
 		next := maps.Clone(*known.Load())
@@ -156,24 +154,4 @@ func linkedContracts() func(string) *contract.Method {
 		known.Store(&next)
 		return next[fullName]
 	}
-}
-
-// linkedContract returns the contract of the method if it is linked in and
-// without contradictions. A server refuses one with contradictions and says
-// why; here its methods are merely never retried.
-func linkedContract(fullName string) *contract.Service {
-	service, _, ok := strings.Cut(strings.TrimPrefix(fullName, "/"), "/")
-	if !ok {
-		return nil
-	}
-	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if err != nil || !ok {
-		return nil
-	}
-	read, err := contract.Read(sd)
-	if err != nil {
-		return nil
-	}
-	return read
 }
