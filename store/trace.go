@@ -37,8 +37,8 @@ func (db *DB) endSpan(span span, s *statement, err error) {
 			attribute.String("db.collection.name", s.table),
 			attribute.String("db.query.text", shortened(s.text)),
 		)
+		span.End()
 	}
-	span.End()
 }
 
 // endTx is endSpan for a transaction, which fails when its function says so: only
@@ -51,6 +51,6 @@ func (db *DB) endTx(span span, err error) {
 	if span.Recording() {
 		span.SetError(err)
 		span.SetAttr(db.engine.place...)
+		span.End()
 	}
-	span.End()
 }

@@ -56,7 +56,7 @@ func carry(ctx context.Context, baggage string) context.Context {
 	next := &link{Context: ctx, baggage: &baggage}
 	if l := linkOf(ctx); l != nil {
 		next.passage, next.id, next.flags, next.remote = l.passage, l.id, l.flags, l.remote
-		next.open, next.wanted, next.current = l.open, l.wanted, l.current
+		next.open, next.kept, next.current = l.open, l.kept, l.current
 	}
 	return next
 }

@@ -76,8 +76,9 @@ func (l *late) admit(second int64) bool {
 
 // slow says whether a span that is not recorded has lasted so long that it is now.
 func (s *Span) slow() bool {
-	threshold := s.tracer.late.threshold()
-	if threshold <= 0 || time.Since(s.tracer.began)-s.began < threshold {
+	t := s.tracer()
+	threshold := t.late.threshold()
+	if threshold <= 0 || time.Since(t.began)-s.began < threshold {
 		return false
 	}
 	return s.keep(lateSlow)
@@ -88,7 +89,8 @@ func (s *Span) keep(reason string) bool {
 	if s.recorded.Load() != nil {
 		return true
 	}
-	l, now := s.tracer.late, time.Since(s.tracer.began)
+	t := s.tracer()
+	l, now := t.late, time.Since(t.began)
 	if !l.admit(int64(now / time.Second)) {
 		l.refused.Inc()
 		return false
@@ -111,9 +113,10 @@ func Keep(ctx context.Context, reason string) context.Context {
 	if at == nil || at.sampled() && !at.open {
 		return ctx
 	}
+	at.passage.extra.Store(&extra{state: at.passage.state(), wanted: reason})
 	return &link{
 		Context: ctx, passage: at.passage, id: at.id, flags: at.flags | trace.FlagsSampled, remote: at.remote,
-		wanted: &reason, baggage: at.baggage, current: at.current,
+		kept: true, baggage: at.baggage, current: at.current,
 	}
 }
 
@@ -139,9 +142,7 @@ func (ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	if l := placed(ctx); l != nil {
 		return l.passage.trace, l.id
 	}
-	var p passage // a library that starts spans of its own
-	p.begin()
-	return p.trace, p.at.id
+	return newTraceID(), newSpanID() // for a library that starts spans of its own
 }
 
 // NewSpanID implements sdktrace.IDGenerator.

@@ -118,7 +118,7 @@ func (l *link) logAttrs() []slog.Attr {
 	if l.passage != nil {
 		attrs = append(attrs, slog.String("trace_id", l.passage.trace.String()))
 		if l.current != nil {
-			attrs = append(attrs, slog.String("span_id", l.current.link.id.String()))
+			attrs = append(attrs, slog.String("span_id", l.current.at.id.String()))
 		}
 	}
 	if l.baggage != nil {

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 	"sync/atomic"
@@ -20,44 +21,67 @@ const (
 const maxTracestate = 512
 
 // passage is what is the same all along a trace's way through this process. It
-// has room for the first steps, so that all of them together cost one allocation.
+// may have room for the first steps, so that all of them together cost one
+// allocation.
 type passage struct {
-	trace trace.TraceID
-	state string // tracestate as received: opaque to us, passed on as it is
-	used  atomic.Int32
-	room  []link
-	at    link // where the trace came in, or began
+	trace  trace.TraceID
+	tracer *Tracer
+	room   *[2]Span
+	used   atomic.Int32
+	extra  atomic.Pointer[extra] // nil: nothing of it
 }
 
-// newPassage makes a passage with room for that many steps.
-func newPassage(room int) *passage {
-	switch room {
-	case 0:
-		return new(passage)
-	case 1:
-		p := new(struct {
-			passage
-			room [1]link
-		})
-		p.passage.room = p.room[:]
-		return &p.passage
+// extra is what few traces have.
+type extra struct {
+	state  string // tracestate as received: opaque to us, passed on as it is
+	wanted string // why the trace is recorded from somewhere on, which it was not before
+}
+
+// started is a passage that begins here.
+type started struct {
+	passage
+	room [2]Span
+}
+
+// arrived is a passage that came over the wire.
+type arrived struct {
+	passage
+	at   link // at the caller's
+	room [2]Span
+}
+
+// carried is a passage, begun here or elsewhere, of which nothing is recorded.
+type carried struct {
+	passage
+	at link
+}
+
+// state is the tracestate, or "".
+func (p *passage) state() string {
+	if e := p.extra.Load(); e != nil {
+		return e.state
 	}
-	p := new(struct {
-		passage
-		room [2]link
-	})
-	p.passage.room = p.room[:]
-	return &p.passage
+	return ""
 }
 
-// next returns an unused link.
-func (p *passage) next() *link {
-	if int(p.used.Load()) < len(p.room) { // most are few: the count must not run over
+// step returns an unused span.
+func (p *passage) step() *Span {
+	if p.room != nil && int(p.used.Load()) < len(p.room) { // most are few: the count must not run over
 		if n := int(p.used.Add(1)); n <= len(p.room) {
 			return &p.room[n-1]
 		}
 	}
-	return new(link)
+	return new(Span)
+}
+
+// of is the passage as another tracer of the process has it.
+func (p *passage) of(t *Tracer) *passage {
+	if p.tracer == t {
+		return p
+	}
+	other := &passage{trace: p.trace, tracer: t}
+	other.extra.Store(p.extra.Load())
+	return other
 }
 
 // link is a context that holds a place in a trace. It is its own type, not
@@ -65,14 +89,14 @@ func (p *passage) next() *link {
 type link struct {
 	context.Context
 	passage *passage // nil: no trace yet, only what is to be carried by it
+	current *Span    // that of this step; nil for a place that came over the wire
+	baggage *string  // what else is carried, as it is sent; nil: nothing
 	id      trace.SpanID
 	flags   trace.TraceFlags
-	remote  bool    // the place is the caller's: it came over the wire
-	open    bool    // whether the trace is recorded is still to be decided here
-	wanted  *string // why the trace is recorded from here on, which it was not before
-	baggage *string // what else is carried, as it is sent; nil: nothing
-	current *Span   // that of this step; nil for a place that came over the wire
-	span    Span    // what current points to where the step is this one
+	remote  bool  // the place is the caller's: it came over the wire
+	open    bool  // whether the trace is recorded is still to be decided here
+	kept    bool  // the trace is recorded from here on, which it was not before
+	kind    uint8 // of the step: a trace.SpanKind
 }
 
 type linkKey struct{}
@@ -100,27 +124,21 @@ func placed(ctx context.Context) *link {
 
 func (l *link) sampled() bool { return l.flags.IsSampled() }
 
-// begin makes ids for a new trace: it gets them whether it is recorded or not, so
-// that the lines its request logs in all services can be found together.
-func (p *passage) begin() {
-	p.at.passage, p.at.flags, p.at.id = p, trace.FlagsRandom, newSpanID()
-	for !p.trace.IsValid() {
-		putUint64(p.trace[:8], rand.Uint64())
-		putUint64(p.trace[8:], rand.Uint64())
-	}
-}
-
-func newSpanID() (id trace.SpanID) {
+// newTraceID makes the id of a new trace: it gets one whether it is recorded or
+// not, so that the lines its request logs in all services can be found together.
+func newTraceID() (id trace.TraceID) {
 	for !id.IsValid() {
-		putUint64(id[:], rand.Uint64())
+		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
+		binary.BigEndian.PutUint64(id[8:], rand.Uint64())
 	}
 	return id
 }
 
-func putUint64(b []byte, v uint64) {
-	for i := range 8 {
-		b[i] = byte(v >> (56 - 8*i))
+func newSpanID() (id trace.SpanID) {
+	for !id.IsValid() {
+		binary.BigEndian.PutUint64(id[:], rand.Uint64())
 	}
+	return id
 }
 
 // traceparent is the place in the form of version 00.
@@ -145,14 +163,26 @@ type position struct {
 
 // arrive is where a trace goes on that came over the wire.
 func (t *Tracer) arrive(ctx context.Context, at position, baggage string) *link {
-	p := newPassage(t.room(2))
-	p.trace, p.state = at.trace, at.state
-	p.at = link{Context: ctx, passage: p, id: at.span, flags: at.flags, remote: true}
-	if baggage != "" {
-		carried := baggage // not the parameter, which would always be allocated
-		p.at.baggage = &carried
+	var p *passage
+	var l *link
+	if t.spans != nil {
+		a := new(arrived)
+		p, l = &a.passage, &a.at
+		p.room = &a.room
+	} else {
+		c := new(carried)
+		p, l = &c.passage, &c.at
 	}
-	return &p.at
+	p.trace, p.tracer = at.trace, t
+	if at.state != "" {
+		p.extra.Store(&extra{state: at.state})
+	}
+	l.Context, l.passage, l.id, l.flags, l.remote = ctx, p, at.span, at.flags, true
+	if baggage != "" {
+		sent := baggage // not the parameter, which would always be allocated
+		l.baggage = &sent
+	}
+	return l
 }
 
 // parseTraceparent reads a traceparent header, strictly: lower-case hex, no id

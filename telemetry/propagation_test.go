@@ -85,11 +85,11 @@ func FuzzExtract(f *testing.F) {
 		sent := make(http.Header)
 		tracer.Inject(ctx, sent.Set)
 		again := tracer.Extract(t.Context(), sent.Get)
-		if got := linkOf(again); got == nil || got.traceparent() != l.traceparent() || got.passage.state != l.passage.state {
+		if got := linkOf(again); got == nil || got.traceparent() != l.traceparent() || got.passage.state() != l.passage.state() {
 			t.Fatalf("%s went out as %v", l.traceparent(), sent)
 		}
-		if state, err := trace.ParseTraceState(l.passage.state); l.passage.state != "" && (err != nil || state.Len() == 0) {
-			t.Fatalf("state %q was accepted, and is nothing", l.passage.state)
+		if state, err := trace.ParseTraceState(l.passage.state()); l.passage.state() != "" && (err != nil || state.Len() == 0) {
+			t.Fatalf("state %q was accepted, and is nothing", l.passage.state())
 		}
 	})
 }

@@ -17,15 +17,12 @@ import (
 // end: before, of a trace that nobody chose, only its beginning is noted. A nil
 // Span stands for a step that is never recorded: its methods do nothing.
 type Span struct {
+	at       link                       // the place in the trace that this step is
+	parent   *link                      // nil: the trace begins with it
 	recorded atomic.Pointer[trace.Span] // nil: not yet
 	tags     atomic.Pointer[[]attribute.KeyValue]
-	tracer   *Tracer
-	link     *link // the place in the trace that this step is
 	name     string
 	began    time.Duration // since the tracer's beginning
-	parent   trace.SpanID
-	kind     trace.SpanKind
-	remote   bool // the parent is the caller's
 }
 
 // SpanFromContext returns the span that Start put into ctx, nil where none is.
@@ -37,34 +34,34 @@ func SpanFromContext(ctx context.Context) *Span {
 }
 
 // begin notes what recording needs, and records at once what was chosen.
-func (s *Span) begin(t *Tracer, l, parent *link, name string, kind trace.SpanKind) {
-	s.tracer, s.link, s.name, s.kind = t, l, name, kind
-	if parent != nil {
-		s.parent, s.remote = parent.id, parent.remote
-	}
-	if !l.sampled() {
-		s.began = time.Since(t.began)
+func (s *Span) begin(parent *link, name string, kind trace.SpanKind) {
+	s.at.id, s.at.current, s.at.kind = newSpanID(), s, uint8(kind)
+	s.parent, s.name = parent, name
+	if !s.at.sampled() {
+		s.began = time.Since(s.tracer().began)
 		return
 	}
-	l.Context = s.record(time.Time{})
-	if parent != nil && parent.wanted != nil {
-		s.SetAttr(lateAttrs(*parent.wanted)...)
+	s.at.Context = s.record(time.Time{})
+	if parent != nil && parent.kept {
+		s.SetAttr(lateAttrs(parent.passage.extra.Load().wanted)...)
 	}
 }
+
+func (s *Span) tracer() *Tracer { return s.at.passage.tracer }
 
 // record builds the span: the only path that costs. It returns the context that
 // OpenTelemetry's own instrumentations know the span by.
 func (s *Span) record(began time.Time) context.Context {
-	l := s.link
+	l, kind := &s.at, trace.SpanKind(s.at.kind)
 	parent := trace.SpanContextConfig{}
-	if s.parent.IsValid() {
-		parent = trace.SpanContextConfig{TraceID: l.passage.trace, SpanID: s.parent, TraceFlags: l.flags, Remote: s.remote}
-		if l.passage.state != "" {
-			parent.TraceState, _ = trace.ParseTraceState(l.passage.state) // was checked by Extract
+	if s.parent != nil {
+		parent = trace.SpanContextConfig{TraceID: l.passage.trace, SpanID: s.parent.id, TraceFlags: l.flags, Remote: s.parent.remote}
+		if state := l.passage.state(); state != "" {
+			parent.TraceState, _ = trace.ParseTraceState(state) // was checked by Extract
 		}
 	}
-	opts := []trace.SpanStartOption{trace.WithSpanKind(s.kind)}
-	if s.kind == trace.SpanKindConsumer && s.remote {
+	opts := []trace.SpanStartOption{trace.WithSpanKind(kind)}
+	if kind == trace.SpanKindConsumer && parent.Remote {
 		// As the conventions of messaging want it; it is the parent as well, so
 		// that one trace follows a request to the last event it caused.
 		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: trace.NewSpanContext(parent)}))
@@ -73,7 +70,7 @@ func (s *Span) record(began time.Time) context.Context {
 		opts = append(opts, trace.WithTimestamp(began))
 	}
 	base := &named{Context: l.Context, link: l}
-	ctx, span := s.tracer.spans.Start(trace.ContextWithSpanContext(base, trace.NewSpanContext(parent)), s.name, opts...)
+	ctx, span := s.tracer().spans.Start(trace.ContextWithSpanContext(base, trace.NewSpanContext(parent)), s.name, opts...)
 	if !s.recorded.CompareAndSwap(nil, &span) {
 		return ctx // somebody else was faster
 	}

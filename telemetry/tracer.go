@@ -84,50 +84,42 @@ func (t *Tracer) Start(ctx context.Context, name string, kind trace.SpanKind) (c
 			flags |= trace.FlagsSampled
 		}
 	}
-	if !parent.open && (t.spans == nil || !flags.IsSampled() && !t.late.wanted()) {
+	switch {
+	case t.spans == nil && parent.open:
+		return &link{Context: ctx, passage: parent.passage, id: parent.id, flags: flags, remote: true, baggage: parent.baggage}, nil
+	case t.spans == nil, !parent.open && !flags.IsSampled() && !t.late.wanted():
 		return ctx, nil
 	}
-	l := parent.passage.next()
-	l.Context, l.passage, l.flags, l.baggage = ctx, parent.passage, flags, parent.baggage
-	if t.spans == nil {
-		l.id, l.remote = parent.id, true
-		return l, nil
-	}
-	l.id, l.current = newSpanID(), &l.span
-	l.span.begin(t, l, parent, name, kind)
-	return l, &l.span
+	p := parent.passage.of(t)
+	s := p.step()
+	s.at.Context, s.at.passage, s.at.flags, s.at.baggage = ctx, p, flags, parent.baggage
+	s.begin(parent, name, kind)
+	return &s.at, s
 }
 
 // first starts a new trace. What was to be carried by it comes with ctx.
-func (t *Tracer) first(ctx context.Context, carried *link, name string, kind trace.SpanKind) (context.Context, *Span) {
-	p := newPassage(t.room(1))
-	p.begin()
-	l := &p.at
-	l.Context = ctx
-	if carried != nil {
-		l.baggage = carried.baggage
+func (t *Tracer) first(ctx context.Context, parent *link, name string, kind trace.SpanKind) (context.Context, *Span) {
+	var baggage *string
+	if parent != nil {
+		baggage = parent.baggage
 	}
-	if t.spans == nil {
-		return l, nil
+	chosen := t.spans != nil && t.chosen()
+	if !chosen && (t.spans == nil || !t.late.wanted()) {
+		c := new(carried)
+		c.trace, c.tracer = newTraceID(), t
+		c.at.Context, c.at.passage, c.at.id, c.at.flags, c.at.baggage = ctx, &c.passage, newSpanID(), trace.FlagsRandom, baggage
+		return &c.at, nil
 	}
-	chosen := t.chosen()
-	if !chosen && !t.late.wanted() {
-		return l, nil
-	}
+	b := new(started)
+	b.passage.room = &b.room
+	b.trace, b.tracer = newTraceID(), t
+	s := b.step()
+	s.at.Context, s.at.passage, s.at.flags, s.at.baggage = ctx, &b.passage, trace.FlagsRandom, baggage
 	if chosen {
-		l.flags |= trace.FlagsSampled
+		s.at.flags |= trace.FlagsSampled
 	}
-	l.current = &l.span
-	l.span.begin(t, l, nil, name, kind)
-	return l, &l.span
-}
-
-// room is for how many steps a passage has room.
-func (t *Tracer) room(most int) int {
-	if t.spans == nil {
-		return 0
-	}
-	return most
+	s.begin(nil, name, kind)
+	return &s.at, s
 }
 
 // chosen draws whether a new trace is recorded.
@@ -150,8 +142,8 @@ func (t *Tracer) Inject(ctx context.Context, set func(key, value string)) {
 		return
 	}
 	set(traceparentKey, l.traceparent())
-	if l.passage.state != "" {
-		set(tracestateKey, l.passage.state)
+	if state := l.passage.state(); state != "" {
+		set(tracestateKey, state)
 	}
 }
 

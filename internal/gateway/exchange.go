@@ -267,8 +267,8 @@ func (e *exchange) finish() {
 		e.span.SetAttr(attribute.Int("http.response.status_code", status), attribute.String("url.path", short(e.r.URL.Path)),
 			attribute.String("http.request.method", spanName(e.r.Method)), attribute.String("http.route", e.pattern()),
 			attribute.String("url.scheme", scheme(e.r)), attribute.String("warren.request.id", e.id))
+		e.span.End()
 	}
-	e.span.End()
 	e.log(status, took)
 	if e.r.ProtoMajor == 1 && e.r.Body != nil && e.r.Body != http.NoBody && status != http.StatusSwitchingProtocols {
 		// net/http reads what is left of the body before it sends the answer.

@@ -186,7 +186,7 @@ func TestALogThatCannotKeepUpCostsLines(t *testing.T) {
 	}
 	stuck := make(chan struct{})
 	l := newAccessLog(writerFunc(func(p []byte) (int, error) { <-stuck; return len(p), nil }), m.dropped)
-	for i := range accessQueue + 1000 {
+	for i := range 2*accessQueue + 1000 { // of which the writer has taken a part at most once
 		l.add(accessLine{path: strings.Repeat("x", 100) + strconv.Itoa(i)})
 	}
 	if n := counted(t, m.dropped); n == 0 {
