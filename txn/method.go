@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -12,6 +13,29 @@ import (
 	"github.com/gowarren/warren/internal/contract"
 )
 
+// linked are the contracts that are linked into the program, each read once: they
+// never change, and reading one costs more than the rest of making a saga.
+var linked sync.Map // map[string]*contract.Service
+
+// readContract returns a contract that is linked into the program.
+func readContract(service string) (*contract.Service, error) {
+	if read, ok := linked.Load(service); ok {
+		return read.(*contract.Service), nil
+	}
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
+	sd, ok := d.(protoreflect.ServiceDescriptor)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("the contract %s is not known; import the package that is generated from it, "+
+			"and use its constant …_FullMethodName", service)
+	}
+	read, err := contract.Read(sd)
+	if err != nil {
+		return nil, fmt.Errorf("read contract %s: %w", service, err)
+	}
+	linked.Store(service, read)
+	return read, nil
+}
+
 // findMethod finds what is called, and the methods of its contract that end
 // what it begins, in the contracts that are linked into the program.
 func findMethod(fullMethod string) (*contract.Method, partners, error) {
@@ -19,15 +43,9 @@ func findMethod(fullMethod string) (*contract.Method, partners, error) {
 	if !ok {
 		return nil, partners{}, fmt.Errorf("%q names no method; give the constant …_FullMethodName that is generated from its contract", fullMethod)
 	}
-	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if err != nil || !ok {
-		return nil, partners{}, fmt.Errorf("the contract %s is not known; import the package that is generated from it, "+
-			"and use its constant …_FullMethodName", service)
-	}
-	read, err := contract.Read(sd)
+	read, err := readContract(service)
 	if err != nil {
-		return nil, partners{}, fmt.Errorf("read contract %s: %w", service, err)
+		return nil, partners{}, err
 	}
 	m := read.Method(name)
 	if m == nil {

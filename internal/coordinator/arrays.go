@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,7 +11,13 @@ import (
 
 // PostgreSQL takes arrays. There all that a batch changes is one statement of one
 // text, and the commit with it: the database is asked once and answers once, and
-// never plans anew because a batch is of another size.
+// does not plan anew because a batch is of another size. It does each time that the
+// table may have doubled: what is right for an empty one, to read all of it, would
+// otherwise stay until statistics are taken, and cost more with each transaction.
+
+// few holds for all epochs. The planner does not know, and takes it to leave next to
+// nothing: so it looks each transaction up by its key instead of reading all of them.
+const few = "u.epoch BETWEEN 1 AND 9223372036854775807"
 
 // everything writes what creates, rows, branches and attempts say, of transactions
 // that have the epoch, and returns which those are.
@@ -26,9 +33,9 @@ var everything = func() string {
 	return `WITH created AS (
 		INSERT INTO warren_txn (` + list(all) + `) SELECT ` + list(all) + ` FROM ` + unnest(all) + ` ON CONFLICT (gid) DO NOTHING RETURNING gid
 	), changed AS (
-		UPDATE warren_txn t SET ` + list(sets) + ` FROM ` + unnest(rows) + ` WHERE t.gid = u.gid AND t.epoch = u.epoch RETURNING t.gid
+		UPDATE warren_txn t SET ` + list(sets) + ` FROM ` + unnest(rows) + ` WHERE t.gid = u.gid AND t.epoch = u.epoch AND ` + few + ` RETURNING t.gid
 	), kept AS (
-		SELECT t.gid FROM warren_txn t JOIN ` + unnest([]string{"gid", "epoch"}) + ` ON t.gid = u.gid AND t.epoch = u.epoch FOR NO KEY UPDATE OF t
+		SELECT t.gid FROM warren_txn t JOIN ` + unnest([]string{"gid", "epoch"}) + ` ON t.gid = u.gid AND t.epoch = u.epoch AND ` + few + ` FOR NO KEY UPDATE OF t
 	), ours AS (
 		SELECT gid FROM created UNION ALL SELECT gid FROM changed UNION ALL SELECT gid FROM kept
 	), branches AS (
@@ -39,6 +46,18 @@ var everything = func() string {
 		ON CONFLICT (gid, epoch, seq) DO NOTHING
 	) SELECT gid FROM ours`
 }()
+
+// plans counts what was created, so that a statement is planned anew in time.
+type plans struct{ created, generation int }
+
+// text is the statement, which is another one when as many transactions were
+// created since it was planned as had been before.
+func (p *plans) text(creates int) string {
+	for p.created += creates; p.created > 64<<p.generation; {
+		p.generation++
+	}
+	return fmt.Sprintf("%s -- %d", everything, p.generation)
+}
 
 func list(columns []string) string { return strings.Join(columns, ", ") }
 
@@ -141,7 +160,7 @@ func (e *Engine) commitPlain(ctx context.Context, batch []*write) error {
 	args := slices.Concat(
 		arrays(len(shapes.row), creates, shapes.row), arrays(len(key)+len(changing), rows, slices.Concat(key, changing)),
 		arrays(len(key), kept, key), arrays(len(shapes.branch), branches, shapes.branch), arrays(len(shapes.attempt), attempts, shapes.attempt))
-	ours, err := readGids(ctx, e.db, everything, args...)
+	ours, err := readGids(ctx, e.db, e.plans.text(len(creates)), args...)
 	if err != nil {
 		return err
 	}

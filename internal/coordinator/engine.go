@@ -44,6 +44,7 @@ type Engine struct {
 	limits  limits
 	metrics *metrics
 	writer  *writer
+	plans   plans // the writer's
 	timers  *timers
 	gates   *gates
 	clock   clock
