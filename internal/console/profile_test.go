@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/gowarren/warren/internal/console"
 )
 
@@ -70,5 +72,26 @@ func TestFlame(t *testing.T) {
 	}
 	if resp, _ := get(t, strings.TrimSuffix(at, "cpu")+"gone"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("one that is not kept: %s", resp.Status)
+	}
+}
+
+// TestProfileByMouse is led from the question to the graph, and into it.
+func TestProfileByMouse(t *testing.T) {
+	w := newWorld()
+	b := openBrowser(t, w.serve(t, console.Options{}).Address())
+	b.shape(1280, 860, false)
+	b.open("/services/payment/2")
+	b.run(chromedp.Click(`a[href$="/profile"]`))
+	b.eventually(`document.querySelector("#dialog[open][data-ready] input[name=reason]") !== null`)
+	b.picture("dialog-profile")
+	b.run(chromedp.SendKeys(`#dialog input[name=reason]`, "it is slow"), chromedp.Click(`#dialog button.main`))
+	b.eventually(`location.pathname === "/profiles/` + someProfile + `" && document.querySelectorAll(".flame a").length > 20`)
+	b.run(chromedp.Evaluate(`[...document.querySelectorAll(".flame a")].find((a) => a.textContent.includes("main.(*ledger).book")).dispatchEvent(new MouseEvent("click", {bubbles: true, cancelable: true}))`, nil))
+	b.eventually(`location.search === "?focus=` + focusOf("main.(*ledger).book") + `" && document.querySelector(".filters .chip").textContent.includes("book")`)
+	if done := strings.Join(w.asked(), ";"); done != "profile payment/2 PROFILE_KIND_CPU 5s" {
+		t.Errorf("done: %s", done)
+	}
+	for _, p := range b.complaints() {
+		t.Error(p)
 	}
 }
