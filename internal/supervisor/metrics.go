@@ -98,16 +98,18 @@ func (s *Supervisor) feed(ctx context.Context, store *metricstore.Store, limits 
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	var before []metricstore.Target
+	var interval time.Duration // a target is asked as often as was right when it was made known
 	for {
+		now := limits()
+		if err := store.SetLimits(now); err != nil {
+			s.log.Error("limits of metrics not changed", "error", err)
+		}
 		targets := s.targets(own)
-		if before == nil || !slices.EqualFunc(before, targets, sameTarget) {
+		if before == nil || now.ScrapeInterval != interval || !slices.EqualFunc(before, targets, sameTarget) {
 			if store.SetTargets(ctx, targets) != nil {
 				return // only when it ends
 			}
-			before = targets
-		}
-		if err := store.SetLimits(limits()); err != nil {
-			s.log.Error("limits of metrics not changed", "error", err)
+			before, interval = targets, now.ScrapeInterval
 		}
 		select {
 		case <-changes:
