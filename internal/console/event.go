@@ -137,7 +137,7 @@ func (s *screens) topicCharts(r *frame.Request, topic string) ([]frame.Chart, er
 	bySender := func(l map[string]string) string { return strings.TrimSpace(l["service"] + " " + l["error_type"]) }
 	byOutcome := func(l map[string]string) string { return l[group] + " · " + l["outcome"] }
 	handled := fmt.Sprintf(`sum by (%s, outcome) (rate(messaging_process_duration_seconds_count{%s}[%s]))`, group, where, window)
-	return s.charts(r, s.marks(r, ""),
+	charts, err := s.charts(r, s.marks(r, ""),
 		plan{"published", "Published", "/s", sentBy("service, error_type", where), bySender},
 		plan{"handled", "Handled", "/s", handled, byOutcome},
 		plan{"p99", "Duration of the handler, p99", "s", handlingBy(group, where), byGroup},
@@ -145,4 +145,10 @@ func (s *screens) topicCharts(r *frame.Request, topic string) ([]frame.Chart, er
 		plan{"retries", "Wait to be tried again", "", most("warren_events_retries", group, where), byGroup},
 		plan{"dead", "Dead letters", "", most("warren_dead_letters", group, where), byGroup},
 	)
+	for i := range charts {
+		if charts[i].ID == "retries" || charts[i].ID == "dead" { // who has none shows none
+			charts[i].Empty = frame.Empty{Title: "None", Text: "There was none in this span of time."}
+		}
+	}
+	return charts, err
 }

@@ -19,7 +19,7 @@ func presets(services []string, now plannedFault) []tab {
 		{"Stock is slow for a few", plannedFault{Kind: "latency", Service: "inventory", Delay: "800ms", Jitter: "400ms", Share: "10", For: "5m"}},
 	}
 	if !slices.Contains(services, "payment") {
-		all = presetsFor(services)
+		all = presetsFor(somebody(services))
 	}
 	var out []tab
 	for _, one := range all {
@@ -30,12 +30,21 @@ func presets(services []string, now plannedFault) []tab {
 	return out
 }
 
-func presetsFor(services []string) []preset {
-	i := slices.IndexFunc(services, func(name string) bool { return name != "gateway" && name != "coordinator" })
-	if i < 0 {
-		return nil
+// somebody is a service of the system's own to begin with: the shop's payment,
+// or the first there is.
+func somebody(services []string) string {
+	if slices.Contains(services, "payment") {
+		return "payment"
 	}
-	first := services[i]
+	for _, name := range services {
+		if name != "gateway" && name != "coordinator" {
+			return name
+		}
+	}
+	return "SERVICE"
+}
+
+func presetsFor(first string) []preset {
 	return []preset{
 		{first + " is slow", plannedFault{Kind: "latency", Service: first, Delay: "2s", Share: "100", For: "2m"}},
 		{first + " fails now and then", plannedFault{Kind: "error", Service: first, Code: "UNAVAILABLE", Share: "30", For: "2m"}},

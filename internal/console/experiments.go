@@ -41,10 +41,11 @@ func (s *screens) experimentList(r *frame.Request) (any, error) {
 		return nil, err
 	}
 	v := experimentsView{Plan: planOf(r), Codes: faultCodes()}
-	v.tables(r, list.GetExperiments())
 	chart, _, err := s.chart(r, plan{
 		"hit", "Calls that were hit", "/s", "sum by (kind, rpc_method) (rate(warren_rpc_faults_total[" + window + "]))",
-		func(l map[string]string) string { return l["kind"] + " " + strings.TrimPrefix(l["rpc_method"], "/") },
+		func(l map[string]string) string {
+			return l["kind"] + " " + shortMethod(strings.TrimPrefix(l["rpc_method"], "/"))
+		},
 	})
 	r.Missing("How many calls were hit", err)
 	if len(chart.Lines) > 0 {
@@ -60,6 +61,7 @@ func (s *screens) experimentList(r *frame.Request) (any, error) {
 	r.Missing("Services to choose from", err)
 	v.Services, _ = byService(fleet.GetInstances())
 	v.Begin = presets(v.Services, v.Plan)
+	v.tables(r, list.GetExperiments())
 	methods, err := s.methodsOf(r.Context(), v.Plan.Service)
 	r.Missing("Methods to choose from", err)
 	if v.Plan.Method != "" && !slices.Contains(methods, v.Plan.Method) {
@@ -122,7 +124,7 @@ func (v *experimentsView) tables(r *frame.Request, all []*observev1.Experiment) 
 		Title: "No experiment runs",
 		Text: "A system that is said to survive a slow payment service should be seen to. An experiment puts a fault into calls for a time, " +
 			"and takes it back by itself. Plan one below: what it would hit is shown before anything happens.",
-		Code: plannedFault{Kind: "latency", Service: "payment", Delay: "2s", Share: "50", For: "2m"}.command(),
+		Code: plannedFault{Kind: "latency", Service: somebody(v.Services), Delay: "2s", Share: "50", For: "2m"}.command(),
 	}
 	past.Empty = frame.Empty{Title: "None is over", Text: "Those that have ended are kept here, with who began them and why."}
 	v.Running, v.Over, v.all = r.Sorted(now, "-since"), r.Sorted(past, "-since"), experimentRecords(all, r)
