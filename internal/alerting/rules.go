@@ -35,6 +35,9 @@ const runbooks = "docs/alerts.md#"
 // caller's or a limit's.
 const Faulty = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"`
 
+// floods are instances that show more series than are taken.
+const floods = `(scrape_samples_post_metric_relabeling > (scrape_sample_limit > 0))`
+
 // shipped are the alerts on what every system of Warren has.
 func shipped() map[string][]rule {
 	return map[string][]rule{
@@ -51,7 +54,7 @@ func shipped() map[string][]rule {
 func instanceRules() []rule {
 	return []rule{
 		{
-			"InstanceDown", Page, `up == 0`, time.Minute,
+			"InstanceDown", Page, `up == 0 unless on (instance) ` + floods, time.Minute,
 			"{{ $labels.instance }} does not answer",
 			"The instance is registered, but its metrics have not been readable for a minute: it hangs, or its machine does.",
 		},
@@ -160,7 +163,12 @@ func saturationRules() []rule {
 			"The database of {{ $labels.service }} fails", "{{ $value | humanizePercentage }} of its queries fail.",
 		},
 		{
-			"DiskAlmostFull", Page, `warren_data_free_bytes / warren_data_size_bytes < 0.05`, time.Minute,
+			// What was known last: a disk that is full takes no samples either. 256 MiB
+			// is a little more than what traces and metrics leave to the services.
+			"DiskAlmostFull", Page,
+			`last_over_time(warren_data_free_bytes[6h]) / last_over_time(warren_data_size_bytes[6h]) < 0.05 or ` +
+				`last_over_time(warren_data_free_bytes[6h]) / last_over_time(warren_data_size_bytes[6h]) and ` +
+				`last_over_time(warren_data_free_bytes[6h]) < 256 * 2 ^ 20`, time.Minute,
 			"The disk of the system's data is almost full", "{{ $value | humanizePercentage }} of it are free.",
 		},
 		{
@@ -298,6 +306,19 @@ func selfRules() []rule {
 			"{{ $labels.instance }} has too many series", "It shows {{ $value | humanize }} series; a label of one has too many values.",
 		},
 		{
+			"TooManySeries", Ticket, `max by (service, instance) ` + floods, 0,
+			"{{ $labels.instance }} has more series than are taken", "It shows {{ $value | humanize }} series: none of them are stored, and it counts as down.",
+		},
+		{
+			"SeriesRefused", Ticket, `sum by (service) (increase(warren_metrics_refused_samples_total{reason="series"}[10m])) > 0`, 0,
+			"{{ $labels.service }} begins ever new series", "{{ $value | humanize }} samples of new series were not stored within ten minutes.",
+		},
+		{
+			// The newest sample is looked for in the past, as it is the last one.
+			"MetricsNotStored", Page, `time() - max(max_over_time(timestamp(up{service="warren"})[1h:10s])) > 60`, 30 * time.Second,
+			"Metrics are not stored", "The last ones are {{ $value | humanizeDuration }} old: other alerts do not see what happens now. Mostly the disk is full.",
+		},
+		{
 			"MetricsNotCompacted", Ticket, `increase(prometheus_tsdb_compactions_failed_total[3h]) > 0`, 0,
 			"The store of metrics is not compacted", "Compaction failed {{ $value | printf \"%.0f\" }} times within three hours: mostly the disk is full.",
 		},
@@ -308,6 +329,11 @@ func selfRules() []rule {
 		{
 			"AlertsNotDelivered", Page, `sum by (receiver) (increase(warren_alerts_deliveries_total{outcome="failed"}[5m])) > 0`, 2 * time.Minute,
 			"{{ $labels.receiver }} is not told of alerts", "{{ $value | printf \"%.0f\" }} attempts to tell it failed within five minutes.",
+		},
+		{
+			"SignalsDropped", Ticket, `sum by (reason) (rate(warren_signals_dropped_total{reason=~"disk|queue"}[5m])) > 0`, time.Minute,
+			"Traces and logs are not stored",
+			"{{ $value | humanize }} spans and lines a second are dropped: the disk takes no more (disk), or more comes than is written (queue).",
 		},
 		{
 			"TracesDropped", Ticket, `sum by (service) (rate(warren_traces_dropped_spans_total[5m])) > 0`, 5 * time.Minute,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -32,6 +33,16 @@ func stepped(since, by float64) course {
 			return 0
 		}
 		return by
+	}
+}
+
+// ended is a series whose last sample is so many minutes old.
+func ended(since, v float64) course {
+	return func(ago float64) float64 {
+		if ago < since {
+			return math.NaN() // which is not written
+		}
+		return v
 	}
 }
 
@@ -74,7 +85,7 @@ func sides() map[string][2]series {
 		"FileDescriptorsShort":  {{`process_open_fds{instance="a"}`: level(900), `process_max_fds{instance="a"}`: level(1000)}, {`process_open_fds{instance="a"}`: level(100), `process_max_fds{instance="a"}`: level(1000)}},
 		"DatabasePoolExhausted": {{`db_client_connection_wait_time_seconds_sum{service="a"}`: counter(30), `db_client_connection_wait_time_seconds_count{service="a"}`: counter(60)}, {`db_client_connection_wait_time_seconds_sum{service="a"}`: counter(1), `db_client_connection_wait_time_seconds_count{service="a"}`: counter(60)}},
 		"DatabaseErrors":        {{`db_client_operation_duration_seconds_count{service="a",error_type="x"}`: counter(10), `db_client_operation_duration_seconds_count{service="a",error_type=""}`: counter(90)}, {`db_client_operation_duration_seconds_count{service="a",error_type="x"}`: counter(1), `db_client_operation_duration_seconds_count{service="a",error_type=""}`: counter(90)}},
-		"DiskAlmostFull":        {{`warren_data_free_bytes`: level(4), `warren_data_size_bytes`: level(100)}, {`warren_data_free_bytes`: level(20), `warren_data_size_bytes`: level(100)}},
+		"DiskAlmostFull":        {{`warren_data_free_bytes`: ended(30, 4e9), `warren_data_size_bytes`: ended(30, 100e9)}, {`warren_data_free_bytes`: level(20e9), `warren_data_size_bytes`: level(100e9)}},
 		"DiskWillFill":          {{`warren_data_free_bytes`: func(ago float64) float64 { return 20 + ago/4 }, `warren_data_size_bytes`: level(100)}, {`warren_data_free_bytes`: func(ago float64) float64 { return 20 + ago/60 }, `warren_data_size_bytes`: level(100)}},
 		"OutboxStuck":           {{`warren_outbox_age_seconds{service="a"}`: level(90)}, {`warren_outbox_age_seconds{service="a"}`: level(5)}},
 		"ConsumerLagGrows":      {{`warren_events_lag` + of: counter(60)}, {`warren_events_lag` + of: func(ago float64) float64 { return 500 + ago }}},
@@ -100,6 +111,10 @@ func sides() map[string][2]series {
 		"RuleFails":             {{`prometheus_rule_evaluation_failures_total{rule_group="g"}`: counter(1)}, {`prometheus_rule_evaluation_failures_total{rule_group="g"}`: level(3)}},
 		"RulesSlow":             {{`prometheus_rule_group_last_duration_seconds{rule_group="g"}`: level(20), `prometheus_rule_group_interval_seconds{rule_group="g"}`: level(10)}, {`prometheus_rule_group_last_duration_seconds{rule_group="g"}`: level(1), `prometheus_rule_group_interval_seconds{rule_group="g"}`: level(10)}},
 		"CardinalityHigh":       {{`scrape_samples_post_metric_relabeling{service="a",instance="a"}`: level(20000)}, {`scrape_samples_post_metric_relabeling{service="a",instance="a"}`: level(500)}},
+		"TooManySeries":         {{`scrape_samples_post_metric_relabeling{service="a",instance="a"}`: level(200000), `scrape_sample_limit{service="a",instance="a"}`: level(20000)}, {`scrape_samples_post_metric_relabeling{service="a",instance="a"}`: level(200000), `scrape_sample_limit{service="a",instance="a"}`: level(0)}},
+		"SeriesRefused":         {{`warren_metrics_refused_samples_total{service="a",reason="series"}`: counter(9)}, {`warren_metrics_refused_samples_total{service="a",reason="disk"}`: counter(9)}},
+		"MetricsNotStored":      {{`up{service="warren"}`: ended(40, 1)}, {`up{service="warren"}`: level(1), `up{service="a"}`: ended(40, 1)}},
+		"SignalsDropped":        {{`warren_signals_dropped_total{signal="spans",reason="disk"}`: counter(9)}, {`warren_signals_dropped_total{signal="spans",reason="expired"}`: counter(9), `warren_signals_dropped_total{signal="spans",reason="queue"}`: level(9)}},
 		"MetricsNotCompacted":   {{`prometheus_tsdb_compactions_failed_total`: stepped(9, 1)}, {`prometheus_tsdb_compactions_failed_total`: level(1)}},
 		"MetricsCorrupt":        {{`prometheus_tsdb_wal_corruptions_total`: stepped(9, 1)}, {`prometheus_tsdb_wal_corruptions_total`: level(1)}},
 		"AlertsNotDelivered":    {{`warren_alerts_deliveries_total{receiver="ops",outcome="failed"}`: counter(1)}, {`warren_alerts_deliveries_total{receiver="ops",outcome="delivered"}`: counter(1)}},
@@ -124,7 +139,9 @@ func write(t *testing.T, s *metricstore.Store, now time.Time, all series, from, 
 			}
 		}
 		for ago := from; ago > to; ago -= 15 {
-			one.Points = append(one.Points, metricstore.Point{Time: now.Add(-time.Duration(ago) * time.Second), Value: value(float64(ago) / 60)})
+			if v := value(float64(ago) / 60); !math.IsNaN(v) {
+				one.Points = append(one.Points, metricstore.Point{Time: now.Add(-time.Duration(ago) * time.Second), Value: v})
+			}
 		}
 		out = append(out, one)
 	}

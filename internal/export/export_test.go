@@ -261,7 +261,7 @@ func others(t *testing.T) map[string]bool {
 		}
 	}
 	for _, name := range []string{
-		"up", "ALERTS", "scrape_samples_post_metric_relabeling",
+		"up", "ALERTS", "scrape_samples_post_metric_relabeling", "scrape_sample_limit",
 		"prometheus_rule_evaluation_failures_total", "prometheus_rule_group_last_duration_seconds", "prometheus_rule_group_interval_seconds",
 		"prometheus_tsdb_compactions_failed_total", "prometheus_tsdb_wal_corruptions_total",
 		"etcd_disk_wal_fsync_duration_seconds_bucket", "etcd_mvcc_db_total_size_in_bytes", "etcd_server_quota_backend_bytes",

@@ -20,6 +20,12 @@ type Limits struct {
 	// SampleLimit is how many series one instance may show; one that shows more
 	// counts as down. 20 000.
 	SampleLimit int
+	// NewSeries is how many series one instance may begin within an hour; further
+	// ones are not stored. 100 000.
+	NewSeries int
+	// Reserve is how many bytes of the disk are left to others: with less free,
+	// nothing is stored. 128 MiB; below 0: none.
+	Reserve int64
 	// EvaluationInterval is how often rules are evaluated. 10 s.
 	EvaluationInterval time.Duration
 	// QueryTimeout is how long one question may take. 20 s.
@@ -39,8 +45,9 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Retention: 15 * 24 * time.Hour, MaxBytes: 1 << 30,
-		ScrapeInterval: 5 * time.Second, SampleLimit: 20_000, EvaluationInterval: 10 * time.Second,
-		QueryTimeout: 20 * time.Second, MaxSamples: 20_000_000, MaxPoints: 11_000, MaxSeries: 10_000, Concurrent: 8,
+		ScrapeInterval: 5 * time.Second, SampleLimit: 20_000, NewSeries: 100_000, Reserve: 128 << 20,
+		EvaluationInterval: 10 * time.Second,
+		QueryTimeout:       20 * time.Second, MaxSamples: 20_000_000, MaxPoints: 11_000, MaxSeries: 10_000, Concurrent: 8,
 	}
 }
 
@@ -50,6 +57,10 @@ func (l Limits) filled() Limits {
 	fill(&l.MaxBytes, d.MaxBytes)
 	fill(&l.ScrapeInterval, d.ScrapeInterval)
 	fill(&l.SampleLimit, d.SampleLimit)
+	fill(&l.NewSeries, d.NewSeries)
+	if l.Reserve == 0 {
+		l.Reserve = d.Reserve
+	}
 	fill(&l.EvaluationInterval, d.EvaluationInterval)
 	fill(&l.QueryTimeout, d.QueryTimeout)
 	fill(&l.MaxSamples, d.MaxSamples)

@@ -12,6 +12,7 @@ import (
 type metrics struct {
 	queries *prometheus.HistogramVec
 	cut     prometheus.Counter
+	refused *prometheus.CounterVec
 }
 
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
@@ -23,8 +24,11 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		cut: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "warren_metrics_answers_cut_total", Help: "Answers that were cut off at a limit.",
 		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "warren_metrics_refused_samples_total", Help: "Samples that were not stored, by why.",
+		}, []string{"service", "reason"}),
 	}
-	for _, c := range []prometheus.Collector{m.queries, m.cut} {
+	for _, c := range []prometheus.Collector{m.queries, m.cut, m.refused} {
 		if err := to.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

@@ -82,7 +82,7 @@ const (
 func (s *Store) startRules(ctx context.Context) {
 	s.groups = &memoryGroups{parser: s.parser}
 	s.rules = rules.NewManager(&rules.ManagerOptions{
-		Context: ctx, Appendable: s.db, Queryable: s.db, QueryFunc: s.ruleQuery, NotifyFunc: s.notify,
+		Context: ctx, Appendable: s.gate, Queryable: s.db, QueryFunc: s.ruleQuery, NotifyFunc: s.notify,
 		ExternalURL: &url.URL{}, Logger: s.opts.Logger, Registerer: s.opts.Metrics, GroupLoader: s.groups, Parser: s.parser,
 		OutageTolerance: outageTolerance, ForGracePeriod: graceFor, ResendDelay: resend, RestoreNewRuleGroups: true,
 	})

@@ -17,6 +17,10 @@ var (
 		"how often instances are asked for their metrics")
 	settingSampleLimit = config.Int("metrics.scrape.series", DefaultLimits().SampleLimit, 100, 1_000_000,
 		"How many series one instance may show. One that shows more counts as down.")
+	settingNewSeries = config.Int("metrics.scrape.new_series", DefaultLimits().NewSeries, 100, 10_000_000,
+		"How many series one instance may begin within an hour. Further ones are not stored.")
+	settingReserve = config.Int("metrics.reserve", int(DefaultLimits().Reserve/mib), 1, 1<<20,
+		"How many MiB of the disk are left to the services: with less free, no metrics are stored.")
 	settingEvaluation = config.Duration("metrics.rules.interval", DefaultLimits().EvaluationInterval, 100*time.Millisecond, 10*time.Minute,
 		"how often rules are evaluated")
 	settingTimeout = config.Duration("metrics.query.timeout", DefaultLimits().QueryTimeout, 10*time.Millisecond, 10*time.Minute,
@@ -35,6 +39,7 @@ var (
 func Definitions() []config.Definition {
 	return []config.Definition{
 		settingRetention.Definition(), settingMaxSize.Definition(), settingScrape.Definition(), settingSampleLimit.Definition(),
+		settingNewSeries.Definition(), settingReserve.Definition(),
 		settingEvaluation.Definition(), settingTimeout.Definition(), settingSamples.Definition(), settingPoints.Definition(),
 		settingSeries.Definition(), settingConcurrent.Definition(),
 	}
@@ -44,12 +49,14 @@ func Definitions() []config.Definition {
 func WatchLimits(s *config.Settings) func() Limits {
 	retention, size := config.Watch(s, settingRetention, config.Scope{}), config.Watch(s, settingMaxSize, config.Scope{})
 	scrape, series := config.Watch(s, settingScrape, config.Scope{}), config.Watch(s, settingSampleLimit, config.Scope{})
+	begun, reserve := config.Watch(s, settingNewSeries, config.Scope{}), config.Watch(s, settingReserve, config.Scope{})
 	evaluation, timeout := config.Watch(s, settingEvaluation, config.Scope{}), config.Watch(s, settingTimeout, config.Scope{})
 	samples, points := config.Watch(s, settingSamples, config.Scope{}), config.Watch(s, settingPoints, config.Scope{})
 	answer, concurrent := config.Watch(s, settingSeries, config.Scope{}), config.Watch(s, settingConcurrent, config.Scope{})
 	return func() Limits {
 		return Limits{
 			Retention: retention.Get(), MaxBytes: int64(size.Get()) * mib, ScrapeInterval: scrape.Get(), SampleLimit: series.Get(),
+			NewSeries: begun.Get(), Reserve: int64(reserve.Get()) * mib,
 			EvaluationInterval: evaluation.Get(), QueryTimeout: timeout.Get(), MaxSamples: samples.Get(), MaxPoints: points.Get(),
 			MaxSeries: answer.Get(), Concurrent: concurrent.Get(),
 		}

@@ -39,6 +39,8 @@ type Options struct {
 	// Metrics gets those of the store itself. Nil: they are kept where nobody sees them.
 	Metrics *prometheus.Registry
 	Logger  *slog.Logger
+	// Free tells how many bytes of the disk are free. Nil: it is asked.
+	Free func() (int64, error)
 }
 
 // Store keeps and answers. It is safe for concurrent use.
@@ -47,6 +49,7 @@ type Store struct {
 	db      *tsdb.DB
 	parser  parser.Parser
 	metrics *metrics
+	gate    *gate
 	inside  *inside
 
 	limits  atomic.Pointer[Limits]
@@ -76,6 +79,10 @@ func Open(opts Options) (_ *Store, err error) {
 	if opts.Metrics == nil {
 		opts.Metrics = prometheus.NewRegistry()
 	}
+	if opts.Free == nil {
+		opts.Free = diskFree(opts.Dir)
+	}
+	plain := opts.Logger
 	opts.Logger = quiet(opts.Logger)
 	s := &Store{opts: opts, parser: parser.NewParser(parser.Options{}), targets: make(chan map[string][]*targetgroup.Group)}
 	limits := opts.Limits.filled()
@@ -87,6 +94,7 @@ func Open(opts Options) (_ *Store, err error) {
 	if s.db, err = tsdb.Open(opts.Dir, opts.Logger, opts.Metrics, databaseOptions(limits), nil); err != nil {
 		return nil, fmt.Errorf("open the store of metrics: %w", err)
 	}
+	s.gate = &gate{db: s.db, limits: s.limits.Load, free: opts.Free, log: plain, refused: s.metrics.refused, begun: map[source]int{}}
 	s.inside = newInside()
 	if err := s.start(limits); err != nil {
 		return nil, errors.Join(err, s.db.Close())
@@ -168,6 +176,9 @@ func (s *Store) SetLimits(l Limits) error {
 
 // Handler shows the store's own metrics, as any target's.
 func (s *Store) Handler() http.Handler { return s.metrics.handler(s.opts.Metrics) }
+
+// Problem says what keeps metrics from being stored; "": nothing.
+func (s *Store) Problem() string { return s.gate.trouble() }
 
 // use keeps the database open until the question that it is for is answered.
 func (s *Store) use() (done func(), err error) {

@@ -49,9 +49,9 @@ const (
 
 func (s *Store) startScraping(l Limits) (err error) {
 	s.scraping, err = scrape.NewManager(&scrape.Options{
-		DiscoveryReloadInterval: model.Duration(settle), DiscoveryReloadOnStartup: true,
+		DiscoveryReloadInterval: model.Duration(settle), DiscoveryReloadOnStartup: true, PassMetadataInContext: true,
 		HTTPClientOptions: []commonconfig.HTTPClientOption{commonconfig.WithDialContextFunc(s.inside.dial)},
-	}, s.opts.Logger, nil, nil, s.db, s.opts.Metrics)
+	}, s.opts.Logger, nil, nil, s.gate, s.opts.Metrics)
 	if err != nil {
 		return fmt.Errorf("begin to scrape: %w", err)
 	}
@@ -76,6 +76,7 @@ func (s *Store) scrapeConfig(l Limits) (*promconfig.Config, error) {
   scrape_interval: %s
   scrape_timeout: %s
   sample_limit: %d
+  extra_scrape_metrics: true
   label_limit: 40
   label_value_length_limit: 1024
   body_size_limit: 32MB

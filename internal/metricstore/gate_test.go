@@ -1,0 +1,250 @@
+package metricstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gowarren/warren/internal/metricstore"
+)
+
+// text serves what a function writes, as a process's metrics.
+func text(t *testing.T, write func(w http.ResponseWriter)) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		write(w)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// An instance that suddenly shows 200 000 series is refused, seen, and harms nobody.
+func TestFlood(t *testing.T) {
+	const many = 200_000
+	flood := text(t, func(w http.ResponseWriter) {
+		for n := range many {
+			fmt.Fprintf(w, "flood{n=\"%d\"} 1\n", n)
+		}
+	})
+	healthy, gauge := process(t)
+	gauge.Set(7)
+	s := open(t, metricstore.Options{Limits: metricstore.Limits{ScrapeInterval: 3 * time.Second}})
+	defer closed(t, s)
+	err := s.SetTargets(t.Context(), []metricstore.Target{
+		{Service: "flood", Instance: "flood", URL: flood}, {Service: "order", Instance: "order", URL: healthy.URL},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the flood is refused, with its size", func() bool {
+		v, ok := value(t, s, `scrape_samples_post_metric_relabeling > (scrape_sample_limit > 0)`)
+		return ok && v == many
+	})
+	if v, ok := value(t, s, `count(flood)`); ok {
+		t.Errorf("%v series of the flood are stored", v)
+	}
+	until(t, "the others go on", func() bool {
+		v, ok := value(t, s, `count_over_time(fault[1m])`)
+		return ok && v >= 2
+	})
+	for _, target := range s.Targets() {
+		if target.Up != (target.Service == "order") {
+			t.Errorf("%+v", target)
+		}
+	}
+}
+
+// An instance that shows other series each time is given so many; what it had
+// before and the others go on.
+func TestSeriesWithoutEnd(t *testing.T) {
+	var scrapes atomic.Int64
+	churn := text(t, func(w http.ResponseWriter) {
+		fmt.Fprintln(w, "steady 1")
+		for n := range 50 {
+			fmt.Fprintf(w, "churn{n=\"%d-%d\",instance=\"made-up-%d\"} 1\n", scrapes.Load(), n, n)
+		}
+		scrapes.Add(1)
+	})
+	healthy, _ := process(t)
+	limits := quick()
+	limits.NewSeries = 300
+	registry := prometheus.NewRegistry()
+	s := open(t, metricstore.Options{Limits: limits, Metrics: registry})
+	defer closed(t, s)
+	err := s.SetTargets(t.Context(), []metricstore.Target{
+		{Service: "churn", Instance: "churn", URL: churn}, {Service: "order", Instance: "order", URL: healthy.URL},
+		{Service: "warren", Instance: "warren", Handler: s.Handler()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "series are refused, and counted", func() bool {
+		v, ok := value(t, s, `sum(warren_metrics_refused_samples_total{service="churn",reason="series"})`)
+		return ok && v > 200
+	})
+	if v, ok := value(t, s, `count(count_over_time(churn[1h]))`); !ok || v > 300 {
+		t.Errorf("%v series are stored, want at most 300", v)
+	}
+	for _, query := range []string{`count_over_time(steady[1m])`, `count_over_time(fault[1m])`} {
+		before, _ := value(t, s, query)
+		until(t, query+" grows", func() bool { v, ok := value(t, s, query); return ok && v > before })
+	}
+	for _, target := range s.Targets() {
+		if !target.Up {
+			t.Errorf("%+v", target)
+		}
+	}
+}
+
+// The last of the disk is left to the services: nothing is stored, which is told,
+// until there is room again.
+func TestReserve(t *testing.T) {
+	var free atomic.Int64
+	free.Store(math.MaxInt64)
+	server, _ := process(t)
+	limits := quick()
+	limits.Reserve = 1 << 30
+	s := open(t, metricstore.Options{Limits: limits, Free: func() (int64, error) { return free.Load(), nil }})
+	defer closed(t, s)
+	if err := s.SetTargets(t.Context(), []metricstore.Target{{Service: "order", Instance: "order", URL: server.URL}}); err != nil {
+		t.Fatal(err)
+	}
+	count := func() float64 { v, _ := value(t, s, `count_over_time(fault[1h])`); return v }
+	until(t, "samples are stored", func() bool { return count() > 1 && s.Problem() == "" })
+	free.Store(1 << 20)
+	until(t, "the trouble is told", func() bool { return strings.Contains(s.Problem(), "less than 1024 MiB free") })
+	var stopped float64
+	until(t, "nothing is stored", func() bool {
+		was := stopped
+		stopped = count()
+		scraped := s.Targets()[0].Scraped
+		until(t, "another scrape", func() bool { return s.Targets()[0].Scraped.After(scraped) })
+		return was == stopped
+	})
+	if target := s.Targets()[0]; !target.Up {
+		t.Errorf("the instance is blamed: %+v", target)
+	}
+	free.Store(math.MaxInt64)
+	until(t, "samples are stored again", func() bool { return count() > stopped && s.Problem() == "" })
+}
+
+// fullDisk is what makes this binary the process of which no file may grow.
+const fullDisk = "WARREN_TEST_FULL_DISK"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(fullDisk); dir != "" {
+		if err := onFullDisk(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// A disk that takes no more bytes is told, ends nothing, and what was stored can be
+// asked for; then it goes on by itself. The process of its own is one whose files
+// the kernel lets grow no further: that works everywhere.
+func TestDiskTakesNoMore(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), fullDisk+"="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func onFullDisk(dir string) error {
+	signal.Ignore(syscall.SIGXFSZ) // so that writing fails instead
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "fault"}))
+	s, err := metricstore.Open(metricstore.Options{Dir: dir, Limits: quick(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if err := s.SetTargets(ctx, []metricstore.Target{{Service: "a", Instance: "a", Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{})}}); err != nil {
+		return err
+	}
+	count := func() float64 {
+		r, err := s.Query(ctx, `count_over_time(fault[1h])`, time.Now(), 0)
+		if err != nil || len(r.Series) == 0 {
+			return 0
+		}
+		return r.Series[0].Points[0].Value
+	}
+	if err := within("samples to be stored", func() bool { return count() > 1 }); err != nil {
+		return err
+	}
+	var before syscall.Rlimit
+	size, err := largest(dir)
+	if err = errors.Join(err, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before)); err != nil {
+		return err
+	}
+	full := syscall.Rlimit{Cur: uint64(size), Max: before.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
+		return err
+	}
+	if err := within("the trouble to be told", func() bool { return strings.Contains(s.Problem(), "not stored") }); err != nil {
+		return err
+	}
+	stopped := count()
+	if stopped < 2 {
+		return fmt.Errorf("what was stored is not found on a full disk: %v samples", stopped)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		return err
+	}
+	if err := within("samples to be stored again", func() bool { return s.Problem() == "" && count() > stopped }); err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// within waits for a condition, generously.
+func within(what string, holds func() bool) error {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	patience := time.After(60 * time.Second)
+	for !holds() {
+		select {
+		case <-ticker.C:
+		case <-patience:
+			return fmt.Errorf("not within a minute: %s", what)
+		}
+	}
+	return nil
+}
+
+// largest is the size of the largest file in a folder's write-ahead log, which
+// comes in pages.
+func largest(dir string) (most int64, err error) {
+	err = filepath.WalkDir(filepath.Join(dir, "wal"), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			most = max(most, info.Size())
+		}
+		return err
+	})
+	return most, err
+}
