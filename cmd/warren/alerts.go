@@ -26,6 +26,7 @@ func newAlerts(o *options) *cobra.Command {
 	group := newGroup(&cobra.Command{Use: "alerts", Short: "What is wrong, by rules and objectives; and who was told"},
 		list, newAlertsRules(o), newAlertsSLOs(o), newAlertsSilence(o),
 		newAlertsUnsilence(o), newAlertsSilences(o), newAlertsHistory(o), newAlertsDeliveries(o))
+	group.RunE = func(cmd *cobra.Command, _ []string) error { return list.RunE(cmd, nil) } // what one looks at first
 	return group
 }
 

@@ -45,7 +45,7 @@ func newExperimentStart(o *options) *cobra.Command {
 	return newGroup(&cobra.Command{
 		Use: "start", Short: "Show what a fault would hit, ask, and begin",
 		Example: "  warren experiment start latency payment --delay 2s --share 0.5 --for 2m --reason 'does checkout hold?'\n" +
-			"  warren experiment start partition order payment --reason 'are orders kept?'",
+			"  warren experiment start partition order catalog --reason 'what do customers read?'",
 	}, newStartLatency(&trial{options: o}), newStartError(&trial{options: o}), newStartKill(&trial{options: o}), newStartPartition(&trial{options: o}))
 }
 
@@ -83,7 +83,7 @@ func newStartError(t *trial) *cobra.Command {
 
 // shared are the flags of faults that hit calls.
 func shared(c *cobra.Command, method *string, share *float64) {
-	c.Flags().StringVar(method, "method", "", "one method, such as shop.payment.v1.PaymentService/Charge (default all)")
+	c.Flags().StringVar(method, "method", "", "one method, such as shop.payment.v1.PaymentService/Capture (default all)")
 	c.Flags().Float64Var(share, "share", 1, "of the calls that are hit")
 }
 

@@ -100,7 +100,7 @@ receivers:
 	stop := greet(t, gateway+"/v1/greeting/greetings/A") // too short a name
 	eventually(t, "the fault is told", page.has("firing Refused"))
 	eventually(t, "the budget burns", page.has("firing ErrorBudgetBurnsFast"))
-	contains(t, w.must("alerts", "list"), "ErrorBudgetBurnsFast", "firing", "page", "greetings are refused")
+	contains(t, w.must("alerts"), "ErrorBudgetBurnsFast", "firing", "page", "greetings are refused")
 	contains(t, w.must("alerts", "slos"), "greetings", "firing", "99 %")
 	top := decode[struct{ Services []load }](t, w.must("top", "--json"))
 	if !slices.ContainsFunc(top.Services, func(l load) bool {

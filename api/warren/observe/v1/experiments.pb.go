@@ -198,7 +198,7 @@ func (*Fault_Partition) isFault_Kind() {}
 type LatencyFault struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
-	// One method, "/shop.payment.v1.PaymentService/Charge"; empty: all of the service.
+	// One method, "/shop.payment.v1.PaymentService/Capture"; empty: all of the service.
 	Method string               `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
 	Delay  *durationpb.Duration `protobuf:"bytes,3,opt,name=delay,proto3" json:"delay,omitempty"`
 	// Up to how much is added or taken away, by chance.
@@ -456,7 +456,7 @@ func (x *PartitionFault) GetTo() string {
 type BlastRadius struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Services []string               `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
-	// "shop.payment.v1.PaymentService/Charge".
+	// "shop.payment.v1.PaymentService/Capture".
 	Methods   []string `protobuf:"bytes,2,rep,name=methods,proto3" json:"methods,omitempty"`
 	Instances []string `protobuf:"bytes,3,rep,name=instances,proto3" json:"instances,omitempty"`
 	// The services that were seen to call what is hit.
