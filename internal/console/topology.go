@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -280,13 +281,36 @@ func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []*obser
 			failed.Status = &frame.Status{Word: failed.Text, Tone: tone}
 		}
 		p50, p95 := e.GetP50().AsDuration(), e.GetP95().AsDuration()
-		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("edge-%d", i), Cells: []frame.Cell{
+		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("edge-%d", i), Href: edgeTraces(r, names, e), Cells: []frame.Cell{
 			{Text: names[e.GetFrom()], Sub: kindOfID(e.GetFrom())}, {Text: names[e.GetTo()], Sub: kindOfID(e.GetTo())},
 			frame.Measured(e.GetCallsPerSecond(), "/s"), failed,
 			{Text: frame.Span(p50), Order: p50.Seconds()}, {Text: frame.Span(p95), Order: p95.Seconds()},
 		}})
 	}
 	return r.Sorted(t, "-rate")
+}
+
+// edgeTraces leads from an edge to the traces that drew it: to those with an error
+// if there are any, else to the slowest.
+func edgeTraces(r *frame.Request, names map[string]string, e *observev1.TopologyEdge) string {
+	q := url.Values{}
+	for _, key := range []string{"from", "to"} {
+		if v := r.Get(key); v != "" {
+			q.Set(key, v)
+		}
+	}
+	for _, id := range []string{e.GetFrom(), e.GetTo()} { // who called knows most of it
+		if kindOfID(id) == "" {
+			q.Set("service", names[id])
+			break
+		}
+	}
+	if e.GetErrors() > 0 {
+		q.Set("errors", "1")
+	} else {
+		q.Set("order", "slowest")
+	}
+	return "/traces?" + q.Encode()
 }
 
 func kindOfID(id string) string {

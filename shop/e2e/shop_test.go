@@ -32,20 +32,38 @@ func open(t *testing.T) *shop {
 
 func openWith(t *testing.T, file string) *shop {
 	t.Helper()
+	s := openAs(t, file)
+	s.hire()
+	return s
+}
+
+// openAs starts the shop with further arguments. It has nobody yet.
+func openAs(t *testing.T, file string, args ...string) *shop {
+	t.Helper()
 	secret := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("SHOP_ADMIN_EMAIL", "root@example.com")
 	t.Setenv("SHOP_ADMIN_PASSWORD_FILE", secret)
-	s := &shop{system: upWith(t, t.TempDir(), file, "--gateway", freeAddress(t))}
+	return &shop{system: upWith(t, t.TempDir(), file, append(args, "--gateway", freeAddress(t))...)}
+}
+
+// hire signs in the staff, and waits for the first stock.
+func (s *shop) hire() {
+	s.t.Helper()
 	s.set("shipping.carrier.pace=300ms", "shipping.carrier.poll=50ms")
-	s.staff = newShopper(t, s.url, 0, "root@example.com")
+	s.staff = newShopper(s.t, s.url, 0, "root@example.com")
 	if err := s.staff.signIn(s.within(30 * time.Second)); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	until(t, 30*time.Second, "the first stock", func() bool { return s.call("GET", "/v1/stock/22423", "", "").status == 200 })
-	return s
+	until(s.t, 30*time.Second, "the first stock", func() bool { return s.call("GET", "/v1/stock/22423", "", "").status == 200 })
+}
+
+// as is the same shop for a part of its test.
+func (s *shop) as(t *testing.T) *shop {
+	here := &system{t: t, cmd: s.cmd, file: s.file, data: s.data, args: s.args, url: s.url, info: s.info, log: s.log}
+	return &shop{system: here, staff: s.staff}
 }
 
 func freeAddress(t *testing.T) string {
