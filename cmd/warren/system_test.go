@@ -105,7 +105,7 @@ func (s *story) up(t *testing.T, u *upped) {
 	if sys.GetName() != "myshop" || sys.GetEnvironment() != "local" || sys.GetPid() != int64(u.cmd.Process.Pid) || sys.GetReadyAfter() == nil {
 		t.Errorf("system: %v", sys)
 	}
-	if len(u.GetInstances()) != 2 || len(u.GetEngines()) != 4 {
+	if len(u.GetInstances()) != 2 || len(u.GetEngines()) != 5 {
 		t.Errorf("list: %v", u.ListResponse)
 	}
 	contains(t, u.printed(t), "building greeting", "built greeting in ", "etcd is ready after ", "nats is ready after ", "greeting/1 is ready after ", "gateway/1 is ready after ")

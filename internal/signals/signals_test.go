@@ -268,11 +268,14 @@ func TestLogs(t *testing.T) {
 		}
 		w.line(l.instance, text, at)
 	}
-	search := func(f *observev1.LogFilter) *observev1.SearchLogsResponse {
-		resp, err := w.logs.Search(t.Context(), &observev1.SearchLogsRequest{Filter: f, Facets: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+	search := func(f *observev1.LogFilter) (resp *observev1.SearchLogsResponse) {
+		eventually(t, "a search that looks at everything in its time", func() (whole bool) {
+			var err error
+			if resp, err = w.logs.Search(t.Context(), &observev1.SearchLogsRequest{Filter: f, Facets: true}); err != nil {
+				t.Fatal(err)
+			}
+			return !resp.GetPartial() && !resp.GetFacetsPartial()
+		})
 		return resp
 	}
 	eventually(t, "the lines", func() bool { return len(search(nil).GetLines()) == 6 })

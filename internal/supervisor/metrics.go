@@ -61,6 +61,7 @@ func (s *Supervisor) startMetrics() error {
 	}()
 	observev1.RegisterMetricServiceServer(s.control, store.Service())
 	observev1.RegisterAlertServiceServer(s.control, alerts.Service())
+	s.metrics = store
 	s.metricsEnd = func() error {
 		cancel()
 		<-done

@@ -147,6 +147,9 @@ func (s *Supervisor) engines(ctx context.Context) []*fleetv1.Engine {
 	} else if e.Traces != "" {
 		out = append(out, engine("traces", e.Traces, e.Traces))
 	}
+	if s.metrics != nil {
+		out = append(out, &fleetv1.Engine{Role: "metrics", Kind: "prometheus", Embedded: true, Problem: s.metrics.Problem()})
+	}
 	if e.Locks != "" {
 		out = append(out, engine("locks", e.Locks, s.locksURL))
 	}

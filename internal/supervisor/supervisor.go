@@ -21,6 +21,7 @@ import (
 	"github.com/gowarren/warren/internal/console"
 	"github.com/gowarren/warren/internal/engines"
 	"github.com/gowarren/warren/internal/fleet"
+	"github.com/gowarren/warren/internal/metricstore"
 	"github.com/gowarren/warren/internal/signals"
 	"github.com/gowarren/warren/internal/system"
 	"github.com/gowarren/warren/registry"
@@ -74,7 +75,8 @@ type Supervisor struct {
 
 	registryURL, configURL, eventsURL, locksURL, tracesURL string
 
-	metricsEnd func() error // nil: none are kept
+	metrics    *metricstore.Store // nil: none are kept
+	metricsEnd func() error
 
 	log     *slog.Logger
 	started time.Time
