@@ -108,7 +108,7 @@ var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
 	"internal/alerting":    {"internal/metricstore"},
-	"internal/console":     {"internal/flame"},
+	"internal/console":     {"internal/flame", "internal/tracediff"},
 	"internal/coordinator": {"internal/contract"},
 	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":        {"internal/gateway", "internal/node"},

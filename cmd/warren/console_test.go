@@ -56,9 +56,9 @@ func TestConsoleTokens(t *testing.T) {
 // consolePages are those of the console, as far as a small system has them.
 // Places in braces are filled in by what the system has.
 var consolePages = []string{
-	"/overview", "/topology", "/services", "/services/greeting", "/services/greeting/1", "/alerts", "/traces", "/traces/{trace}",
+	"/overview", "/topology", "/services", "/services/greeting", "/services/greeting/1", "/services/greeting/policies", "/alerts", "/traces", "/traces/{trace}",
 	"/logs", "/metrics", "/transactions", "/transactions/{gid}", "/contracts", "/contracts/" + contractName, "/settings",
-	"/settings/rpc.timeout", "/settings-history", "/audit",
+	"/settings/rpc.timeout", "/settings-history", "/audit", "/events", "/experiments", "/experiments?fault=latency&service=greeting&for=1m",
 }
 
 // TestConsole shows a real system in the console: whatever the system has, each
@@ -82,6 +82,9 @@ func TestConsole(t *testing.T) {
 			t.Errorf("%s\n%s", resp.Status, body)
 		}
 	})
+	t.Run("profiles", func(t *testing.T) { s.profiled(t, at) })
+	t.Run("policies", s.policies)
+	t.Run("compared", s.compared)
 	t.Run("strangers", func(t *testing.T) { strangers(t, at) })
 	t.Run("act", func(t *testing.T) { s.restartedByConsole(t, at) })
 	if err := u.end(syscall.SIGTERM); err != nil {

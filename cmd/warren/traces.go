@@ -34,8 +34,9 @@ func newTraces(o *options) *cobra.Command {
 		Example: `  warren traces --service order --errors --since 15m
   warren traces --slowest --min 200ms
   warren traces --attribute rpc.method=/shop.order.v1.OrderService/PlaceOrder
-  warren traces show 4bf92f3577b34da6a3ce929d0e0e4736`,
-	}, newTraceShow(o), newTraceTopology(o), newTraceStats(o))
+  warren traces show 4bf92f3577b34da6a3ce929d0e0e4736
+  warren traces compare 4bf92f3577b34da6a3ce929d0e0e4736 1c9ebd3b4f1e4b0f8a6d2a7d5d3c9e10`,
+	}, newTraceShow(o), newTraceCompare(o), newTraceTopology(o), newTraceStats(o))
 	c.Args = takesNothing
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		return o.withTraces(func(client observev1.TraceServiceClient) error {
@@ -140,19 +141,9 @@ func newTraceShow(o *options) *cobra.Command {
 		Use: "show <id>", Short: "Show the spans of a trace as a waterfall", Args: takes(1, 1, "the id of a trace"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withTraces(func(client observev1.TraceServiceClient) error {
-				all := &observev1.GetTraceResponse{}
-				for token := ""; ; {
-					resp, err := client.Get(cmd.Context(), &observev1.GetTraceRequest{TraceId: args[0], PageToken: token})
-					if err != nil {
-						return err
-					}
-					if token == "" {
-						all.Summary, all.Resources = resp.GetSummary(), resp.GetResources()
-					}
-					all.Spans = append(all.Spans, resp.GetSpans()...)
-					if token = resp.GetNextPageToken(); token == "" {
-						break
-					}
+				all, err := wholeTrace(cmd.Context(), client, args[0])
+				if err != nil {
+					return err
 				}
 				if o.json {
 					return printJSON(cmd.OutOrStdout(), all)

@@ -39,6 +39,8 @@ func TestMistakesInTheCommandLineAreOneLine(t *testing.T) {
 		"no transaction":         {"tx retry --reason x", "warren tx retry takes one transaction; warren tx list lists them; got nothing"},
 		"no request to edit":     {"tx edit checkout/1 ship --reason x", "give the request either as JSON or with --data-file"},
 		"state that is none":     {"tx list --state lost", `there is no state "lost"; there are failed, prepared, running, succeeded, undoing, waiting`},
+		"nobody to profile":      {"profile", "warren profile takes a service, an instance such as catalog/1, or warren; warren ps lists them; got nothing"},
+		"kind that is none":      {"profile order --kind brain", `unknown kind "brain"; there are cpu, heap, allocs, goroutine, mutex and block`},
 		"two comparisons":        {"lint --against main --registered ../../api", "choose one"},
 	}
 	for name, tt := range tests {

@@ -13,6 +13,7 @@ import (
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/internal/console/frame"
+	"github.com/gowarren/warren/internal/tracediff"
 )
 
 // compareView is two traces side by side.
@@ -54,9 +55,9 @@ func (s *screens) compare(r *frame.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps := align(a.GetSpans(), b.GetSpans())
+	steps := tracediff.Align(a.GetSpans(), b.GetSpans())
 	v := compareView{
-		Sides: []*sideView{sideOf("A", a), sideOf("B", b)}, Verdict: compared(a.GetSummary(), b.GetSummary(), steps),
+		Sides: []*sideView{sideOf("A", a), sideOf("B", b)}, Verdict: tracediff.Verdict(a.GetSummary(), b.GetSummary(), steps, frame.Span),
 		Swap: r.With("a", r.Get("b"), "b", r.Get("a")), Cut: a.GetNextPageToken() != "" || b.GetNextPageToken() != "",
 	}
 	for _, one := range []struct{ key, name string }{{"", "All"}, {"differs", "What differs"}, {"one", "In one only"}} {
@@ -75,115 +76,6 @@ func (s *screens) wholeTrace(ctx context.Context, id string) (*observev1.GetTrac
 	}
 	const enough = 5000
 	return s.traces.Get(ctx, &observev1.GetTraceRequest{TraceId: strings.ToLower(id), PageSize: enough})
-}
-
-// step is what both traces did in the same place: below the same callers, under
-// the same name. Who did it several times has one step with all of them.
-type step struct {
-	id, service, name string
-	depth             int
-	a, b              tally
-}
-
-// tally sums up the spans of a step in one trace.
-type tally struct {
-	spans, failed int
-	took, self    time.Duration
-	critical      bool
-}
-
-func (t *tally) add(one *observev1.Span) {
-	t.spans++
-	t.took += one.GetDuration().AsDuration()
-	t.self += one.GetSelf().AsDuration()
-	t.critical = t.critical || one.GetCritical()
-	if one.GetStatus() == observev1.SpanStatus_SPAN_STATUS_ERROR {
-		t.failed++
-	}
-}
-
-// difference is by how much b took longer.
-func (s *step) difference() time.Duration { return s.b.took - s.a.took }
-
-func (s *step) common() bool { return s.a.spans > 0 && s.b.spans > 0 }
-
-// branches are the steps below a step, in the order in which they came.
-type branches struct {
-	step  *step
-	below map[string]*branches
-	order []*branches
-}
-
-// align lays the spans of two traces over each other, by service and name from
-// the root on, and lists the steps as a waterfall does.
-func align(a, b []*observev1.Span) []*step {
-	root := &branches{}
-	root.lay(a, func(s *step) *tally { return &s.a })
-	root.lay(b, func(s *step) *tally { return &s.b })
-	var out []*step
-	var walk func(*branches)
-	walk = func(t *branches) {
-		for _, one := range t.order {
-			one.step.id = "step-" + strconv.Itoa(len(out))
-			out = append(out, one.step)
-			walk(one)
-		}
-	}
-	walk(root)
-	return out
-}
-
-func (t *branches) lay(spans []*observev1.Span, side func(*step) *tally) {
-	above := []*branches{t}     // the way from the root to the span before
-	for _, one := range spans { // each below its parent, as a waterfall lists them
-		depth := max(0, min(int(one.GetDepth()), len(above)-1))
-		here := above[depth].child(one)
-		side(here.step).add(one)
-		above = append(above[:depth+1], here)
-	}
-}
-
-func (t *branches) child(one *observev1.Span) *branches {
-	key := one.GetService() + "\x00" + one.GetName()
-	if found := t.below[key]; found != nil {
-		return found
-	}
-	depth := 0
-	if t.step != nil {
-		depth = t.step.depth + 1
-	}
-	made := &branches{step: &step{service: one.GetService(), name: strings.TrimPrefix(one.GetName(), "/"), depth: depth}}
-	if t.below == nil {
-		t.below = map[string]*branches{}
-	}
-	t.below[key] = made
-	t.order = append(t.order, made)
-	return made
-}
-
-// compared says in a sentence which was slower, and where most of that is.
-func compared(a, b *observev1.TraceSummary, steps []*step) string {
-	d := b.GetDuration().AsDuration() - a.GetDuration().AsDuration()
-	if d == 0 {
-		return "Both took the same time."
-	}
-	slower, sign := "B", time.Duration(1)
-	if d < 0 {
-		slower, sign = "A", -1
-	}
-	text := fmt.Sprintf("%s took %s longer.", slower, frame.Span(sign*d))
-	var most *step
-	for _, one := range steps {
-		if most == nil || sign*(one.b.self-one.a.self) > sign*(most.b.self-most.a.self) {
-			most = one
-		}
-	}
-	if most != nil {
-		if self := sign * (most.b.self - most.a.self); self > 0 {
-			text += fmt.Sprintf(" Most of it is %s: %s itself took %s longer.", most.service, most.name, frame.Span(self))
-		}
-	}
-	return text
 }
 
 func sideOf(letter string, t *observev1.GetTraceResponse) *sideView {
@@ -219,7 +111,7 @@ func sideOf(letter string, t *observev1.GetTraceResponse) *sideView {
 // Height is that of the waterfall's summary.
 func (v *sideView) Height() int { return max(4*len(v.Bars), 4) }
 
-func compareTable(r *frame.Request, steps []*step) frame.Table {
+func compareTable(r *frame.Request, steps []*tracediff.Step) frame.Table {
 	t := frame.Table{
 		Caption: "Spans",
 		Columns: []frame.Column{
@@ -231,35 +123,28 @@ func compareTable(r *frame.Request, steps []*step) frame.Table {
 	const most = 1000
 	fit, longest := 0, time.Nanosecond
 	for _, one := range steps {
-		longest = max(longest, one.difference().Abs())
+		longest = max(longest, one.Difference().Abs())
 	}
-	for _, one := range steps {
-		if r.Get("only") == "one" && one.common() || r.Get("only") == "differs" && !differs(one) {
+	for i, one := range steps {
+		if r.Get("only") == "one" && one.Common() || r.Get("only") == "differs" && !one.Differs() {
 			continue
 		}
 		if fit++; fit > most {
 			continue
 		}
-		t.Rows = append(t.Rows, compareRow(one, longest))
+		t.Rows = append(t.Rows, compareRow("step-"+strconv.Itoa(i), one, longest))
 	}
 	t.Note = fmt.Sprintf("%d of %d", len(t.Rows), len(steps))
 	return t
 }
 
-// differs tells whether a step is worth a look: by a tenth, or a failure.
-func differs(s *step) bool {
-	const least, part = time.Millisecond, 10
-	d := s.difference().Abs()
-	return !s.common() || s.a.failed != s.b.failed || s.a.spans != s.b.spans || d > least && d > min(s.a.took, s.b.took)/part
-}
-
-func compareRow(s *step, longest time.Duration) frame.Row {
-	d := s.difference()
+func compareRow(id string, s *tracediff.Step, longest time.Duration) frame.Row {
+	d := s.Difference()
 	cell := frame.Cell{Text: "0", Order: d.Seconds()}
 	switch {
-	case !s.common() && s.a.spans > 0:
+	case !s.Common() && s.A.Spans > 0:
 		cell = frame.Cell{Text: "in A only", Order: d.Seconds(), Status: &frame.Status{Word: "in A only", Tone: frame.Idle}}
-	case !s.common():
+	case !s.Common():
 		cell = frame.Cell{Text: "in B only", Order: d.Seconds(), Status: &frame.Status{Word: "in B only", Tone: frame.Busy}}
 	case d > 0:
 		cell.Text, cell.Share = frame.Span(d)+" more", float64(d)/float64(longest)
@@ -270,29 +155,29 @@ func compareRow(s *step, longest time.Duration) frame.Row {
 	for _, one := range []struct {
 		letter string
 		on     bool
-	}{{"A", s.a.critical}, {"B", s.b.critical}} {
+	}{{"A", s.A.Critical}, {"B", s.B.Critical}} {
 		if one.on {
 			path = append(path, one.letter)
 		}
 	}
 	const deepest = 12
-	return frame.Row{ID: s.id, Cells: []frame.Cell{
-		{Text: strings.Repeat("· ", min(s.depth, deepest)) + s.name, Title: s.name}, frame.Text(s.service), s.a.cell(), s.b.cell(), cell, {Chips: path, Text: strings.Join(path, " ")},
+	return frame.Row{ID: id, Cells: []frame.Cell{
+		{Text: strings.Repeat("· ", min(s.Depth, deepest)) + s.Name, Title: s.Name}, frame.Text(s.Service), tallyCell(s.A), tallyCell(s.B), cell, {Chips: path, Text: strings.Join(path, " ")},
 	}}
 }
 
-// cell is how long the spans took together, and how many they were if not one.
-func (t *tally) cell() frame.Cell {
-	if t.spans == 0 {
+// tallyCell is how long the spans took together, and how many they were if not one.
+func tallyCell(t tracediff.Tally) frame.Cell {
+	if t.Spans == 0 {
 		return frame.Text("–")
 	}
-	c := frame.Cell{Text: frame.Span(t.took), Order: t.took.Seconds()}
+	c := frame.Cell{Text: frame.Span(t.Took), Order: t.Took.Seconds()}
 	var sub []string
-	if t.spans > 1 {
-		sub = append(sub, plural(t.spans, "span"))
+	if t.Spans > 1 {
+		sub = append(sub, plural(t.Spans, "span"))
 	}
-	if t.failed > 0 {
-		sub = append(sub, plural(t.failed, "error"))
+	if t.Failed > 0 {
+		sub = append(sub, plural(t.Failed, "error"))
 	}
 	c.Sub = strings.Join(sub, ", ")
 	return c
