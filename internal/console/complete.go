@@ -66,7 +66,7 @@ func (s *screens) expressions(r *frame.Request, out *completion) error {
 	}
 	help := map[string]string{}
 	for _, m := range meta.GetMetrics() {
-		help[m.GetName()] = m.GetType() + ": " + m.GetHelp()
+		help[m.GetName()] = strings.TrimSuffix(m.GetType()+": "+m.GetHelp(), ": ")
 	}
 	for _, name := range names.GetValues() {
 		out.Options = append(out.Options, option{Text: name, Kind: "metric", Help: helpOf(help, name)})

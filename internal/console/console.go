@@ -131,7 +131,8 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		return nil, err
 	}
 	return frame.New(frame.Options{
-		Pages: s.pages(), Actions: s.actions(), Feeds: []frame.Feed{{Path: "/metrics/complete", Show: s.complete}}, Templates: own, Header: s.header, Find: s.find, Home: "/overview",
+		Pages: s.pages(), Actions: s.actions(), Feeds: []frame.Feed{{Path: "/metrics/complete", Show: s.complete}},
+		Templates: own, Header: s.header, Find: s.find, Home: "/overview",
 		Version: opts.Version, Access: access, Logger: opts.Logger,
 	})
 }

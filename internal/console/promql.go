@@ -71,8 +71,8 @@ func placeAt(before string) place {
 			p.metric = in.word
 		}
 		return p
-	case typed != "" && typed[0] >= '0' && typed[0] <= '9':
-		return place{}
+	case typed != "" && typed[0] >= '0' && typed[0] <= '9', typed == "" && last != "" && strings.Contains(")]}\"'`", last[len(last)-1:]):
+		return place{} // a number, or behind something that is whole
 	}
 	return place{want: wantExpression, typed: typed}
 }
