@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,5 +86,19 @@ func TestMailEndsWithTheContext(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("it still waits")
+	}
+}
+
+// The secrets of a receiver go to it, and not where it leads.
+func TestWebhookStays(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("elsewhere hears of %q", r.Header.Get("X-Api-Key"))
+	}))
+	defer elsewhere.Close()
+	there := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer there.Close()
+	err := post(t.Context(), there.URL, map[string]string{"X-Api-Key": "secret"}, []string{})
+	if err == nil || !strings.Contains(err.Error(), "307") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -119,7 +119,9 @@ func post(ctx context.Context, address string, headers map[string]string, body a
 	for name, value := range headers {
 		req.Header.Set(name, value)
 	}
-	resp, err := (&http.Client{Timeout: sendTimeout}).Do(req)
+	// Wherever a receiver leads, the secrets in the headers do not follow.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := (&http.Client{Timeout: sendTimeout, CheckRedirect: stay}).Do(req)
 	if err != nil {
 		return fmt.Errorf("deliver alerts: %w", withoutAddress(err))
 	}
