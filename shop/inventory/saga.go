@@ -7,13 +7,20 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // The methods here are steps of other services' transactions. Called once or
 // again, in any order, they leave the stock right; that a step late or twice has
 // no effect within one transaction is Warren's to see to.
 
+// about has the trace of a call found by the reservation that it is about.
+func about(ctx context.Context, id string) {
+	telemetry.SpanFromContext(ctx).Tag("shop.reservation.id", id)
+}
+
 func (s *service) Reserve(ctx context.Context, req *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
+	about(ctx, req.GetReservationId())
 	lines, err := tidyLines(req.GetLines())
 	if err != nil {
 		return nil, err
@@ -31,10 +38,12 @@ func (s *service) Reserve(ctx context.Context, req *inventoryv1.ReserveRequest) 
 }
 
 func (s *service) Release(ctx context.Context, req *inventoryv1.ReleaseRequest) (*inventoryv1.ReleaseResponse, error) {
+	about(ctx, req.GetReservationId())
 	return &inventoryv1.ReleaseResponse{}, s.meter.count("released", s.stocks.release(ctx, req.GetReservationId(), s.now()))
 }
 
 func (s *service) Confirm(ctx context.Context, req *inventoryv1.ConfirmRequest) (*inventoryv1.ConfirmResponse, error) {
+	about(ctx, req.GetReservationId())
 	return &inventoryv1.ConfirmResponse{}, s.meter.count("confirmed", s.stocks.confirm(ctx, req.GetReservationId(), s.now()))
 }
 

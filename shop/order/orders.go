@@ -10,6 +10,7 @@ import (
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/shards"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // orders are all orders, spread over several databases by their customers. An
@@ -43,12 +44,16 @@ func (s *orders) shard(id string) (shards.Shard, error) {
 	return s.all.Shard(n), nil
 }
 
+// about has the trace of a request found by the order that it is about.
+func about(ctx context.Context, id string) { telemetry.SpanFromContext(ctx).Tag("shop.order.id", id) }
+
 // inTx runs fn in a transaction where the order is.
 func (s *orders) inTx(ctx context.Context, id string, fn func(ctx context.Context, tx *store.Tx) error, opts ...store.TxOption) error {
 	shard, err := s.shard(id)
 	if err != nil {
 		return err
 	}
+	about(ctx, id)
 	return shard.InTx(ctx, fn, opts...)
 }
 

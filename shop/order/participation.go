@@ -74,6 +74,7 @@ func (p placed) InTx(ctx context.Context, fn func(ctx context.Context, tx *store
 	}
 	saga := func() *txn.Saga {
 		o.id = p.by.orders.newID(o.customer, o.created) // which is the saga's, too
+		about(ctx, o.id)
 		return checkout(o, txn.Attempts(always))
 	}
 	return p.by.sagas.prepared(ctx, p.Shard, saga, func(saga *txn.Saga) error {

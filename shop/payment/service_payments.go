@@ -5,11 +5,16 @@ import (
 
 	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
 	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // The methods here are for other services, and steps of their transactions.
 
+// about has the trace of a call found by the payment that it is about.
+func about(ctx context.Context, id string) { telemetry.SpanFromContext(ctx).Tag("shop.payment.id", id) }
+
 func (s *service) Hold(ctx context.Context, req *paymentv1.HoldRequest) (*paymentv1.HoldResponse, error) {
+	about(ctx, req.GetPaymentId())
 	amount, err := moneyOf(req.GetAmount())
 	if err != nil {
 		return nil, err
@@ -21,6 +26,7 @@ func (s *service) Hold(ctx context.Context, req *paymentv1.HoldRequest) (*paymen
 }
 
 func (s *service) Void(ctx context.Context, req *paymentv1.VoidRequest) (*paymentv1.VoidResponse, error) {
+	about(ctx, req.GetPaymentId())
 	if err := s.meter.count("void", s.ledger.void(ctx, req.GetPaymentId(), s.now())); err != nil {
 		return nil, err
 	}
@@ -28,6 +34,7 @@ func (s *service) Void(ctx context.Context, req *paymentv1.VoidRequest) (*paymen
 }
 
 func (s *service) Capture(ctx context.Context, req *paymentv1.CaptureRequest) (*paymentv1.CaptureResponse, error) {
+	about(ctx, req.GetPaymentId())
 	amount, err := optional(req.GetAmount())
 	if err != nil {
 		return nil, err
@@ -40,6 +47,7 @@ func (s *service) Capture(ctx context.Context, req *paymentv1.CaptureRequest) (*
 }
 
 func (s *service) Refund(ctx context.Context, req *paymentv1.RefundRequest) (*paymentv1.RefundResponse, error) {
+	about(ctx, req.GetPaymentId())
 	amount, err := optional(req.GetAmount())
 	if err != nil {
 		return nil, err

@@ -24,9 +24,10 @@ const (
 // Indexed are the attributes that traces are found by.
 func Indexed() []string {
 	return []string{
-		"db.collection.name", "db.system.name", "deployment.environment.name", "error.type", "http.request.method",
+		"baggage.synthetic", "db.collection.name", "db.system.name", "deployment.environment.name", "error.type", "http.request.method",
 		"http.response.status_code", "http.route", "messaging.destination.name", "rpc.method", "rpc.response.status_code",
-		"service.instance.id", "service.version", OrderAttribute, "user.id", "warren.instance", "warren.synthetic", GIDAttribute,
+		"service.instance.id", "service.version", OrderAttribute,
+		"shop.payment.id", "shop.reservation.id", "shop.shipment.id", "user.id", "warren.instance", GIDAttribute,
 	}
 }
 
