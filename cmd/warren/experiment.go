@@ -151,13 +151,15 @@ func (t *trial) begin(
 	for _, req := range reqs {
 		req.DryRun = false
 		resp, err := c.Start(cmd.Context(), req)
+		if err == nil {
+			started = append(started, resp.GetExperiment())
+		}
 		if err == nil && t.json {
 			err = printJSON(cmd.OutOrStdout(), resp)
 		}
 		if err != nil {
 			return nil, errors.Join(err, stopAll(cmd, c, started))
 		}
-		started = append(started, resp.GetExperiment())
 	}
 	return started, nil
 }

@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/alerting"
 	"github.com/gowarren/warren/internal/export"
 	"github.com/gowarren/warren/internal/metricstore"
@@ -79,19 +82,44 @@ func (o *options) exported(ctx context.Context) (export.Options, error) {
 	if err != nil {
 		return export.Options{}, fmt.Errorf("export: %w", err)
 	}
-	limits := metricstore.DefaultLimits()
 	address := s.Admin.Address
 	if strings.HasPrefix(address, ":") {
 		address = "127.0.0.1" + address
 	}
-	if running, err := o.describe(ctx); err == nil && running.GetAdmin() != "" {
+	running, err := o.describe(ctx)
+	if err == nil && running.GetAdmin() != "" {
 		address = running.GetAdmin()
 	}
+	settings, err := o.inForce(ctx, s, err == nil)
+	if err != nil {
+		return export.Options{}, err
+	}
+	defer settings.Close()
+	limits, period := metricstore.WatchLimits(settings)(), alerting.WatchPeriod(settings)()
 	return export.Options{
 		System: s.Name, Environment: s.Environment, Data: data, Discovery: "http://" + address + supervisor.TargetsPath,
-		Rules:  alerts.Rules(alerting.Timing{Scrape: limits.ScrapeInterval, Evaluate: limits.EvaluationInterval}),
+		Rules:  alerts.Rules(alerting.Timing{Period: period, Scrape: limits.ScrapeInterval, Evaluate: limits.EvaluationInterval}),
 		Scrape: limits.ScrapeInterval, Evaluate: limits.EvaluationInterval, SampleLimit: limits.SampleLimit,
 	}, nil
+}
+
+// inForce are the settings of the system file and, where the system runs, what was
+// set live.
+func (o *options) inForce(ctx context.Context, s *system.System, running bool) (*config.Settings, error) {
+	file := config.FileLayer{Entries: slices.Clone(s.Settings.Entries)}
+	if running {
+		err := o.withCentre(ctx, func(ctx context.Context, c *config.Centre) error {
+			_, live, err := c.Get(ctx)
+			for _, e := range live {
+				file.Entries = append(file.Entries, config.FileEntry{Name: e.Name, Scope: e.Scope, Value: e.Value, Position: "the configuration centre"})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("export: %w", err)
+		}
+	}
+	return config.New(config.Options{Environment: s.Environment, File: file, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // rulesOnly reads the alerts of a system without the secrets of its receivers,

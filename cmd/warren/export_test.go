@@ -26,6 +26,10 @@ func TestOutsidePrometheus(t *testing.T) {
 	out := filepath.Join(w.dir, "observability")
 	contains(t, w.must("export", "observability", "--out", out), "prometheus.yml", "alertmanager.yml", "overview.json")
 	w.targetsAreTold(t)
+	w.must("config", "set", "metrics.scrape.interval=3s", "alerts.slo.period=2h", "--reason", "to see it exported")
+	contains(t, w.must("export", "observability", "--out", out, "--force"), "prometheus.yml")
+	contains(t, w.read("observability/prometheus/prometheus.yml"), "scrape_interval: 3s")
+	contains(t, w.read("observability/prometheus/rules/slos.yml"), "window: 12m")
 
 	here, there := "127.0.0.1:"+freePort(t), "127.0.0.1:"+freePort(t)
 	replaceIn(t, filepath.Join(out, "prometheus/prometheus.yml"), "127.0.0.1:9090", here)
