@@ -107,6 +107,6 @@ func (p *pool) eject(in *instance, policy outlierPolicy, now int64) {
 	}
 	d := in.stats.outlier.eject(now, policy)
 	p.client.metrics.ejections.Inc()
-	p.client.logger.Warn("instance ejected", "service", in.key.service, "instance", in.key.id, "for", d)
+	p.client.logger.Warn("instance ejected", "ejected", in.key.id, "ejected_service", in.key.service, "for", d.String())
 	p.rebuildFor(in)
 }

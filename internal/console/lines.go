@@ -95,6 +95,14 @@ type happened struct {
 	Tone frame.Tone
 	What string
 	By   string
+	// Href leads to more.
+	Href string
+	// Everywhere is what may explain a chart of any service.
+	Everywhere bool
+	// Told is what another history tells better.
+	Told bool
+	// Ended is trouble that is over.
+	Ended bool
 }
 
 // events are what the supervisor did and saw, and what people did, newest first.
@@ -109,19 +117,25 @@ func (s *screens) events(ctx context.Context) ([]happened, error) {
 		kind := l.get("kind")
 		h := happened{Time: l.Time, What: l.Said}
 		switch kind {
-		case "":
+		case "", "building":
 			continue
 		case "audit":
 			h.What, h.By, h.Tone = l.get("action")+" "+l.get("target"), l.get("author")+": "+l.get("reason"), frame.Busy
 			if l.get("error") != "" {
 				h.Tone, h.By = frame.Warn, h.By+" ("+l.get("error")+")"
 			}
+			h.Href, h.Told = "/audit", told(l)
 		default:
 			h.Tone = toneOf(kind)
 		}
 		out = append(out, h)
 	}
 	return out, nil
+}
+
+// told is what somebody did that a history of its own has, and what only looked.
+func told(l line) bool {
+	return l.get("action") == "read" || l.get("error") == "" && slices.Contains([]string{"set", "unset", "rollback", "start experiment", "stop experiment"}, l.get("action"))
 }
 
 // toneOf is how an event of the fleet is meant.
@@ -133,22 +147,6 @@ func toneOf(kind string) frame.Tone {
 		return frame.Bad
 	}
 	return frame.Idle
-}
-
-// marks are the events that may explain a chart of the service.
-func (s *screens) marks(r *frame.Request, service string) []frame.Mark {
-	events, err := s.events(r.Context())
-	if err != nil {
-		return nil // the charts are worth showing without
-	}
-	var out []frame.Mark
-	for _, e := range events {
-		if e.Time.Before(r.Range.From) || e.Time.After(r.Range.To) || service != "" && !strings.Contains(e.What, service) {
-			continue
-		}
-		out = append(out, frame.Mark{Time: e.Time, Text: e.What})
-	}
-	return out
 }
 
 type auditView struct{ Table *frame.Table }

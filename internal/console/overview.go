@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
@@ -48,10 +50,12 @@ func (s *screens) overview(r *frame.Request) (any, error) {
 		)
 		r.Missing("Charts", err)
 	}
-	v.Events, err = s.events(r.Context())
-	r.Missing("What happened", err)
-	const few = 12
-	v.Events = v.Events[:min(few, len(v.Events))]
+	const watched, few = 24 * time.Hour, 16
+	var gone map[string]error
+	v.Events, gone = s.timeline(r.Context(), r.Now.Add(-watched), r.Now)
+	for _, what := range slices.Sorted(maps.Keys(gone)) {
+		r.Missing(what, gone[what])
+	}
 	alerts, err := s.alerts.ListAlerts(r.Context(), &observev1.ListAlertsRequest{})
 	r.Missing("Alerts", err)
 	v.Alerts = firing(loud(alerts.GetAlerts()), r.Now)
@@ -66,6 +70,7 @@ func (s *screens) overview(r *frame.Request) (any, error) {
 	slices.SortStableFunc(table.Rows, func(a, b frame.Row) int { return cmp.Compare(badness(b.Cells[1]), badness(a.Cells[1])) })
 	v.Services = &table
 	v.Verdict, v.Since = verdict(list, alerts.GetAlerts(), v.Events, r.Now)
+	v.Events = v.Events[:min(few, len(v.Events))]
 	v.Tiles = s.tiles(r.Context(), red)
 	return v, nil
 }
@@ -80,18 +85,10 @@ func badness(c frame.Cell) int {
 // verdict is the first thing to know.
 func verdict(list *fleetv1.ListResponse, alerts []*observev1.Alert, events []happened, now time.Time) (frame.Status, string) {
 	h := health(list.GetInstances())
-	since := list.GetSystem().GetStarted().AsTime()
-	for _, e := range events {
-		if e.Tone == frame.Bad {
-			since = e.Time
-			break
-		}
-	}
-	ago := frame.Ago(since, now)
-	burning := 0
+	var burning []*observev1.Alert
 	for _, a := range loud(alerts) {
 		if a.GetState() == observev1.Alert_STATE_FIRING && a.GetSilence() == "" {
-			burning++
+			burning = append(burning, a)
 		}
 	}
 	for _, e := range list.GetEngines() {
@@ -100,17 +97,28 @@ func verdict(list *fleetv1.ListResponse, alerts []*observev1.Alert, events []hap
 		}
 	}
 	switch {
-	case burning > 0:
-		return frame.Status{Word: plural(burning, "alert") + " firing", Tone: frame.Bad}, "The cause is usually on the page that the alert names."
+	case len(burning) > 0:
+		first := slices.MinFunc(burning, func(a, b *observev1.Alert) int { return a.GetSince().AsTime().Compare(b.GetSince().AsTime()) })
+		said := cmp.Or(first.GetAnnotations()["summary"], first.GetName()+labelsOf(first.GetLabels()))
+		return frame.Status{Word: plural(len(burning), "alert") + " firing", Tone: frame.Bad}, "since " + frame.Ago(first.GetSince().AsTime(), now) + ": " + said
 	case h.Tone == frame.Bad:
-		return frame.Status{Word: "Something keeps crashing", Tone: frame.Bad}, h.Word + "; the last end of a process was " + ago
+		return frame.Status{Word: "Something keeps crashing", Tone: frame.Bad}, h.Word + lastTrouble(events, now)
 	case h.Tone == frame.Warn:
-		return frame.Status{Word: "Not everything is ready", Tone: frame.Warn}, h.Word
+		return frame.Status{Word: "Not everything is ready", Tone: frame.Warn}, h.Word + lastTrouble(events, now)
 	}
-	if since.Equal(list.GetSystem().GetStarted().AsTime()) {
-		return frame.Status{Word: "All is well", Tone: frame.Good}, "since it was started " + ago
+	if said := lastTrouble(events, now); said != "" {
+		return frame.Status{Word: "All is well", Tone: frame.Good}, strings.TrimPrefix(said, "; ")
 	}
-	return frame.Status{Word: "All is well", Tone: frame.Good}, "the last end of a process was " + ago
+	return frame.Status{Word: "All is well", Tone: frame.Good}, "since it was started " + frame.Ago(list.GetSystem().GetStarted().AsTime(), now)
+}
+
+// lastTrouble is the last thing that went wrong, or that ended to do so.
+func lastTrouble(events []happened, now time.Time) string {
+	i := slices.IndexFunc(events, func(h happened) bool { return h.Tone == frame.Bad || h.Ended })
+	if i < 0 {
+		return ""
+	}
+	return "; the last trouble was " + frame.Ago(events[i].Time, now) + ": " + events[i].What
 }
 
 // loud leaves out alerts of no severity, which fire to show that alerts work.

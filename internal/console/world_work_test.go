@@ -310,8 +310,11 @@ type logsWorld struct {
 
 func (logsWorld) Search(_ context.Context, req *observev1.SearchLogsRequest) (*observev1.SearchLogsResponse, error) {
 	out := &observev1.SearchLogsResponse{}
-	if strings.Contains(req.GetFilter().GetQuery(), "nothing") {
+	switch query := req.GetFilter().GetQuery(); {
+	case strings.Contains(query, "nothing"):
 		return out, nil
+	case strings.Contains(query, "instance ejected"):
+		return &observev1.SearchLogsResponse{Lines: []*observev1.LogLine{ejected()}}, nil
 	}
 	for i := range 60 {
 		l := &observev1.LogLine{Id: fmt.Sprintf("l%d", i), Time: ago(time.Duration(i) * 700 * time.Millisecond), Level: observev1.LogLevel_LOG_LEVEL_INFO, Service: shopServices[i%6], Instance: shopServices[i%6] + "/1", TraceId: someTrace, Message: "order taken", Attributes: []*observev1.Attribute{{Key: "order", Value: &observev1.Attribute_Text{Text: "1042"}}}}

@@ -26,9 +26,10 @@
     return ticks.map((t) => new Date(t * 1000).toLocaleString([], { ...form, hour12: false }));
   }
 
-  // Vertical lines where something was changed.
-  function marks(list) {
+  // Vertical lines where something was changed; near one, the title says what.
+  function marks(box) {
     return (u) => {
+      const list = plots.has(box) ? plots.get(box).marks : [];
       const ctx = u.ctx;
       ctx.save();
       ctx.strokeStyle = colour("--warn");
@@ -45,6 +46,17 @@
     };
   }
 
+  function tell(box) {
+    const near = 8;
+    return (u) => {
+      const said = box.closest("figure").querySelector("[data-mark]");
+      const at = u.cursor.left;
+      const all = plots.has(box) && at >= 0 ? plots.get(box).marks : [];
+      const found = all.filter((m) => Math.abs(u.valToPos(m.time, "x") - at) < near);
+      said.textContent = found.slice(0, 2).map((m) => m.text).join("; ") + (found.length > 2 ? ` and ${found.length - 2} more` : "");
+    };
+  }
+
   function draw(figure) {
     const box = figure.querySelector(".plot");
     if (!box) return;
@@ -55,6 +67,7 @@
     const values = [data.times, ...data.lines.map((l) => l.values)];
     const names = data.lines.map((l) => l.name).join("\n");
     if (now && now.names === names && now.width === box.clientWidth) {
+      now.marks = data.marks;
       now.plot.setData(values);
       now.text = text;
       return;
@@ -71,9 +84,10 @@
         label: l.name, stroke: colour(`--chart-${(i % 8) + 1}`), width: 1.6, spanGaps: false, points: { show: data.times.length < 3 },
         value: (_, v) => short(v, data.unit),
       }))],
-      hooks: { draw: [marks(data.marks)] },
+      hooks: { draw: [marks(box)], setCursor: [tell(box)] },
     };
-    plots.set(box, { plot: new uPlot(options, values, box), text, names, width: box.clientWidth });
+    plots.set(box, { marks: data.marks, text, names, width: box.clientWidth });
+    plots.get(box).plot = new uPlot(options, values, box);
   }
 
   function all() {

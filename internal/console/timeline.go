@@ -1,0 +1,138 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
+	"github.com/gowarren/warren/internal/console/frame"
+)
+
+// timeline is all that happened to the system in a span of time, newest first:
+// what the supervisor did and healed, what people did, changes of settings,
+// releases, alerts, experiments, and instances that callers left out. A source
+// that is away is in missing.
+func (s *screens) timeline(ctx context.Context, from, to time.Time) (all []happened, missing map[string]error) {
+	missing = map[string]error{}
+	for name, ask := range map[string]func(context.Context, time.Time) ([]happened, error){
+		"What the supervisor did": s.fleetEvents, "Changes of settings": s.settingEvents, "What alerts did": s.alertEvents,
+		"Experiments": s.experimentEvents, "Instances left out": s.ejections,
+	} {
+		found, err := ask(ctx, from)
+		if err != nil {
+			missing[name] = err
+		}
+		all = append(all, found...)
+	}
+	all = slices.DeleteFunc(all, func(h happened) bool { return h.Time.Before(from) || h.Time.After(to) })
+	slices.SortStableFunc(all, func(a, b happened) int { return cmp.Or(b.Time.Compare(a.Time), strings.Compare(a.What, b.What)) })
+	return all, missing
+}
+
+// fleetEvents are those of the supervisor's log. What is told better by the
+// history of settings or of experiments is left to these.
+func (s *screens) fleetEvents(ctx context.Context, _ time.Time) ([]happened, error) {
+	all, err := s.events(ctx)
+	return slices.DeleteFunc(all, func(h happened) bool { return h.Told }), err
+}
+
+// mostChanges is of how many changes a page tells.
+const mostChanges = 200
+
+func (s *screens) settingEvents(ctx context.Context, _ time.Time) ([]happened, error) {
+	history, err := s.settings.History(ctx, &settingsv1.HistoryRequest{Limit: mostChanges})
+	var out []happened
+	for _, c := range history.GetChanges() {
+		var what []string
+		for _, e := range c.GetEdits() {
+			if strings.HasPrefix(e.GetName(), "rpc.fault.") {
+				continue // an experiment, which is listed as one
+			}
+			on := ""
+			if e.GetScope() != "all" {
+				on = " on " + strings.TrimPrefix(e.GetScope(), "/")
+			}
+			what = append(what, fmt.Sprintf("%s%s: %s → %s", e.GetName(), on, orUnset(e.Old), orUnset(e.New)))
+		}
+		if what == nil {
+			continue
+		}
+		out = append(out, happened{
+			Time: c.GetTime().AsTime(), Tone: frame.Busy, What: strings.Join(what, ", "), By: c.GetAuthor() + ": " + c.GetReason(), Everywhere: true,
+			Href: "/settings-history",
+		})
+	}
+	return out, err
+}
+
+func (s *screens) alertEvents(ctx context.Context, from time.Time) ([]happened, error) {
+	history, err := s.alerts.History(ctx, &observev1.HistoryRequest{Since: timestamppb.New(from), Limit: mostChanges})
+	var out []happened
+	for _, c := range history.GetChanges() {
+		h := happened{Time: c.GetTime().AsTime(), Tone: frame.Bad, What: c.GetName() + labelsOf(c.GetLabels()) + " fires", By: c.GetAnnotations()["summary"], Href: "/alerts"}
+		if c.GetResolved() {
+			h.Tone, h.What, h.By, h.Ended = frame.Good, c.GetName()+labelsOf(c.GetLabels())+" fires no more", "", true
+		}
+		h.Everywhere = c.GetLabels()["service"] == ""
+		out = append(out, h)
+	}
+	return out, err
+}
+
+func (s *screens) experimentEvents(ctx context.Context, _ time.Time) ([]happened, error) {
+	found, err := s.experiments.List(ctx, &observev1.ExperimentServiceListRequest{Ended: true})
+	var out []happened
+	for _, e := range found.GetExperiments() {
+		on := " on " + strings.Join(e.GetRadius().GetServices(), ", ")
+		out = append(out, happened{
+			Time: e.GetStarted().AsTime(), Tone: frame.Warn, What: "experiment " + e.GetName() + on + " begins", By: e.GetAuthor() + ": " + e.GetReason(), Href: "/experiments",
+		})
+		switch e.GetState() {
+		case observev1.Experiment_STATE_STOPPED:
+			out = append(out, happened{Time: e.GetStopped().AsTime(), Tone: frame.Good, What: "experiment " + e.GetName() + on + " is stopped", By: e.GetStoppedBy(), Href: "/experiments"})
+		case observev1.Experiment_STATE_ENDED:
+			out = append(out, happened{Time: e.GetEnds().AsTime(), Tone: frame.Good, What: "experiment " + e.GetName() + on + " is over", Href: "/experiments"})
+		}
+	}
+	return out, err
+}
+
+// ejections are instances that callers left out for a while, as these wrote.
+func (s *screens) ejections(ctx context.Context, from time.Time) ([]happened, error) {
+	const most = 50
+	found, err := s.logs.Search(ctx, &observev1.SearchLogsRequest{
+		Filter: &observev1.LogFilter{Query: `"instance ejected"`, MinLevel: observev1.LogLevel_LOG_LEVEL_WARN}, From: timestamppb.New(from), PageSize: most,
+	})
+	var out []happened
+	for _, l := range linesOf(found.GetLines()) {
+		if l.Said != "instance ejected" || l.get("ejected") == "" {
+			continue
+		}
+		out = append(out, happened{
+			Time: l.Time, Tone: frame.Warn, What: fmt.Sprintf("%s is left out by %s for %s", l.get("ejected"), l.Who, l.get("for")), By: "its calls failed",
+			Href: "/logs?around=" + url.QueryEscape(l.ID),
+		})
+	}
+	return out, err
+}
+
+// marks are what may explain a chart of the service, or of all.
+func (s *screens) marks(r *frame.Request, service string) []frame.Mark {
+	all, _ := s.timeline(r.Context(), r.Range.From, r.Range.To) // the charts are worth showing without
+	var out []frame.Mark
+	for _, h := range all {
+		if service == "" || h.Everywhere || strings.Contains(h.What, service) {
+			out = append(out, frame.Mark{Time: h.Time, Text: h.What})
+		}
+	}
+	const most = 100
+	return out[:min(most, len(out))]
+}
