@@ -276,8 +276,10 @@ func testsNeitherSleepNorSkip(h *house) []string {
 		case "Skip":
 			// There, operators skip branches.
 			return name != ".Skip" || !strings.HasPrefix(f.path, "internal/coordinator/")
-		case "Skipf", "SkipNow", "Short":
+		case "Skipf", "SkipNow":
 			return true
+		case "Short":
+			return name == "testing.Short"
 		}
 		return false
 	})...)
