@@ -25,7 +25,7 @@ import (
 // What the store is built for. SPANS=10000000 is the long form, with the budget
 // that is the default (MIB=… is another); a test of every day takes the short one.
 const (
-	shortSpans = 60_000
+	shortSpans = 40_000
 	// The goal is 500 ms at 95 %; a loaded machine of CI gets more.
 	goal     = 500 * time.Millisecond
 	goalOfCI = 5 * time.Second
@@ -90,33 +90,36 @@ func checkoutID(seed uint64) (id segment.ID) {
 }
 
 func TestTenMillion(t *testing.T) {
-	total, budget, limit := shortSpans, int64(10<<20), goalOfCI
+	total, budget, limit := shortSpans, int64(8<<20), goalOfCI
 	if n, err := strconv.Atoi(os.Getenv("SPANS")); err == nil {
 		total, budget, limit = n, 1<<30, goal
 	}
 	if n, err := strconv.Atoi(os.Getenv("MIB")); err == nil {
 		budget = int64(n) << 20
 	}
+	queue := min(budget/8, 16<<20) // what is written at once is small beside the budget
 	a := open(t, t.TempDir(), func(o *archive.Options) {
-		o.Limits = func() archive.Limits { l := limits(); l.Bytes, l.QueueBytes = budget, 16<<20; return l }
+		o.Limits = func() archive.Limits { l := limits(); l.Bytes, l.QueueBytes = budget, queue; return l }
 	})
 	memory := watchMemory()
 	began := time.Now()
-	seed := ingest(t, a, total)
+	seed, most := ingest(t, a, total, queue)
 	took := time.Since(began)
 	heap, resident := memory.end()
 	st := a.Stats()
 	t.Logf("ingested %d spans and %d lines in %v: %.0f spans/s and %.0f lines/s", total, total/5, took.Round(time.Second),
 		float64(total)/took.Seconds(), float64(total/5)/took.Seconds())
-	t.Logf("on disk: %d MiB of at most %d in %d files; %d spans and %d lines are kept", st.Bytes>>20, budget>>20, st.Segments, st.Spans, st.Lines)
+	t.Logf("on disk: %d MiB, at most %d while it was written, of a budget of %d, in %d files; %d spans and %d lines are kept",
+		st.Bytes>>20, most>>20, budget>>20, st.Segments, st.Spans, st.Lines)
 	t.Logf("memory: heap at most %d MiB, resident at most %d MiB", heap>>20, resident>>20)
 	t.Logf("dropped: %+v", st.Dropped)
 	if heap > mostHeap {
 		t.Errorf("heap %d MiB, want at most %d", heap>>20, mostHeap>>20)
 	}
-	if st.Bytes > budget*5/4 {
-		t.Errorf("%d bytes, the budget is %d", st.Bytes, budget)
+	if slack := int64(8 << 20); most > budget*5/4+slack { // the file that is written with its log, and one being thinned
+		t.Errorf("%d bytes on disk, the budget is %d", most, budget)
 	}
+	eventually(t, "the budget to hold", func() bool { return a.Stats().Bytes <= budget*5/4 })
 	droppedOldest(t, a, int64(total), seed)
 	for kind, p95 := range searchesTake(t, a, seed) {
 		if p95 > limit {
@@ -126,8 +129,8 @@ func TestTenMillion(t *testing.T) {
 }
 
 // ingest sends so many spans as fast as they are taken, and waits until they are
-// written; it returns the number of the last trace.
-func ingest(t *testing.T, a *archive.Archive, total int) (seed uint64) {
+// written; it returns the number of the last trace, and what was on disk at most.
+func ingest(t *testing.T, a *archive.Archive, total int, queue int64) (seed uint64, most int64) {
 	t.Helper()
 	for sent := 0; sent < total; {
 		const each = 50
@@ -142,16 +145,18 @@ func ingest(t *testing.T, a *archive.Archive, total int) (seed uint64) {
 				t.Fatal(err)
 			}
 			// As a sender does that is told to come again.
-			room(t, a)
+			room(t, a, queue)
 			td, _ = checkouts(each, new(seed-each), time.Now())
 		}
 		for _, l := range lines {
 			a.AddOutput(l)
 		}
-		sent += n
+		if sent += n; sent%(100*n) == 0 {
+			most = max(most, a.Stats().Bytes)
+		}
 	}
 	eventually(t, "the queue to be written", func() bool { return a.Stats().Queued == 0 })
-	return seed
+	return seed, max(most, a.Stats().Bytes)
 }
 
 // droppedOldest: what there was no room for are the oldest, and all is counted.
@@ -187,9 +192,9 @@ func droppedOldest(t *testing.T, a *archive.Archive, total int64, last uint64) {
 }
 
 // room waits until half of the queue is free, for as long as the writer comes on.
-func room(t *testing.T, a *archive.Archive) {
+func room(t *testing.T, a *archive.Archive, queue int64) {
 	t.Helper()
-	for st := a.Stats(); st.Queued >= 8<<20; st = a.Stats() {
+	for st := a.Stats(); st.Queued >= queue/2; st = a.Stats() {
 		eventually(t, "a batch to be written", func() bool { return a.Stats().Queued != st.Queued })
 	}
 }
