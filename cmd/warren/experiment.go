@@ -81,8 +81,15 @@ func newStartError(t *trial) *cobra.Command {
 	return c
 }
 
-// shared are the flags of faults that hit calls.
+// shared are the flags of faults that hit calls. A share of 0, which the contract
+// takes for one that was not given, is refused: whoever writes it wants to hit none.
 func shared(c *cobra.Command, method *string, share *float64) {
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if *share == 0 {
+			return errors.New("start: a share is more than 0, and at most 1")
+		}
+		return nil
+	}
 	c.Flags().StringVar(method, "method", "", "one method, such as shop.payment.v1.PaymentService/Capture (default all)")
 	c.Flags().Float64Var(share, "share", 1, "of the calls that are hit")
 }

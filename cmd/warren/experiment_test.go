@@ -69,6 +69,7 @@ func (s *trialled) refuses() {
 	s.refused("experiment.duration.max allows 1h", "experiment", "start", "latency", "greeting", "--for", "2h", "--reason", "x")
 	s.refused("has no method a.B/C; it has "+contractName+"/Greet", "experiment", "start", "latency", "greeting", "--method", "a.B/C", "--reason", "x")
 	s.refused("gateway serves no contract", "experiment", "start", "partition", "greeting", "gateway", "--reason", "x")
+	s.refused("a share is more than 0", "experiment", "start", "error", "greeting", "--share", "0", "--reason", "x")
 	s.refused(`no experiment "nothing"; none runs`, "experiment", "stop", "nothing")
 	r := execute(s.t.Context(), []byte("n\n"), "--file", s.path("warren.yaml"), "experiment", "start", "kill", "greeting", "--reason", "x")
 	contains(s.t, r.out+r.err, "greeting/1", "greeting has one instance", "start? [y/N]", "not started")

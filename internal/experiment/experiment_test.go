@@ -97,7 +97,7 @@ func TestRefused(t *testing.T) {
 		"order serves no contract":              request(partition("payment", "order"), time.Minute),
 		"between two services":                  request(partition("order", "order"), time.Minute),
 		"no code of a failure":                  request(failure("payment", "LOUD"), time.Minute),
-		"a share is between 0 and 1":            request(latency("payment", "", time.Second, 2), time.Minute),
+		"a share is more than 0":                request(latency("payment", "", time.Second, 2), time.Minute),
 		"a delay of 0s":                         request(latency("payment", "", 0, 0), time.Minute),
 		"every 1s at most":                      request(kill("payment", time.Millisecond), time.Minute),
 		"experiment.duration.max allows 1h":     request(failure("payment", ""), 2*time.Hour),
@@ -186,6 +186,7 @@ experiments:
 		"experiments: [{name: x}]":                            "number 1: want one of latency, error, kill and partition",
 		"experiments: [{latncy: {}}]":                         "latncy",
 		"experiments: [{latency: {service: a, delay: fast}}]": "fast",
+		"experiments: [{error: {service: a, share: 0}}]":      "share 0: a share is more than 0",
 	} {
 		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)

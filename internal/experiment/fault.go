@@ -45,7 +45,7 @@ func (r *Runner) check(req *observev1.ExperimentServiceStartRequest) (time.Durat
 func checkFault(f *observev1.Fault) error {
 	share := func(s float64) error {
 		if !(s >= 0 && s <= 1) {
-			return fmt.Errorf("share %v: a share is between 0 and 1", s)
+			return fmt.Errorf("share %v: a share is more than 0, and at most 1", max(s, 0))
 		}
 		return nil
 	}

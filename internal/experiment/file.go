@@ -27,13 +27,13 @@ type entry struct {
 		Method  string        `yaml:"method"`
 		Delay   time.Duration `yaml:"delay"`
 		Jitter  time.Duration `yaml:"jitter"`
-		Share   float64       `yaml:"share"`
+		Share   *float64      `yaml:"share"`
 	} `yaml:"latency"`
 	Error *struct {
-		Service string  `yaml:"service"`
-		Method  string  `yaml:"method"`
-		Code    string  `yaml:"code"`
-		Share   float64 `yaml:"share"`
+		Service string   `yaml:"service"`
+		Method  string   `yaml:"method"`
+		Code    string   `yaml:"code"`
+		Share   *float64 `yaml:"share"`
 	} `yaml:"error"`
 	Kill *struct {
 		Service string        `yaml:"service"`
@@ -78,12 +78,12 @@ func (e entry) request() (*observev1.ExperimentServiceStartRequest, error) {
 	if l := e.Latency; l != nil {
 		faults++
 		req.Fault.Kind = &observev1.Fault_Latency{Latency: &observev1.LatencyFault{
-			Service: l.Service, Method: l.Method, Delay: durationpb.New(l.Delay), Jitter: durationpb.New(l.Jitter), Share: l.Share,
+			Service: l.Service, Method: l.Method, Delay: durationpb.New(l.Delay), Jitter: durationpb.New(l.Jitter), Share: share(l.Share),
 		}}
 	}
 	if f := e.Error; f != nil {
 		faults++
-		req.Fault.Kind = &observev1.Fault_Error{Error: &observev1.ErrorFault{Service: f.Service, Method: f.Method, Code: f.Code, Share: f.Share}}
+		req.Fault.Kind = &observev1.Fault_Error{Error: &observev1.ErrorFault{Service: f.Service, Method: f.Method, Code: f.Code, Share: share(f.Share)}}
 	}
 	if k := e.Kill; k != nil {
 		faults++
@@ -97,4 +97,16 @@ func (e entry) request() (*observev1.ExperimentServiceStartRequest, error) {
 		return nil, errors.New("want one of latency, error, kill and partition")
 	}
 	return req, checkFault(req.GetFault())
+}
+
+// share is the one that is written down; where none is, all calls are hit. Who
+// writes 0 means none, which the contract cannot tell from nothing.
+func share(written *float64) float64 {
+	switch {
+	case written == nil:
+		return 0
+	case *written == 0:
+		return -1 // which is refused
+	}
+	return *written
 }
