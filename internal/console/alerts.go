@@ -80,7 +80,7 @@ func firing(alerts []*observev1.Alert, now time.Time) *frame.Table {
 		}
 		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("alert-%d", i), Cells: []frame.Cell{
 			{Text: a.GetName() + labelsOf(a.GetLabels()), Sub: cmp.Or(a.GetAnnotations()["summary"], a.GetAnnotations()["description"])},
-			{Status: &state, Sub: a.GetSeverity()}, frame.Measured(a.GetValue(), ""), frame.Text(frame.Span(now.Sub(a.GetSince().AsTime()))),
+			{Status: &state, Sub: a.GetSeverity()}, frame.Measured(a.GetValue(), ""), {Text: frame.Span(now.Sub(a.GetSince().AsTime())), Order: now.Sub(a.GetSince().AsTime()).Seconds()},
 			{Actions: actions},
 		}})
 	}

@@ -136,8 +136,9 @@ func (t *traffic) table(keep func(*flow) bool) frame.Table {
 // records are flows with all that is known of them, for other programs.
 func (t *traffic) records(keep func(*flow) bool) *frame.Table {
 	out := &frame.Table{Columns: []frame.Column{
-		{Title: "Event"}, {Title: "State"}, {Title: "Published by"}, {Title: "Published"}, {Title: "Read by"}, {Title: "Group"}, {Title: "Handled"},
-		{Title: "p99"}, {Title: "Errors"}, {Title: "Behind"}, {Title: "Retries"}, {Title: "Dead letters"},
+		{Title: "Event"}, {Title: "State"}, {Title: "Published by"}, {Title: "Published", Number: true}, {Title: "Read by"}, {Title: "Group"},
+		{Title: "Handled", Number: true}, {Title: "p99", Number: true}, {Title: "Errors", Number: true}, {Title: "Behind", Number: true},
+		{Title: "Retries", Number: true}, {Title: "Dead letters", Number: true},
 	}}
 	for _, f := range t.flows {
 		if !keep(f) {

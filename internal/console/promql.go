@@ -120,7 +120,7 @@ func metricsIn(query string) []string {
 		}
 		name := query[i:end]
 		starts := name[0] < '0' || name[0] > '9'
-		if p := placeAt(query[:i]); starts && p.want == wantExpression && !known[strings.ToLower(name)] && !slices.Contains(out, name) {
+		if p := placeAt(query[:i+1]); starts && p.want == wantExpression && !known[strings.ToLower(name)] && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -145,14 +146,36 @@ func (f *Frame) page(p *Page) http.Handler {
 			v.Problem = problemOf(err, r.ID)
 			r.status = v.Problem.Status
 			f.opts.Logger.Info("console page not shown", "page", p.Name, "path", hr.URL.Path, "request", r.ID, "error", err.Error())
-		} else if e, ok := v.Data.(exporter); ok && r.Get("format") == "csv" {
-			w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-			w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", p.Name+".csv"))
-			_ = e.Export().writeCSV(w)
+		} else if e, ok := v.Data.(exporter); ok && export(w, e.Export(), p.Name, r.Get("format")) {
 			return
 		}
 		f.draw(w, v, p.Name)
 	})
+}
+
+// export writes a table in the format asked for, if it is one.
+func export(w http.ResponseWriter, t *Table, name, format string) bool {
+	if t == nil {
+		return false
+	}
+	formats := map[string]struct {
+		kind  string
+		write func(io.Writer) error
+	}{"csv": {"text/csv; charset=utf-8", t.writeCSV}, "json": {"application/json", t.writeJSON}}
+	f, ok := formats[format]
+	if !ok {
+		return false
+	}
+	w.Header().Set("Content-Type", f.kind)
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name+"."+format))
+	_ = f.write(w)
+	return true
+}
+
+// Exports tells whether the page can be had as a table.
+func (v *view) Exports() bool {
+	e, ok := v.Data.(exporter)
+	return ok && e.Export() != nil
 }
 
 func forbidden(role Role) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -86,6 +87,9 @@ func Number(n int64) Cell { return Cell{Text: Count(n), Order: float64(n)} }
 // Measured is a value with a unit: s, %, B or another.
 func Measured(v float64, unit string) Cell { return Cell{Text: Amount(v, unit), Order: v} }
 
+// Exact is a value for programs, with all its figures.
+func Exact(v float64) Cell { return Cell{Text: strconv.FormatFloat(v, 'g', -1, 64), Order: v} }
+
 // At is a moment.
 func At(t time.Time) Cell {
 	if t.IsZero() {
@@ -137,6 +141,21 @@ func (t *Table) Next(c Column) string {
 	return "-" + c.Key
 }
 
+// words is what a cell says to other programs.
+func (c Cell) words() string {
+	switch {
+	case !c.Time.IsZero():
+		return c.Time.UTC().Format(time.RFC3339Nano)
+	case c.Title != "" && strings.HasSuffix(c.Text, "…"): // cut for people
+		return c.Title
+	case c.Text != "":
+		return c.Text
+	case c.Status != nil:
+		return c.Status.Word
+	}
+	return strings.Join(c.Chips, ", ")
+}
+
 // writeCSV writes the table as text for other programs. Values that a
 // spreadsheet would take for a formula are quoted as text.
 func (t *Table) writeCSV(w io.Writer) error {
@@ -150,10 +169,7 @@ func (t *Table) writeCSV(w io.Writer) error {
 	}
 	for _, row := range t.Rows {
 		for i, c := range row.Cells {
-			line[i] = c.Text
-			if !c.Time.IsZero() {
-				line[i] = c.Time.UTC().Format(time.RFC3339Nano)
-			}
+			line[i] = c.words()
 			if line[i] != "" && strings.ContainsRune("=+-@\t\r", rune(line[i][0])) {
 				line[i] = "'" + line[i]
 			}
