@@ -123,11 +123,12 @@ func (o Objective) group(t Timing) metricstore.RuleGroup {
 	// Nothing bad has no series as long as nothing bad ever happened.
 	record(badRate, "("+bad+") or 0 * ("+all+")", nil)
 	for _, w := range spans(pairs) {
-		expr := fmt.Sprintf("sum_over_time(%[1]s%[3]s[%[4]s]) / sum_over_time(%[2]s%[3]s[%[4]s])", badRate, allRate, o.selector(nil), metricstore.FormatDuration(w))
+		length := metricstore.FormatDuration(w)
+		expr := fmt.Sprintf("sum_over_time(%[1]s%[3]s[%[4]s]) / sum_over_time(%[2]s%[3]s[%[4]s])", badRate, allRate, o.selector(nil), length)
 		if w == base {
 			expr = badRate + o.selector(nil) + " / " + allRate + o.selector(nil)
 		}
-		record(errorRatio, expr, map[string]string{"window": metricstore.FormatDuration(w)})
+		record(errorRatio, expr, map[string]string{"window": length})
 	}
 	for _, severity := range []string{Page, Ticket} {
 		g.Rules = append(g.Rules, o.alert(severity, pairs, interval))

@@ -123,7 +123,8 @@ func (s *orders) placed(ctx context.Context, after string, before time.Time, lim
 	return shards.Collect(ctx, s.all, limit, strings.Compare, func(ctx context.Context, tx *store.Tx, in []int) ([]string, error) {
 		here, args := shards.In("shard", in)
 		args = append([]any{orderv1.State_PLACED, after, before}, append(args, limit)...)
-		return readIDs(ctx, tx, `SELECT order_id FROM orders WHERE state = ? AND order_id > ? AND created_at < ? AND `+here+` ORDER BY order_id LIMIT ?`, args...)
+		return readIDs(ctx, tx, `SELECT order_id FROM orders WHERE state = ? AND order_id > ? AND created_at < ? AND `+here+`
+			ORDER BY order_id LIMIT ?`, args...)
 	})
 }
 
