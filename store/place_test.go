@@ -17,14 +17,11 @@ func TestPlace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := "["
-		for i, kv := range db.engine.place {
-			if i > 0 {
-				got += " "
-			}
-			got += fmt.Sprintf("%s=%s", kv.Key, kv.Value.Emit())
+		var place []string
+		for _, kv := range db.engine.place {
+			place = append(place, string(kv.Key)+"="+kv.Value.Emit())
 		}
-		if got += "]"; got != want {
+		if got := fmt.Sprint(place); got != want {
 			t.Errorf("%s: %s, want %s", db.engine.dialect, got, want)
 		}
 		if err := db.Close(); err != nil {

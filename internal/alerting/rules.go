@@ -316,7 +316,8 @@ func selfRules() []rule {
 		{
 			// The newest sample is looked for in the past, as it is the last one.
 			"MetricsNotStored", Page, `time() - max(max_over_time(timestamp(up{service="warren"})[1h:10s])) > 60`, 30 * time.Second,
-			"Metrics are not stored", "The last ones are {{ $value | humanizeDuration }} old: other alerts do not see what happens now. Mostly the disk is full.",
+			"Metrics are not stored",
+			"The last ones are {{ $value | humanizeDuration }} old: other alerts do not see what happens now. Mostly the disk is full.",
 		},
 		{
 			"MetricsNotCompacted", Ticket, `increase(prometheus_tsdb_compactions_failed_total[3h]) > 0`, 0,

@@ -17,7 +17,7 @@ func TestWaterfallOfWrongClocks(t *testing.T) {
 	w := open(t, t.TempDir())
 	now := time.Now()
 	begin := func(ctx context.Context, tracer trace.Tracer, name string, kind trace.SpanKind, at time.Time) (context.Context, trace.Span) {
-		return tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithTimestamp(at), trace.WithAttributes(attribute.String("warren.instance", "x")))
+		return tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithTimestamp(at), trace.WithAttributes(attribute.String("warren.instance", "x"))) //nolint:spancheck // who calls this ends it
 	}
 	at := func(base time.Time, ms int) time.Time { return base.Add(time.Duration(ms) * time.Millisecond) }
 	gateway, flushGateway := w.tracer(t, "gateway", "v1")
