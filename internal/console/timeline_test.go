@@ -24,7 +24,7 @@ func TestTimeline(t *testing.T) {
 	_, page := get(t, at+"/overview")
 	page = html.UnescapeString(page)
 	for _, want := range []string{
-		"1 alert firing", "ago: payment spends its error budget", "ErrorBudgetBurnsFast · payment fires", "payment/2 ended 5 times in a row",
+		"1 alert firing", ": payment spends its error budget", "ErrorBudgetBurnsFast · payment fires", "payment/2 ended 5 times in a row",
 		"payment/2 ended by itself (killed by SIGKILL) and is started again", "built payment in 1.2 s", "restart payment", "ada: a new version",
 		"rpc.timeout: 2s → 1.5s", "ada: the list is slow on Mondays", "payment/2 is left out by order/1 for 5s",
 		"Objectives", "Orders are taken",
