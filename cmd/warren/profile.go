@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -167,5 +168,5 @@ func cost(v int64, unit string) string {
 	case "bytes":
 		return fmt.Sprintf("%.1f KiB", float64(v)/(1<<10))
 	}
-	return fmt.Sprint(v)
+	return strconv.FormatInt(v, 10)
 }

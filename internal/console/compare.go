@@ -115,7 +115,8 @@ func compareTable(r *frame.Request, steps []*tracediff.Step) frame.Table {
 	t := frame.Table{
 		Caption: "Spans",
 		Columns: []frame.Column{
-			{Key: "span", Title: "Span", Fixed: true}, {Key: "service", Title: "Service", Fixed: true, Wide: true}, {Key: "a", Title: "A", Number: true}, {Key: "b", Title: "B", Number: true},
+			{Key: "span", Title: "Span", Fixed: true}, {Key: "service", Title: "Service", Fixed: true, Wide: true},
+			{Key: "a", Title: "A", Number: true}, {Key: "b", Title: "B", Number: true},
 			{Key: "difference", Title: "Difference", Number: true}, {Key: "path", Title: "Critical path", Fixed: true, Wide: true},
 		},
 		Empty: frame.Empty{Title: "No span is like that", Text: "Both traces consist of the same spans.", Clear: clearOf(r, "only")},
@@ -162,7 +163,8 @@ func compareRow(id string, s *tracediff.Step, longest time.Duration) frame.Row {
 	}
 	const deepest = 12
 	return frame.Row{ID: id, Cells: []frame.Cell{
-		{Text: strings.Repeat("· ", min(s.Depth, deepest)) + s.Name, Title: s.Name}, frame.Text(s.Service), tallyCell(s.A), tallyCell(s.B), cell, {Chips: path, Text: strings.Join(path, " ")},
+		{Text: strings.Repeat("· ", min(s.Depth, deepest)) + s.Name, Title: s.Name}, frame.Text(s.Service),
+		tallyCell(s.A), tallyCell(s.B), cell, {Chips: path, Text: strings.Join(path, " ")},
 	}}
 }
 

@@ -38,7 +38,8 @@ func (s *screens) servicePolicies(r *frame.Request) (any, error) {
 		Caption: "Policies in force",
 		Columns: []frame.Column{
 			{Key: "method", Title: "Method"}, {Key: "policy", Title: "Policy"}, {Key: "value", Title: "In force", Fixed: true}, {Key: "layer", Title: "From"},
-			{Key: "scope", Title: "Said for", Wide: true}, {Key: "setting", Title: "Setting", Wide: true}, {Key: "otherwise", Title: "Otherwise for", Fixed: true, Wide: true},
+			{Key: "scope", Title: "Said for", Wide: true}, {Key: "setting", Title: "Setting", Wide: true},
+			{Key: "otherwise", Title: "Otherwise for", Fixed: true, Wide: true},
 		},
 		Empty: frame.Empty{Title: "No policy is like that", Text: "None fits the filter.", Clear: clearOf(r, "q", "show")},
 	}
@@ -107,8 +108,7 @@ func contractOf(full string) string {
 // readable leaves out of a duration what is zero: "1m0s".
 func readable(value string) string {
 	d, err := time.ParseDuration(value)
-	switch {
-	case err != nil || d == 0:
+	if err != nil || d == 0 {
 		return value
 	}
 	return frame.Span(d)
@@ -124,7 +124,8 @@ func policySummary(all []*settingsv1.Policy) *frame.Table {
 	t := &frame.Table{
 		Caption: "Policies in force",
 		Columns: []frame.Column{
-			{Title: "Method", Fixed: true}, {Title: "Who may call", Fixed: true}, {Title: "Timeout", Fixed: true}, {Title: "Attempts", Fixed: true}, {Title: "Hedged after", Fixed: true, Wide: true},
+			{Title: "Method", Fixed: true}, {Title: "Who may call", Fixed: true}, {Title: "Timeout", Fixed: true}, {Title: "Attempts", Fixed: true},
+			{Title: "Hedged after", Fixed: true, Wide: true},
 			{Title: "Breaker opens at", Fixed: true, Wide: true}, {Title: "Limits", Fixed: true}, {Title: "Idempotency key", Fixed: true, Wide: true},
 		},
 		Empty: frame.Empty{Title: "No contract could be read", Text: "A contract is read from an instance that is ready."},

@@ -71,7 +71,8 @@ func (s *screens) profile(r *frame.Request) (any, error) {
 		v.Focus, v.Reset = flame.Short(focus.Name), r.With("focus", "")
 	}
 	v.Facts = []fact{
-		{"Taken", about.GetTime().AsTime().Local().Format("2006-01-02 15:04:05")}, {"In all", costOf(read.Total, read.Unit)}, {"Version", cmp.Or(about.GetVersion(), "–")},
+		{"Taken", about.GetTime().AsTime().Local().Format("2006-01-02 15:04:05")}, {"In all", costOf(read.Total, read.Unit)},
+		{"Version", cmp.Or(about.GetVersion(), "–")},
 	}
 	if about.GetDuration() != nil {
 		v.Facts = append(v.Facts, fact{"Recorded for", frame.Span(about.GetDuration().AsDuration())})

@@ -53,7 +53,8 @@ func profileTable(all []*observev1.Profile, of string) *frame.Table {
 			over = frame.Span(p.GetDuration().AsDuration())
 		}
 		t.Rows = append(t.Rows, frame.Row{ID: "profile-" + p.GetId(), Href: profileHref(p.GetId()), Cells: []frame.Cell{
-			{Text: kindTitle(p.GetKind()), Sub: kindName(p.GetKind())}, frame.At(p.GetTime().AsTime()), frame.Text(over), frame.Measured(float64(p.GetSize()), "B"),
+			{Text: kindTitle(p.GetKind()), Sub: kindName(p.GetKind())}, frame.At(p.GetTime().AsTime()), frame.Text(over),
+			frame.Measured(float64(p.GetSize()), "B"),
 		}})
 	}
 	return t

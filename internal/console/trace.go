@@ -103,7 +103,8 @@ func relatedTo(sum *observev1.TraceSummary) []related {
 	}
 	if order := sum.GetOrderId(); order != "" {
 		out = append(out, related{"Order", order, []frame.Link{
-			{Text: "its transaction", Href: "/search?q=" + queryEscape(order)}, {Text: "its traces", Href: tracesOf("order-id", order, sum.GetStart().AsTime())},
+			{Text: "its transaction", Href: "/search?q=" + queryEscape(order)},
+			{Text: "its traces", Href: tracesOf("order-id", order, sum.GetStart().AsTime())},
 		}})
 	}
 	return out

@@ -2,7 +2,6 @@ package profiling_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -66,15 +65,12 @@ func TestEveryKind(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			taken, err := s.Take(t.Context(), take(observev1.ProfileKind(number), 100*time.Millisecond))
-			if err != nil {
-				t.Fatal(err)
-			}
-			read, err := flame.Read(taken.GetData(), "")
-			if err != nil {
-				t.Fatal(err)
-			}
+			taken, read := recorded(t, s, observev1.ProfileKind(number))
 			p := taken.GetProfile()
+			for began := time.Now(); read.Total == 0 && p.GetKind() >= mutex && time.Since(began) < time.Minute; {
+				taken, read = recorded(t, s, p.GetKind()) // on a busy machine nobody may have waited just then
+				p = taken.GetProfile()
+			}
 			if p.GetInstance() != "order/1" || p.GetVersion() != "v2" || p.GetSize() != int64(len(taken.GetData())) || p.GetTime() == nil {
 				t.Errorf("%v", p)
 			}
@@ -95,12 +91,25 @@ func TestEveryKind(t *testing.T) {
 		})
 	}
 	all, err := s.List(t.Context(), &observev1.ListProfilesRequest{Instance: "order/1"})
-	if err != nil || len(all.GetProfiles()) != len(observev1.ProfileKind_name)-1 {
+	if err != nil || len(all.GetProfiles()) < len(observev1.ProfileKind_name)-1 {
 		t.Errorf("%d are listed, %v", len(all.GetProfiles()), err)
 	}
 	if none, _ := s.List(t.Context(), &observev1.ListProfilesRequest{Instance: "order/2"}); len(none.GetProfiles()) != 0 {
 		t.Errorf("of another: %v", none)
 	}
+}
+
+func recorded(t *testing.T, s *profiling.Service, kind observev1.ProfileKind) (*observev1.TakeProfileResponse, *flame.Profile) {
+	t.Helper()
+	taken, err := s.Take(t.Context(), take(kind, 100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := flame.Read(taken.GetData(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return taken, read
 }
 
 // quarrel has goroutines wait for a mutex and for a channel, until it is stopped.
@@ -113,7 +122,7 @@ func quarrel() (stop func()) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				mu.Lock()
-				_ = fmt.Sprint(strings.Repeat("x", 1<<16))
+				_ = strings.Repeat("x", 1<<16)
 				mu.Unlock()
 				select {
 				case bell <- true:

@@ -60,7 +60,9 @@ func (s *Service) fetch(ctx context.Context, t Target, what string, length time.
 	case resp.StatusCode == http.StatusConflict:
 		return nil, status.Error(codes.FailedPrecondition, fmt.Sprintf("profile %s: somebody records one of it now; try again in a while", t.Instance))
 	case resp.StatusCode != http.StatusOK:
-		return nil, status.Error(codes.FailedPrecondition, fmt.Sprintf("profile %s: %s", t.Instance, resp.Status+" "+strings.TrimSpace(string(data[:min(len(data), 200)]))))
+		const enough = 200
+		why := strings.TrimSpace(string(data[:min(len(data), enough)]))
+		return nil, status.Error(codes.FailedPrecondition, fmt.Sprintf("profile %s: %s %s", t.Instance, resp.Status, why))
 	case len(data) > maxBytes:
 		return nil, status.Error(codes.ResourceExhausted, fmt.Sprintf("profile %s: it has more than %d MiB", t.Instance, maxBytes>>20))
 	}

@@ -127,7 +127,9 @@ func (f *force) method(m *contract.Method) []*settingsv1.Policy {
 	if m.Access == contract.AccessRoles {
 		access += ": " + strings.Join(m.Roles, ", ")
 	}
-	out := []*settingsv1.Policy{stated("access", "callers", access), stated("idempotency", "key", m.IdempotencyKey.String()), stated("priority", "shedding", m.Priority.String())}
+	out := []*settingsv1.Policy{
+		stated("access", "callers", access), stated("idempotency", "key", m.IdempotencyKey.String()), stated("priority", "shedding", m.Priority.String()),
+	}
 	if m.Cache != nil {
 		out = append(out, stated("cache", "age", m.Cache.MaxAge.String()))
 	}

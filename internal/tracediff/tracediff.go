@@ -110,21 +110,19 @@ func Verdict(a, b *observev1.TraceSummary, steps []*Step, say func(time.Duration
 	if d == 0 {
 		return "Both took the same time."
 	}
-	slower, sign := "B", time.Duration(1)
+	slower, longer := "B", func(s *Step) time.Duration { return s.B.Self - s.A.Self }
 	if d < 0 {
-		slower, sign = "A", -1
+		slower, longer = "A", func(s *Step) time.Duration { return s.A.Self - s.B.Self }
 	}
-	text := fmt.Sprintf("%s took %s longer.", slower, say(sign*d))
+	text := fmt.Sprintf("%s took %s longer.", slower, say(d.Abs()))
 	var most *Step
 	for _, one := range steps {
-		if most == nil || sign*(one.B.Self-one.A.Self) > sign*(most.B.Self-most.A.Self) {
+		if most == nil || longer(one) > longer(most) {
 			most = one
 		}
 	}
-	if most != nil {
-		if self := sign * (most.B.Self - most.A.Self); self > 0 {
-			text += fmt.Sprintf(" Most of it is %s: %s itself took %s longer.", most.Service, most.Name, say(self))
-		}
+	if most != nil && longer(most) > 0 {
+		text += fmt.Sprintf(" Most of it is %s: %s itself took %s longer.", most.Service, most.Name, say(longer(most)))
 	}
 	return text
 }
