@@ -36,7 +36,8 @@ const (
 
 type logService struct {
 	observev1.UnimplementedLogServiceServer
-	archive *archive.Archive
+	archive  *archive.Archive
+	patience time.Duration
 }
 
 // filter is what lines are asked for, read.
@@ -62,7 +63,7 @@ func readFilter(f *observev1.LogFilter) (*filter, error) {
 	return out, nil
 }
 
-func (f *filter) query() segment.LineQuery {
+func (f *filter) query(patience time.Duration) segment.LineQuery {
 	return segment.LineQuery{
 		Words: f.words.fts(), MinLevel: int(f.GetMinLevel()), Services: f.GetServices(), Instances: f.GetInstances(),
 		Trace: f.trace, Deadline: time.Now().Add(patience),
@@ -82,7 +83,7 @@ func (s *logService) Search(_ context.Context, req *observev1.SearchLogsRequest)
 	if err != nil {
 		return nil, err
 	}
-	q := f.query()
+	q := f.query(s.patience)
 	q.From, q.To, q.Limit = nanos(req.GetFrom()), nanos(req.GetTo()), within(int(req.GetPageSize()), linesOnPage, mostLines)
 	resp := &observev1.SearchLogsResponse{}
 	if req.GetFacets() {
@@ -93,7 +94,7 @@ func (s *logService) Search(_ context.Context, req *observev1.SearchLogsRequest)
 	if err := page(req.GetPageToken(), &q.To); err != nil {
 		return nil, err
 	}
-	q.Deadline = time.Now().Add(patience)
+	q.Deadline = time.Now().Add(s.patience)
 	found, err := s.archive.SearchLines(q)
 	if err != nil {
 		return nil, unreadable(err)
@@ -190,7 +191,7 @@ func (s *logService) Tail(req *observev1.TailLogsRequest, stream grpc.ServerStre
 	defer unfollow()
 	sent := map[int64]struct{}{}
 	if n := min(int(req.GetLast()), mostLines); n > 0 {
-		q := f.query()
+		q := f.query(s.patience)
 		q.Limit = n
 		found, err := s.archive.SearchLines(q)
 		if err != nil {
@@ -237,7 +238,7 @@ func (s *logService) Around(_ context.Context, req *observev1.AroundLogsRequest)
 	if line == nil {
 		return nil, rpc.Errorf(observev1.TraceReason_LINE_NOT_FOUND, "no line %q is kept", req.GetId())
 	}
-	q := segment.LineQuery{Limit: within(int(req.GetLines()), linesAround, mostAround), Deadline: time.Now().Add(patience)}
+	q := segment.LineQuery{Limit: within(int(req.GetLines()), linesAround, mostAround), Deadline: time.Now().Add(s.patience)}
 	if !req.GetAllInstances() {
 		q.Services, q.Instances = []string{line.Service}, []string{line.Instance}
 	}

@@ -3,6 +3,7 @@
 package signals
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -27,6 +28,8 @@ type Options struct {
 	HTTP    string // and over HTTP
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil: none
+	// Patience is how long a search looks; 0: 350 ms.
+	Patience time.Duration
 }
 
 // Signals is the running store of traces and logs. It is safe for concurrent use.
@@ -34,11 +37,12 @@ type Signals struct {
 	archive  *archive.Archive
 	receiver *otlp.Receiver
 	settings atomic.Pointer[settings]
+	patience time.Duration
 }
 
 // Open opens the store and begins to receive.
 func Open(ctx context.Context, opts Options) (*Signals, error) {
-	s := &Signals{}
+	s := &Signals{patience: cmp.Or(opts.Patience, defaultPatience)}
 	s.settings.Store(watch(nil))
 	var err error
 	s.archive, err = archive.Open(archive.Options{Dir: opts.Dir, Limits: s.limits, Logger: opts.Logger, Metrics: opts.Metrics})
@@ -72,7 +76,7 @@ func (s *Signals) Problem() string { return s.archive.Stats().Problem }
 // Register serves the contracts that search the store.
 func (s *Signals) Register(on grpc.ServiceRegistrar) {
 	observev1.RegisterTraceServiceServer(on, &traceService{signals: s})
-	observev1.RegisterLogServiceServer(on, &logService{archive: s.archive})
+	observev1.RegisterLogServiceServer(on, &logService{archive: s.archive, patience: s.patience})
 }
 
 // sink hands what was received to the store.

@@ -39,7 +39,7 @@ type world struct {
 
 func open(t *testing.T, dir string) *world {
 	t.Helper()
-	s, err := signals.Open(t.Context(), signals.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	s, err := signals.Open(t.Context(), signals.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Patience: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +348,7 @@ func TestTail(t *testing.T) {
 		resp, err := w.logs.Search(t.Context(), &observev1.SearchLogsRequest{})
 		return err == nil && len(resp.GetLines()) == 2
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	stream, err := w.logs.Tail(ctx, &observev1.TailLogsRequest{Filter: &observev1.LogFilter{Query: "fish"}, Last: 10})
 	if err != nil {

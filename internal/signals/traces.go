@@ -21,9 +21,9 @@ import (
 	"github.com/gowarren/warren/rpc"
 )
 
-// patience is how long a search looks: what it has found until then is its
+// defaultPatience is how long a search looks: what it has found until then is its
 // answer, and it says that there may be more.
-const patience = 350 * time.Millisecond
+const defaultPatience = 350 * time.Millisecond
 
 // Sizes of pages, where none is asked for and at most.
 const (
@@ -43,7 +43,7 @@ func (s *traceService) Search(_ context.Context, req *observev1.SearchTracesRequ
 		Min: req.GetMinDuration().AsDuration(), Max: req.GetMaxDuration().AsDuration(),
 		Attributes: maps.Clone(req.GetAttributes()), From: nanos(req.GetFrom()), To: nanos(req.GetTo()),
 		Slowest: req.GetOrder() == observev1.TraceOrder_TRACE_ORDER_SLOWEST,
-		Limit:   within(int(req.GetPageSize()), tracesOnPage, 500), Patience: patience, //nolint:mnd // as the contract says
+		Limit:   within(int(req.GetPageSize()), tracesOnPage, 500), Patience: s.signals.patience, //nolint:mnd // as the contract says
 	}
 	for key, value := range map[string]string{archive.OrderAttribute: req.GetOrderId(), archive.GIDAttribute: req.GetGid()} {
 		if value != "" {
