@@ -120,7 +120,8 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		letters: eventsv1.NewLetterServiceClient(opts.API), settings: settingsv1.NewSettingsServiceClient(opts.API),
 		contracts: contractsv1.NewContractServiceClient(opts.API), metrics: observev1.NewMetricServiceClient(opts.API),
 		alerts: observev1.NewAlertServiceClient(opts.API), traces: observev1.NewTraceServiceClient(opts.API),
-		logs: observev1.NewLogServiceClient(opts.API), profiles: observev1.NewProfileServiceClient(opts.API), policies: settingsv1.NewPolicyServiceClient(opts.API), experiments: observev1.NewExperimentServiceClient(opts.API),
+		logs: observev1.NewLogServiceClient(opts.API), profiles: observev1.NewProfileServiceClient(opts.API), policies: settingsv1.NewPolicyServiceClient(opts.API),
+		experiments: observev1.NewExperimentServiceClient(opts.API),
 	}}
 	access, err := accessOf(opts)
 	if err != nil {
@@ -180,7 +181,10 @@ func (s *screens) pages() []frame.Page {
 			Send: s.try, SendNeeds: frame.Operator,
 		},
 		{Name: "routes", Path: "/routes", Title: "REST routes", Under: "contracts", Show: s.routes},
-		{Name: "experiments", Path: "/experiments", Title: "Experiments", Key: "f", Group: system, Icon: "fault", Live: slow, Ranged: true, Show: s.experimentList},
+		{
+			Name: "experiments", Path: "/experiments", Title: "Experiments", Key: "f", Group: system, Icon: "fault", Live: slow, Ranged: true,
+			Show: s.experimentList,
+		},
 		{Name: "settings", Path: "/settings", Title: "Settings", Key: "e", Group: system, Icon: "settings", Show: s.settingList},
 		{Name: "setting", Path: "/settings/{setting}", Title: "Setting", Under: "settings", Show: s.setting},
 		{Name: "history", Path: "/settings-history", Title: "Changes of settings", Under: "settings", Show: s.settingHistory},

@@ -28,7 +28,7 @@ type source struct {
 }
 
 // outbox is what waits in a service for the broker.
-type outbox struct{ pending, age, rate, p99 float64 }
+type outbox struct{ pending, age, rate float64 }
 
 // traffic is all that is known of events.
 type traffic struct {

@@ -147,8 +147,8 @@ func experimentTable(caption string, all []*observev1.Experiment, r *frame.Reque
 		}
 		t.Rows = append(t.Rows, frame.Row{
 			ID: fmt.Sprintf("experiment-%s-%d", e.GetName(), e.GetStarted().AsTime().UnixMilli()), Href: again, Cells: []frame.Cell{
-				{Text: e.GetName(), Sub: where + ": " + faultText(e.GetFault())}, {Text: where, Sub: shortMethod(method), Title: method}, experimentState(e, r.Now),
-				frame.At(e.GetStarted().AsTime()),
+				{Text: e.GetName(), Sub: where + ": " + faultText(e.GetFault())}, {Text: where, Sub: shortMethod(method), Title: method},
+				experimentState(e, r.Now), frame.At(e.GetStarted().AsTime()),
 				{Text: cmp.Or(e.GetAuthor(), "–"), Sub: brief(e.GetReason()), Title: e.GetReason()},
 				{Actions: []frame.Link{act}},
 			},
