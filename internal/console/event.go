@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/internal/console/frame"
 )
 
@@ -53,6 +54,21 @@ func (s *screens) event(r *frame.Request) (any, error) {
 	v.Charts, err = s.topicCharts(r, topic)
 	r.Missing("Charts", err)
 	return v, nil
+}
+
+// findEvent knows an event by its name, in full or without its package.
+func (s *screens) findEvent(ctx context.Context, text string) string {
+	const topics = `group by (messaging_destination_name) ({__name__=~"messaging_client_sent_messages_total|warren_events_lag"})`
+	resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: topics})
+	if err != nil {
+		return ""
+	}
+	for _, sample := range resp.GetSamples() {
+		if topic := sample.GetLabels()["messaging_destination_name"]; topic != "" && (topic == text || shortName(topic) == text) {
+			return topicHref(topic)
+		}
+	}
+	return ""
 }
 
 // worst is the state of the flow that is doing worst.

@@ -40,6 +40,11 @@ func TestEvents(t *testing.T) {
 	if resp, body := get(t, at+"/events/shop.order.v1.Nothing"); resp.StatusCode != http.StatusNotFound || !strings.Contains(body, "within the last hour") {
 		t.Errorf("an event that there isn't: %s\n%s", resp.Status, body)
 	}
+	for _, text := range []string{"OrderPlaced", someTopic} {
+		if resp, _ := get(t, at+"/search?q="+text); resp.Request.URL.Path != "/events/"+someTopic {
+			t.Errorf("search for %s leads to %s", text, resp.Request.URL)
+		}
+	}
 	_, body := get(t, at+"/events?format=csv")
 	if !strings.HasPrefix(body, "Event,State,Published by,Published,Read by,Group,Handled,p99,Errors,Behind,Retries,Dead letters\n") || strings.Count(body, "\n") != 5 {
 		t.Errorf("csv:\n%s", body)

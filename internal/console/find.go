@@ -28,7 +28,7 @@ func (s *screens) find(ctx context.Context, text string) string {
 	if traceID.MatchString(text) {
 		return "/traces/" + strings.ToLower(text)
 	}
-	for _, look := range []func(context.Context, string) string{s.findFleet, s.findTransaction, s.findSetting, s.findContract} {
+	for _, look := range []func(context.Context, string) string{s.findFleet, s.findTransaction, s.findSetting, s.findContract, s.findEvent} {
 		if to := look(ctx, text); to != "" {
 			return to
 		}
