@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,7 +127,7 @@ func policySummary(all []*settingsv1.Policy) *frame.Table {
 		Columns: []frame.Column{
 			{Title: "Method", Fixed: true}, {Title: "Who may call", Fixed: true}, {Title: "Timeout", Fixed: true}, {Title: "Attempts", Fixed: true},
 			{Title: "Hedged after", Fixed: true, Wide: true},
-			{Title: "Breaker opens at", Fixed: true, Wide: true}, {Title: "Limits", Fixed: true}, {Title: "Idempotency key", Fixed: true, Wide: true},
+			{Title: "Breaker opens at", Fixed: true, Wide: true}, {Title: "Limits", Fixed: true}, {Title: "Idempotency", Fixed: true, Wide: true},
 		},
 		Empty: frame.Empty{Title: "No contract could be read", Text: "A contract is read from an instance that is ready."},
 	}
@@ -150,6 +151,15 @@ func policySummary(all []*settingsv1.Policy) *frame.Table {
 	}
 	t.Note = "and the layer that says so"
 	return t
+}
+
+// percentText makes a share readable.
+func percentText(share string) string {
+	v, err := strconv.ParseFloat(share, 64)
+	if err != nil {
+		return share
+	}
+	return frame.Amount(v, "%")
 }
 
 // policyCell is what a method's policies of a kind come to, and who says so.
@@ -177,7 +187,7 @@ func policyCell(kind string, all []*settingsv1.Policy) frame.Cell {
 	c := frame.Cell{Text: strings.Join(values, "; "), Sub: strings.Join(layers, ", ")}
 	switch {
 	case kind == "breaker":
-		c.Text = fmt.Sprintf("%s of %s in %s", named["failures"], named["calls"], named["window"])
+		c.Text = fmt.Sprintf("%s of %s in %s", percentText(named["failures"]), named["calls"], named["window"])
 	case (kind == "timeout" || kind == "hedging") && (c.Text == "0s" || c.Text == "0"):
 		c.Text = "never"
 	}

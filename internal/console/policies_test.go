@@ -11,7 +11,7 @@ import (
 func TestPolicies(t *testing.T) {
 	at := "http://" + newWorld().serve(t, console.Options{}).Address() + "/services/payment"
 	_, body := get(t, at)
-	for _, want := range []string{"<caption>Policies in force", "0.5 of 20 in 10 s", "centre, otherwise for 1", "20 per 1s by user", `href="/services/payment/policies"`} {
+	for _, want := range []string{"<caption>Policies in force", "50 % of 20 in 10 s", "centre, otherwise for 1", "20 per 1s by user", `href="/services/payment/policies"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the service's page has no %q", want)
 		}
