@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,31 +54,10 @@ func (n notification) message() *notificationv1.Notification {
 	}
 }
 
-// decimals tells how many digits the smallest unit of a currency has, where
-// they are not two.
-var decimals = map[string]int{
-	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0,
-	"XAF": 0, "XOF": 0, "XPF": 0, "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-}
-
 // amount writes money as people read it: "GBP 2.55". Nothing is "".
 func amount(m *moneyv1.Money) string {
 	if m == nil {
 		return ""
 	}
-	n, odd := decimals[m.GetCurrencyCode()]
-	if !odd {
-		n = 2
-	}
-	digits, sign := strconv.FormatInt(m.GetMinorUnits(), 10), ""
-	if digits[0] == '-' {
-		digits, sign = digits[1:], "-"
-	}
-	if missing := n + 1 - len(digits); missing > 0 {
-		digits = strings.Repeat("0", missing) + digits
-	}
-	if n > 0 {
-		digits = digits[:len(digits)-n] + "." + digits[len(digits)-n:]
-	}
-	return m.GetCurrencyCode() + " " + sign + digits
+	return m.Text()
 }

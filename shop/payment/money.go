@@ -3,7 +3,6 @@ package main
 import (
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
@@ -30,7 +29,7 @@ func moneyOf(m *moneyv1.Money) (money, error) {
 		return money{}, refuse(paymentv1.Reason_UNKNOWN_CURRENCY, "amount.currency_code", "a currency has a code of three letters")
 	}
 	if out.units <= 0 || out.units > maxAmount {
-		return money{}, refuse(paymentv1.Reason_BAD_AMOUNT, "amount.minor_units", "an amount is more than nothing and at most %d minor units", int64(maxAmount))
+		return money{}, refuse(paymentv1.Reason_BAD_AMOUNT, "amount.minor_units", "an amount is more than nothing and at most %s", money{maxAmount, out.currency})
 	}
 	return out, nil
 }
@@ -39,8 +38,8 @@ func (m money) message() *moneyv1.Money {
 	return &moneyv1.Money{CurrencyCode: m.currency, MinorUnits: m.units}
 }
 
-// String returns the amount in minor units: "GBP 255".
-func (m money) String() string { return m.currency + " " + strconv.FormatInt(m.units, 10) }
+// String returns the amount as people read it: "GBP 2.55".
+func (m money) String() string { return m.message().Text() }
 
 func isCurrency(code string) bool {
 	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""

@@ -246,3 +246,18 @@ func TestUnbalancedIsTold(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAmountsAreToldAsPeopleReadThem(t *testing.T) {
+	for m, want := range map[money]string{
+		{76500, "GBP"}: "GBP 765.00", {5, "GBP"}: "GBP 0.05", {-5, "EUR"}: "EUR -0.05", {765, "JPY"}: "JPY 765", {1, "KWD"}: "KWD 0.001",
+		{math.MinInt64, "GBP"}: "GBP -92233720368547758.08",
+	} {
+		if got := m.String(); got != want {
+			t.Errorf("%d %s is %q, want %q", m.units, m.currency, got, want)
+		}
+	}
+	wallet := account{kind: walletAccount, currency: "GBP", balance: 76_499}
+	if _, err := wallet.apply(-76_500, "GBP"); err == nil || !strings.Contains(err.Error(), "less than GBP 765.00") {
+		t.Errorf("too little money: %v", err)
+	}
+}

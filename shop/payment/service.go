@@ -45,7 +45,7 @@ func (s *service) TopUp(ctx context.Context, req *paymentv1.TopUpRequest) (*paym
 		return nil, refuse(paymentv1.Reason_UNKNOWN_CURRENCY, "amount.currency_code", "cards are charged in %s", s.settings.currencies.Get())
 	}
 	if most := int64(s.settings.most.Get()); amount.units > most {
-		return nil, refuse(paymentv1.Reason_BAD_AMOUNT, "amount.minor_units", "one top-up is at most %d minor units", most)
+		return nil, refuse(paymentv1.Reason_BAD_AMOUNT, "amount.minor_units", "one top-up is at most %s", money{most, amount.currency})
 	}
 	card := req.GetCard()
 	if err := checkCard(card, s.now()); err != nil {

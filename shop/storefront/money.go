@@ -9,17 +9,6 @@ import (
 	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
 )
 
-// exponent is how many decimals a currency has, after ISO 4217: most have two.
-func exponent(currency string) int {
-	switch currency {
-	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF":
-		return 0
-	case "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND":
-		return 3
-	}
-	return 2
-}
-
 // symbol is what stands before an amount.
 func symbol(currency string) string {
 	switch currency {
@@ -40,13 +29,11 @@ func price(m *moneyv1.Money) string {
 	if m == nil {
 		return "–"
 	}
-	sign, text := "", strconv.FormatInt(m.GetMinorUnits(), 10)
+	sign, text := "", m.Decimal()
 	if digits, negative := strings.CutPrefix(text, "-"); negative {
 		sign, text = "−", digits
 	}
-	decimals := exponent(m.GetCurrencyCode())
-	text = strings.Repeat("0", max(0, decimals+1-len(text))) + text
-	whole, rest := text[:len(text)-decimals], text[len(text)-decimals:]
+	whole, rest, _ := strings.Cut(text, ".")
 	if rest != "" {
 		rest = "." + rest
 	}
@@ -76,7 +63,7 @@ var errAmount = errors.New("write an amount such as 25 or 25.50")
 func parseAmount(text, currency string) (int64, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), symbol(currency)))
 	whole, rest, dotted := strings.Cut(strings.ReplaceAll(text, ",", ""), ".")
-	decimals := exponent(currency)
+	decimals := moneyv1.Exponent(currency)
 	if dotted && (rest == "" || len(rest) > decimals) || whole == "" || len(whole) > 12 {
 		return 0, errAmount
 	}
