@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/registry"
+	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/telemetry"
 )
 
@@ -24,7 +26,7 @@ var errNoGateway = errors.New("no gateway of the system is ready")
 // address. The host of a request's URL is not looked at. A gateway is found in
 // the registry for each request; where one refuses the connection, so that
 // nothing was sent, another is tried. The trace of the request's context goes
-// with it.
+// with it, and goes on behind the gateway as one of the system's own.
 func (a *App) Gateway() http.RoundTripper {
 	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}
 	transport := &http.Transport{
@@ -33,7 +35,7 @@ func (a *App) Gateway() http.RoundTripper {
 		IdleConnTimeout:     time.Minute,
 	}
 	a.OnStop(func(context.Context) error { transport.CloseIdleConnections(); return nil })
-	return &gateways{registry: a.node.Registry, transport: transport, tracer: a.Tracer()}
+	return &gateways{registry: a.node.Registry, transport: transport, tracer: a.Tracer(), key: a.node.Key, service: a.Service()}
 }
 
 // gateways is a http.RoundTripper over the gateways that the registry knows.
@@ -41,6 +43,8 @@ type gateways struct {
 	registry  *registry.Registry
 	transport *http.Transport
 	tracer    *telemetry.Tracer
+	key       *auth.ServiceKey
+	service   string
 }
 
 // RoundTrip sends the request to one of the gateways.
@@ -57,6 +61,11 @@ func (g *gateways) RoundTrip(r *http.Request) (*http.Response, error) {
 			out.Body = io.NopCloser(body) // a refused connection must not cost the body
 		}
 		g.tracer.Inject(r.Context(), out.Header.Set)
+		if g.key != nil { // without its signed name the trace is taken for a stranger's
+			if token, err := g.key.Sign(g.service); err == nil {
+				out.Header.Set(rpc.MetadataService, token)
+			}
+		}
 		response, err := g.transport.RoundTrip(out)
 		if err == nil {
 			return response, nil

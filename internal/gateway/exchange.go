@@ -81,13 +81,28 @@ func (e *exchange) begin() {
 	if e.r.ProtoMajor == 1 && e.g.isDraining() {
 		e.w.Header().Set("Connection", "close") // the next request finds another gateway
 	}
-	switch e.g.numbers.traceTrust.Get() {
+	trust := e.g.numbers.traceTrust.Get()
+	if e.ofSystem() {
+		trust = trustAll // a trace that a web site of the system has begun goes on behind the gateway
+	}
+	switch trust {
 	case trustID:
 		e.ctx = e.g.tracer.AdoptHTTP(e.ctx, e.r.Header)
 	case trustAll:
 		e.ctx = e.g.tracer.ExtractHTTP(e.ctx, e.r.Header)
 	}
 	e.ctx, e.span = e.g.tracer.Start(e.ctx, spanName(e.r.Method), trace.SpanKindServer)
+}
+
+// ofSystem says whether a service of the system sent the request. It says so with
+// its signed name, which is taken out of the request before it goes on.
+func (e *exchange) ofSystem() bool {
+	tokens, key := e.r.Header["Warren-Service"], e.g.opts.Client.ServiceKey
+	if len(tokens) != 1 || key == nil {
+		return false
+	}
+	_, err := key.Verify(tokens[0])
+	return err == nil
 }
 
 // spanName is the request's name until its route is known. Clients make up

@@ -61,15 +61,28 @@ func TestOneSpanPerRequest(t *testing.T) {
 
 func TestStrangersDoNotDecideWhatIsRecorded(t *testing.T) {
 	const id = "0af7651916cd43dd8448eb211c80319c"
+	const aService, aForger = "a service's", "a forger's"
 	for trust, want := range map[string]struct {
 		recorded, kept bool
-	}{"": {false, true}, trustID: {false, true}, trustNothing: {false, false}, trustAll: {true, true}} {
+	}{
+		"": {false, true}, trustID: {false, true}, trustNothing: {false, false}, trustAll: {true, true},
+		aService: {true, true}, aForger: {false, true},
+	} {
 		t.Run("trust "+trust, func(t *testing.T) {
-			values := map[string]string{}
-			if trust != "" {
+			values, signed := map[string]string{}, ""
+			switch trust {
+			case trustID, trustNothing, trustAll:
 				values["gateway.trace.trust"] = trust
+			case aForger:
+				signed = "e30.e30.e30"
 			}
 			w := newWorld(t, values)
+			if trust == aService {
+				var err error
+				if signed, err = w.key.Sign("site"); err != nil {
+					t.Fatal(err)
+				}
+			}
 			spans := tracetest.NewInMemoryExporter()
 			tel, err := telemetry.Open(context.Background(), telemetry.Options{Service: "gateway", Exporter: spans, Sample: func() float64 { return 0 }, Output: &lockedBuffer{}})
 			if err != nil {
@@ -78,7 +91,7 @@ func TestStrangersDoNotDecideWhatIsRecorded(t *testing.T) {
 			t.Cleanup(func() { _ = tel.Close(context.Background()) })
 			w.opts.Client.Tracer, w.opts.Client.Metrics = tel.Tracer(), nil
 			w.start()
-			got := w.get("/v1/none", "Traceparent", "00-"+id+"-b7ad6b7169203331-01")
+			got := w.get("/v1/none", "Traceparent", "00-"+id+"-b7ad6b7169203331-01", "Warren-Service", signed)
 			if kept := got.json(t)["trace_id"] == id; kept != want.kept {
 				t.Errorf("the id of the client's trace is kept: %v, want %v: %s", kept, want.kept, got.body)
 			}
