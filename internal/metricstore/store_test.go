@@ -51,12 +51,12 @@ func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	patience := time.After(60 * time.Second)
+	patience := time.After(2 * time.Minute)
 	for !holds() {
 		select {
 		case <-ticker.C:
 		case <-patience:
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within two minutes: %s", what)
 		}
 	}
 }

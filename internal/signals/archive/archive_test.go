@@ -16,7 +16,7 @@ import (
 	"github.com/gowarren/warren/internal/signals/segment"
 )
 
-const patience = 30 * time.Second // for a loaded machine
+const patience = 2 * time.Minute // for a loaded machine
 
 func limits() archive.Limits {
 	return archive.Limits{
