@@ -80,12 +80,14 @@ func firing(alerts []*observev1.Alert, now time.Time) *frame.Table {
 		}
 		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("alert-%d", i), Cells: []frame.Cell{
 			{Text: a.GetName() + labelsOf(a.GetLabels()), Sub: cmp.Or(a.GetAnnotations()["summary"], a.GetAnnotations()["description"])},
-			{Status: &state, Sub: a.GetSeverity()}, frame.Measured(a.GetValue(), ""), {Text: frame.Span(now.Sub(a.GetSince().AsTime())), Order: now.Sub(a.GetSince().AsTime()).Seconds()},
+			{Status: &state, Sub: a.GetSeverity()}, frame.Measured(a.GetValue(), ""), lasting(now.Sub(a.GetSince().AsTime())),
 			{Actions: actions},
 		}})
 	}
 	return t
 }
+
+func lasting(d time.Duration) frame.Cell { return frame.Cell{Text: frame.Span(d), Order: d.Seconds()} }
 
 // labelsOf is what an alert is about.
 func labelsOf(labels map[string]string) string {

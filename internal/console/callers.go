@@ -51,7 +51,10 @@ func (s *screens) calling(r *frame.Request, method string) (map[string]red, erro
 	}{
 		{count(where), func(r *red, v float64) { r.rate, r.known = v, true }},
 		{fmt.Sprintf("(%s or 0 * %s) / (%s > 0)", count(where+","+serverErrors), count(where), count(where)), func(r *red, v float64) { r.errors = v }},
-		{fmt.Sprintf(`histogram_quantile(0.95, sum by (service, le) (rate(rpc_client_call_duration_seconds_bucket{%s}[%s])))`, where, over), func(r *red, v float64) { r.p95 = v }},
+		{
+			fmt.Sprintf(`histogram_quantile(0.95, sum by (service, le) (rate(rpc_client_call_duration_seconds_bucket{%s}[%s])))`, where, over),
+			func(r *red, v float64) { r.p95 = v },
+		},
 	} {
 		resp, err := s.metrics.Query(r.Context(), &observev1.QueryRequest{Query: q.query, Time: timestamppb.New(r.Range.To)})
 		if err != nil {
@@ -104,8 +107,11 @@ func (s *screens) callees(r *frame.Request, method string) (*frame.Table, error)
 			{Key: "times", Title: "Times a call", Number: true, Fixed: true}, {Key: "took", Title: "Median", Number: true, Fixed: true},
 			{Key: "failed", Title: "Failed", Number: true, Fixed: true},
 		},
-		Empty: frame.Empty{Title: "It was not seen to call anybody", Text: "No trace of it in this span of time shows a call to another service, a database or a topic."},
-		Note:  "as seen in " + plural(handled, "call") + " of the latest traces",
+		Empty: frame.Empty{
+			Title: "It was not seen to call anybody",
+			Text:  "No trace of it in this span of time shows a call to another service, a database or a topic.",
+		},
+		Note: "as seen in " + plural(handled, "call") + " of the latest traces",
 	}
 	for _, one := range all {
 		slices.Sort(one.took)

@@ -120,7 +120,8 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		letters: eventsv1.NewLetterServiceClient(opts.API), settings: settingsv1.NewSettingsServiceClient(opts.API),
 		contracts: contractsv1.NewContractServiceClient(opts.API), metrics: observev1.NewMetricServiceClient(opts.API),
 		alerts: observev1.NewAlertServiceClient(opts.API), traces: observev1.NewTraceServiceClient(opts.API),
-		logs: observev1.NewLogServiceClient(opts.API), profiles: observev1.NewProfileServiceClient(opts.API), policies: settingsv1.NewPolicyServiceClient(opts.API),
+		logs: observev1.NewLogServiceClient(opts.API), profiles: observev1.NewProfileServiceClient(opts.API),
+		policies:    settingsv1.NewPolicyServiceClient(opts.API),
 		experiments: observev1.NewExperimentServiceClient(opts.API),
 	}}
 	access, err := accessOf(opts)

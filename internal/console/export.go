@@ -9,8 +9,8 @@ import (
 // Export is the lines that are shown.
 func (v logsView) Export() *frame.Table {
 	t := &frame.Table{Columns: []frame.Column{
-		{Key: "time", Title: "When"}, {Key: "level", Title: "Level"}, {Key: "who", Title: "Who"}, {Key: "message", Title: "Message"}, {Key: "trace", Title: "Trace"},
-		{Key: "id", Title: "Line"},
+		{Key: "time", Title: "When"}, {Key: "level", Title: "Level"}, {Key: "who", Title: "Who"}, {Key: "message", Title: "Message"},
+		{Key: "trace", Title: "Trace"}, {Key: "id", Title: "Line"},
 	}}
 	for _, l := range v.Lines {
 		t.Rows = append(t.Rows, frame.Row{Cells: []frame.Cell{

@@ -135,7 +135,8 @@ func (s *screens) events(ctx context.Context) ([]happened, error) {
 
 // told is what somebody did that a history of its own has, and what only looked.
 func told(l line) bool {
-	return l.get("action") == "read" || l.get("error") == "" && slices.Contains([]string{"set", "unset", "rollback", "start experiment", "stop experiment"}, l.get("action"))
+	elsewhere := []string{"set", "unset", "rollback", "start experiment", "stop experiment"}
+	return l.get("action") == "read" || l.get("error") == "" && slices.Contains(elsewhere, l.get("action"))
 }
 
 // toneOf is how an event of the fleet is meant.

@@ -99,7 +99,7 @@ func messagesOf(all []*contractsv1.Message, m *contractsv1.Method) []*contractsv
 		}
 		out = append(out, all[at])
 		for _, f := range all[at].GetFields() {
-			for _, word := range strings.Fields(f.GetType()) {
+			for word := range strings.FieldsSeq(f.GetType()) {
 				if strings.Contains(word, ".") && !slices.Contains(wanted, word) {
 					wanted = append(wanted, word)
 				}

@@ -100,7 +100,8 @@ func verdict(list *fleetv1.ListResponse, alerts []*observev1.Alert, events []hap
 	case len(burning) > 0:
 		first := slices.MinFunc(burning, func(a, b *observev1.Alert) int { return a.GetSince().AsTime().Compare(b.GetSince().AsTime()) })
 		said := cmp.Or(first.GetAnnotations()["summary"], first.GetName()+labelsOf(first.GetLabels()))
-		return frame.Status{Word: plural(len(burning), "alert") + " firing", Tone: frame.Bad}, "for " + frame.Span(now.Sub(first.GetSince().AsTime())) + ": " + said
+		status := frame.Status{Word: plural(len(burning), "alert") + " firing", Tone: frame.Bad}
+		return status, "for " + frame.Span(now.Sub(first.GetSince().AsTime())) + ": " + said
 	case h.Tone == frame.Bad:
 		return frame.Status{Word: "Something keeps crashing", Tone: frame.Bad}, h.Word + lastTrouble(events, now)
 	case h.Tone == frame.Warn:

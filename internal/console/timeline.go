@@ -60,7 +60,7 @@ func (s *screens) settingEvents(ctx context.Context, _ time.Time) ([]happened, e
 			if e.GetScope() != "all" {
 				on = " on " + strings.TrimPrefix(e.GetScope(), "/")
 			}
-			what = append(what, fmt.Sprintf("%s%s: %s → %s", e.GetName(), on, orUnset(e.Old), orUnset(e.New)))
+			what = append(what, fmt.Sprintf("%s%s: %s → %s", e.GetName(), on, orUnset(e.Old), orUnset(e.New))) //nolint:protogetter // unset is not empty
 		}
 		if what == nil {
 			continue
@@ -77,9 +77,10 @@ func (s *screens) alertEvents(ctx context.Context, from time.Time) ([]happened, 
 	history, err := s.alerts.History(ctx, &observev1.HistoryRequest{Since: timestamppb.New(from), Limit: mostChanges})
 	var out []happened
 	for _, c := range history.GetChanges() {
-		h := happened{Time: c.GetTime().AsTime(), Tone: frame.Bad, What: c.GetName() + labelsOf(c.GetLabels()) + " fires", By: c.GetAnnotations()["summary"], Href: "/alerts"}
+		what := c.GetName() + labelsOf(c.GetLabels())
+		h := happened{Time: c.GetTime().AsTime(), Tone: frame.Bad, What: what + " fires", By: c.GetAnnotations()["summary"], Href: "/alerts"}
 		if c.GetResolved() {
-			h.Tone, h.What, h.By, h.Ended = frame.Good, c.GetName()+labelsOf(c.GetLabels())+" fires no more", "", true
+			h.Tone, h.What, h.By, h.Ended = frame.Good, what+" fires no more", "", true
 		}
 		h.Everywhere = c.GetLabels()["service"] == ""
 		out = append(out, h)
@@ -91,15 +92,16 @@ func (s *screens) experimentEvents(ctx context.Context, _ time.Time) ([]happened
 	found, err := s.experiments.List(ctx, &observev1.ExperimentServiceListRequest{Ended: true})
 	var out []happened
 	for _, e := range found.GetExperiments() {
-		on := " on " + strings.Join(e.GetRadius().GetServices(), ", ")
-		out = append(out, happened{
-			Time: e.GetStarted().AsTime(), Tone: frame.Warn, What: "experiment " + e.GetName() + on + " begins", By: e.GetAuthor() + ": " + e.GetReason(), Href: "/experiments",
-		})
+		what := "experiment " + e.GetName() + " on " + strings.Join(e.GetRadius().GetServices(), ", ")
+		add := func(at *timestamppb.Timestamp, tone frame.Tone, ended, by string) {
+			out = append(out, happened{Time: at.AsTime(), Tone: tone, What: what + ended, By: by, Href: "/experiments"})
+		}
+		add(e.GetStarted(), frame.Warn, " begins", e.GetAuthor()+": "+e.GetReason())
 		switch e.GetState() {
 		case observev1.Experiment_STATE_STOPPED:
-			out = append(out, happened{Time: e.GetStopped().AsTime(), Tone: frame.Good, What: "experiment " + e.GetName() + on + " is stopped", By: e.GetStoppedBy(), Href: "/experiments"})
+			add(e.GetStopped(), frame.Good, " is stopped", e.GetStoppedBy())
 		case observev1.Experiment_STATE_ENDED:
-			out = append(out, happened{Time: e.GetEnds().AsTime(), Tone: frame.Good, What: "experiment " + e.GetName() + on + " is over", Href: "/experiments"})
+			add(e.GetEnds(), frame.Good, " is over", "")
 		}
 	}
 	return out, err

@@ -81,7 +81,9 @@ const (
 )
 
 // call sends the message, and tells what came of it.
-func (c *caller) call(ctx context.Context, req *contractsv1.CallRequest, m *contract.Method, in *dynamicpb.Message, types *dynamicpb.Types) *contractsv1.CallResponse {
+func (c *caller) call(
+	ctx context.Context, req *contractsv1.CallRequest, m *contract.Method, in *dynamicpb.Message, types *dynamicpb.Types,
+) *contractsv1.CallResponse {
 	c.known.Store(m.FullName, m)
 	if req.GetToken() != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, rpc.MetadataAuthorization, "Bearer "+req.GetToken())

@@ -51,8 +51,8 @@ func TestExampleTexts(t *testing.T) {
 	pattern := func(p string) *validate.StringRules { return &validate.StringRules{Pattern: &p} }
 	for _, rules := range []*validate.StringRules{
 		pattern("^[A-Z]{3}$"), pattern("^[0-9a-f]{32}$"), pattern(`^([a-z][a-z0-9-]{0,62})?$`), pattern(`^[^\x00]+$`), pattern(`^(EUR|USD)$`), pattern(`^\d{4}-\d{2}$`),
-		pattern(`^\+?[1-9]\d{6,14}$`), {MinLen: proto.Uint64(12)}, {Len: proto.Uint64(3)}, {Prefix: proto.String("ab"), Suffix: proto.String("yz"), MinLen: proto.Uint64(9)},
-		{In: []string{"a", "b"}}, {Const: proto.String("only")},
+		pattern(`^\+?[1-9]\d{6,14}$`), {MinLen: proto.Uint64(12)}, {Len: proto.Uint64(3)}, {Prefix: new("ab"), Suffix: new("yz"), MinLen: proto.Uint64(9)},
+		{In: []string{"a", "b"}}, {Const: new("only")},
 		{WellKnown: &validate.StringRules_Email{Email: true}}, {WellKnown: &validate.StringRules_Uuid{Uuid: true}}, {WellKnown: &validate.StringRules_Uri{Uri: true}},
 	} {
 		field := &validate.FieldRules{Type: &validate.FieldRules_String_{String_: rules}}
@@ -64,7 +64,7 @@ func TestExampleTexts(t *testing.T) {
 			t.Errorf("%v: %q", rules, text)
 		}
 	}
-	long := &validate.FieldRules{Type: &validate.FieldRules_String_{String_: &validate.StringRules{Pattern: proto.String("^[a-z]+$"), MinLen: proto.Uint64(20)}}}
+	long := &validate.FieldRules{Type: &validate.FieldRules_String_{String_: &validate.StringRules{Pattern: new("^[a-z]+$"), MinLen: proto.Uint64(20)}}}
 	if text, _ := sampleText(long).(string); len(text) < 20 || strings.Trim(text, "a") != "" {
 		t.Errorf("%q", text)
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -162,17 +163,7 @@ func (b bounds) allow(v float64) bool {
 	if v < b.from || v > b.to || b.above && v == b.from || b.below && v == b.to {
 		return false
 	}
-	for _, no := range b.out {
-		if v == no {
-			return false
-		}
-	}
-	for _, yes := range b.in {
-		if v == yes {
-			return true
-		}
-	}
-	return len(b.in) == 0
+	return !slices.Contains(b.out, v) && (len(b.in) == 0 || slices.Contains(b.in, v))
 }
 
 func numberRules(rules *validate.FieldRules) bounds {
