@@ -11,13 +11,9 @@ import (
 
 // PostgreSQL takes arrays. There all that a batch changes is one statement of one
 // text, and the commit with it: the database is asked once and answers once, and
-// does not plan anew because a batch is of another size. It does each time that the
-// table may have doubled: what is right for an empty one, to read all of it, would
-// otherwise stay until statistics are taken, and cost more with each transaction.
-
-// few holds for all epochs. The planner does not know, and takes it to leave next to
-// nothing: so it looks each transaction up by its key instead of reading all of them.
-const few = "u.epoch BETWEEN 1 AND 9223372036854775807"
+// does not plan anew because a batch is of another size. It does some times as the
+// table grows: what is right for an empty one, to read all of it, would otherwise
+// stay until statistics are taken, and cost more with each transaction.
 
 // everything writes what creates, rows, branches and attempts say, of transactions
 // that have the epoch, and returns which those are.
@@ -33,41 +29,55 @@ var everything = func() string {
 	return `WITH created AS (
 		INSERT INTO warren_txn (` + list(all) + `) SELECT ` + list(all) + ` FROM ` + unnest(all) + ` ON CONFLICT (gid) DO NOTHING RETURNING gid
 	), changed AS (
-		UPDATE warren_txn t SET ` + list(sets) + ` FROM ` + unnest(rows) + ` WHERE t.gid = u.gid AND t.epoch = u.epoch AND ` + few + ` RETURNING t.gid
+		UPDATE warren_txn t SET ` + list(sets) + ` FROM ` + unnest(rows) + ` WHERE t.gid = u.gid AND t.epoch = u.epoch RETURNING t.gid
 	), kept AS (
-		SELECT t.gid FROM warren_txn t JOIN ` + unnest([]string{"gid", "epoch"}) + ` ON t.gid = u.gid AND t.epoch = u.epoch AND ` + few + ` FOR NO KEY UPDATE OF t
+		SELECT t.gid FROM warren_txn t JOIN ` + unnest([]string{"gid", "epoch"}) + ` ON t.gid = u.gid AND t.epoch = u.epoch FOR NO KEY UPDATE OF t
 	), ours AS (
 		SELECT gid FROM created UNION ALL SELECT gid FROM changed UNION ALL SELECT gid FROM kept
 	), branches AS (
-		INSERT INTO warren_txn_branch (` + list(branches) + `) SELECT u.` + strings.Join(branches, ", u.") + ` FROM ` + unnest(branches) + ` JOIN ours ON ours.gid = u.gid
+		INSERT INTO warren_txn_branch (` + list(branches) + `) SELECT ` + list(branches) + ` FROM ` + unnest(branches) + ` WHERE ` + isOurs + `
 		ON CONFLICT (gid, name) DO UPDATE SET ` + list(branchTable.sets()) + `
 	), attempts AS (
-		INSERT INTO warren_txn_attempt (` + list(attempts) + `) SELECT u.` + strings.Join(attempts, ", u.") + ` FROM ` + unnest(attempts) + ` JOIN ours ON ours.gid = u.gid
+		INSERT INTO warren_txn_attempt (` + list(attempts) + `) SELECT ` + list(attempts) + ` FROM ` + unnest(attempts) + ` WHERE ` + isOurs + `
 		ON CONFLICT (gid, epoch, seq) DO NOTHING
 	) SELECT gid FROM ours`
 }()
 
-// plans counts what was created, so that a statement is planned anew in time.
-type plans struct{ created, generation int }
+// isOurs makes one table of hashes of those that are ours, however few are expected.
+const isOurs = "(u.gid IN (SELECT gid FROM ours)) IS TRUE"
 
-// text is the statement, which is another one when as many transactions were
-// created since it was planned as had been before.
-func (p *plans) text(creates int) string {
-	for p.created += creates; p.created > 64<<p.generation; {
+// plans sees to it that the statement is planned anew as the table grows.
+type plans struct {
+	created, generation int
+	text                string
+}
+
+// statement is another text, and so another plan, each time that sixteen times as
+// many transactions were created.
+func (p *plans) statement(creates int) string {
+	for p.created += creates; p.created > 1000<<(4*p.generation); p.text = "" {
 		p.generation++
 	}
-	return fmt.Sprintf("%s -- %d", everything, p.generation)
+	if p.text == "" {
+		p.text = fmt.Sprintf("%s -- %d", everything, p.generation)
+	}
+	return p.text
 }
 
 func list(columns []string) string { return strings.Join(columns, ", ") }
 
-// unnest makes rows, called u, of arrays, one for each column.
+// unnest makes rows, called u, of arrays, one for each column, that of the first
+// column last. Only that one is unnested, and the others are read by the number of
+// the row: to unnest them all costs several times as much as to write the rows. The
+// condition always holds. The planner takes it to leave next to nothing, so that each
+// transaction is looked up by its key, and not all of them are read.
 func unnest(columns []string) string {
-	marks := make([]string, len(columns))
-	for i, c := range columns {
-		marks[i] = "?::" + arrayOf(c)
+	read := make([]string, len(columns))
+	read[0] = "key AS " + columns[0]
+	for i, c := range columns[1:] {
+		read[i+1] = "(?::" + arrayOf(c) + ")[n] AS " + c
 	}
-	return "unnest(" + list(marks) + ") AS u (" + list(columns) + ")"
+	return "(SELECT " + list(read) + " FROM unnest(?::" + arrayOf(columns[0]) + ") WITH ORDINALITY AS keys (key, n) WHERE n BETWEEN 1 AND 2147483647) AS u"
 }
 
 // arrayOf is the type of an array of a column's values.
@@ -81,17 +91,18 @@ func arrayOf(column string) string {
 	return "bigint[]"
 }
 
-// arrays turns rows into one array for each column.
+// arrays turns rows into one array for each column, in the order of unnest.
 func arrays(columns int, rows [][]any, like []any) []any {
 	out := make([]any, columns)
 	for c := range out {
+		at := (c + columns - 1) % columns
 		switch like[c].(type) {
 		case string:
-			out[c] = column[string](rows, c)
+			out[at] = column[string](rows, c)
 		case []byte:
-			out[c] = column[[]byte](rows, c)
+			out[at] = column[[]byte](rows, c)
 		default:
-			out[c] = numbers(rows, c)
+			out[at] = numbers(rows, c)
 		}
 	}
 	return out
@@ -160,7 +171,7 @@ func (e *Engine) commitPlain(ctx context.Context, batch []*write) error {
 	args := slices.Concat(
 		arrays(len(shapes.row), creates, shapes.row), arrays(len(key)+len(changing), rows, slices.Concat(key, changing)),
 		arrays(len(key), kept, key), arrays(len(shapes.branch), branches, shapes.branch), arrays(len(shapes.attempt), attempts, shapes.attempt))
-	ours, err := readGids(ctx, e.db, e.plans.text(len(creates)), args...)
+	ours, err := readGids(ctx, e.db, e.plans.statement(len(creates)), args...)
 	if err != nil {
 		return err
 	}
