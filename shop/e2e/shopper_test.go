@@ -28,6 +28,7 @@ type shopper struct {
 	url             string
 	email, password string
 	id              string
+	baggage         string // of all requests
 	client          *http.Client
 
 	mu    sync.Mutex
@@ -59,6 +60,9 @@ func (c *shopper) send(ctx context.Context, method, path, key, body string) (ans
 	}
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
+	}
+	if c.baggage != "" {
+		req.Header.Set("Baggage", c.baggage)
 	}
 	c.mu.Lock()
 	if c.token != "" {

@@ -105,11 +105,13 @@ func traced(t *testing.T) (*shop, *collector) {
 }
 
 // TestOneTraceFollowsACheckout: from the request at the gateway over calls,
-// statements and the steps of the saga to the events and those who handle them.
+// statements and the steps of the saga to the events and those who handle them. All
+// of it says that it was a probe, as the request said.
 func TestOneTraceFollowsACheckout(t *testing.T) {
 	s, c := traced(t)
 	s.set("trace.sample=1")
 	buyer := s.customers(1, func(int) int64 { return 100_000 })[0]
+	buyer.baggage = "synthetic=true"
 	ctx := s.within(3 * time.Minute)
 	o, err := buyer.place(ctx, "traced", orderBody(map[string]int{"22423": 1}))
 	if err == nil {
@@ -153,6 +155,9 @@ func TestOneTraceFollowsACheckout(t *testing.T) {
 		ids[string(s.GetSpanId())] = true
 	}
 	for _, s := range all {
+		if s.attr("baggage.synthetic") != "true" {
+			t.Errorf("%s %s does not say that it is synthetic", s.service, s.GetName())
+		}
 		if len(s.GetParentSpanId()) == 0 {
 			roots++
 		} else if !ids[string(s.GetParentSpanId())] {
