@@ -154,13 +154,13 @@ func TestSearchTraces(t *testing.T) {
 // Each page goes on where the one before ended, over the borders of files too.
 func TestPages(t *testing.T) {
 	now := time.Now()
-	clock := now
-	a := open(t, t.TempDir(), func(o *archive.Options) { o.Now = func() time.Time { return clock } })
+	clock := newClock(now)
+	a := open(t, t.TempDir(), func(o *archive.Options) { o.Now = clock.now })
 	for i := range byte(30) {
 		if i%10 == 0 {
-			clock = clock.Add(time.Hour) // a new file
+			clock.forward(time.Hour) // a new file
 		}
-		add(t, a, call{trace: i, service: "s", name: "n", start: clock.Add(time.Duration(i) * time.Millisecond)})
+		add(t, a, call{trace: i, service: "s", name: "n", start: clock.now().Add(time.Duration(i) * time.Millisecond)})
 	}
 	if n := a.Stats().Segments; n != 3 {
 		t.Errorf("%d files, want 3", n)

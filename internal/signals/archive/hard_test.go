@@ -181,19 +181,19 @@ func TestBudget(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	told := &log{}
-	clock := time.Now()
+	clock := newClock(time.Now())
 	a := open(t, dir, func(o *archive.Options) {
 		o.Logger = slog.New(slog.NewTextHandler(told, nil))
-		o.Now = func() time.Time { return clock }
+		o.Now = clock.now
 	})
-	add(t, a, call{trace: 1, service: "s", name: "n", start: clock})
+	add(t, a, call{trace: 1, service: "s", name: "n", start: clock.now()})
 	// The next hour needs a new file, for which there is no place.
 	away := dir + ".away"
-	clock = clock.Add(time.Hour)
+	clock.forward(time.Hour)
 	if err := os.Rename(dir, away); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.AddTraces(traces(call{trace: 2, service: "s", name: "n", start: clock})); err != nil {
+	if err := a.AddTraces(traces(call{trace: 2, service: "s", name: "n", start: clock.now()})); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the trouble to be told", func() bool { return a.Stats().Problem != "" && a.Stats().Dropped["disk"].Spans == 1 })
@@ -203,7 +203,7 @@ func TestDiskFull(t *testing.T) {
 	if err := os.Rename(away, dir); err != nil {
 		t.Fatal(err)
 	}
-	add(t, a, call{trace: 3, service: "s", name: "n", start: clock})
+	add(t, a, call{trace: 3, service: "s", name: "n", start: clock.now()})
 	eventually(t, "the trouble to end", func() bool { return a.Stats().Problem == "" && told.has("stored again") })
 	if got := search(t, a, archive.TraceSearch{}); !bytes.Equal(got, []byte{3, 1}) {
 		t.Errorf("found %v", got)

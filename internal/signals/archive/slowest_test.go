@@ -61,12 +61,12 @@ func fill(t *testing.T, a *archive.Archive, file int, now time.Time) (out []time
 // The slowest are the slowest of all files, whatever else is asked: compared with
 // looking at every trace.
 func TestSlowest(t *testing.T) {
-	clock := time.Now().Truncate(time.Hour)
-	a := open(t, t.TempDir(), func(o *archive.Options) { o.Now = func() time.Time { return clock } })
+	clock := newClock(time.Now().Truncate(time.Hour))
+	a := open(t, t.TempDir(), func(o *archive.Options) { o.Now = clock.now })
 	var all []timed
 	for _, file := range []int{2, 0, 1} {
-		clock = clock.Add(time.Hour)
-		all = append(all, fill(t, a, file, clock)...)
+		clock.forward(time.Hour)
+		all = append(all, fill(t, a, file, clock.now())...)
 	}
 	begin, end := all[0].at, all[len(all)-1].at
 	for name, c := range map[string]struct {
