@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
 )
 
@@ -273,4 +274,23 @@ func TestG67DiskFull(t *testing.T) {
 	if err := db.QueryRow(t.Context(), `PRAGMA integrity_check`).Scan(&sound); err != nil || sound != "ok" {
 		t.Errorf("the file is %q, %v", sound, err)
 	}
+}
+
+// TestQueueIsInTheOrderOfAsking: also where the clock of a coordinator is behind.
+func TestQueueIsInTheOrderOfAsking(t *testing.T) {
+	each(t, func(w *world) {
+		db := w.open("queue")
+		for i, gid := range []string{"c", "b", "a"} {
+			err := db.InTx(w.Context(), func(ctx context.Context, tx *store.Tx) error {
+				return ask(ctx, tx, gid, []string{"order/7"}, int64(100-i))
+			})
+			if err != nil {
+				w.Fatal(err)
+			}
+		}
+		got, err := readGids(w.Context(), db, `SELECT gid FROM warren_txn_lock_wait WHERE lock_key = ? ORDER BY asked_at, gid`, "order/7")
+		if err != nil || !slices.Equal(got, []string{"c", "b", "a"}) {
+			w.Errorf("the queue is %v, %v", got, err)
+		}
+	})
 }

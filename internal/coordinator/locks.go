@@ -77,15 +77,20 @@ func take(ctx context.Context, tx *store.Tx, item *write, now int64) error {
 }
 
 // ask puts the transaction into the queue of each key. The row of a key is there
-// from then on, so that two who take it meet on it.
+// from then on, so that two who take it meet on it: the order there is the order of
+// the queue, as the clocks of two coordinators may differ by a little.
 func ask(ctx context.Context, tx *store.Tx, gid string, keys []string, now int64) error {
 	for _, key := range keys {
 		if _, err := tx.Exec(ctx, `INSERT INTO warren_txn_lock (lock_key, holder) VALUES (?, ?)
 			ON CONFLICT (lock_key) DO UPDATE SET lock_key = excluded.lock_key`, key, ""); err != nil {
 			return err
 		}
+		var last int64
+		if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(asked_at), 0) FROM warren_txn_lock_wait WHERE lock_key = ?`, key).Scan(&last); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `INSERT INTO warren_txn_lock_wait (lock_key, gid, asked_at) VALUES (?, ?, ?)
-			ON CONFLICT (lock_key, gid) DO NOTHING`, key, gid, now); err != nil {
+			ON CONFLICT (lock_key, gid) DO NOTHING`, key, gid, max(now, last+1)); err != nil {
 			return err
 		}
 	}
