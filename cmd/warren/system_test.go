@@ -142,7 +142,10 @@ func (s *story) waitFor(t *testing.T) {
 }
 
 func (s *story) logs(t *testing.T) {
-	contains(t, s.must("logs"), "greeting/1 | ", "gateway/1  | ", "INFO ready", "/v1/greeting/greetings/Ada")
+	eventually(t, "the gateway's log has the request, which it writes a little later", func() bool {
+		return strings.Contains(s.must("logs"), "/v1/greeting/greetings/Ada")
+	})
+	contains(t, s.must("logs"), "greeting/1 | ", "gateway/1  | ", "INFO ready")
 	if out := s.must("logs", "greeting/1", "-n", "1"); strings.Count(out, "\n") != 1 || strings.Contains(out, "gateway") {
 		t.Errorf("one line: %q", out)
 	}
