@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -77,10 +78,7 @@ func (s *shop) listed(user string, of paymentv1.Account, want ...string) {
 			s.t.Fatal(err)
 		}
 		for _, e := range resp.GetEntries() {
-			got = append(got, strings.Join([]string{
-				e.GetKind().String(), strings.TrimPrefix(money{e.GetAmount().GetMinorUnits(), ""}.String(), " "),
-				strings.TrimPrefix(money{e.GetBalance().GetMinorUnits(), ""}.String(), " "),
-			}, " "))
+			got = append(got, fmt.Sprintf("%s %d %d", e.GetKind(), e.GetAmount().GetMinorUnits(), e.GetBalance().GetMinorUnits()))
 		}
 		if token = resp.GetNextPageToken(); token == "" {
 			break
