@@ -49,12 +49,13 @@ type Engine struct {
 	gates   *gates
 	clock   clock
 
-	mu       sync.Mutex
-	running  map[string]*transaction
-	waiting  map[string]map[*transaction]bool // for a lock
-	draining atomic.Bool
-	away     atomic.Bool // the database, as of the last commit
-	calls    sync.WaitGroup
+	mu        sync.Mutex
+	running   map[string]*transaction
+	waiting   map[string]map[*transaction]bool // for a lock
+	draining  atomic.Bool
+	away      atomic.Bool  // the database, as of the last commit
+	beginning sync.RWMutex // held by who begins a call, so that Drain misses none
+	calls     sync.WaitGroup
 	// participants are the services known to take part in two-phase commits.
 	participants sync.Map
 
@@ -138,7 +139,9 @@ func (e *Engine) enter(ctx context.Context) error {
 // Drain stops taking transactions on, lets the calls that run finish, at most
 // until ctx ends, writes down what they answered, and leaves the rest to others.
 func (e *Engine) Drain(ctx context.Context) error {
+	e.beginning.Lock()
 	e.draining.Store(true)
+	e.beginning.Unlock()
 	close(e.stopping)
 	done := make(chan struct{})
 	go func() {
@@ -159,6 +162,17 @@ func (e *Engine) Drain(ctx context.Context) error {
 	e.stop()
 	e.background.Wait()
 	return err
+}
+
+// begin counts a call that is about to begin, unless none does any more.
+func (e *Engine) begin() bool {
+	e.beginning.RLock()
+	defer e.beginning.RUnlock()
+	if e.draining.Load() {
+		return false
+	}
+	e.calls.Add(1)
+	return true
 }
 
 // dropAll forgets what is in memory: from here on it is somebody else's.

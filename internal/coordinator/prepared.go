@@ -28,8 +28,10 @@ func (t *transaction) open(next *time.Time) {
 		*next = t.askAt
 		return
 	}
+	if !t.e.begin() {
+		return
+	}
 	t.asking = true
-	t.e.calls.Add(1)
 	check := t.check
 	gate, policy := t.e.gates.of("/" + check.GetService() + "/Query")
 	gate.enter(func() {

@@ -11,6 +11,9 @@ import (
 
 // start calls a branch as soon as its contract has room.
 func (t *transaction) start(b *branch, op txnv1.Op) {
+	if !t.e.begin() {
+		return
+	}
 	method := b.method(op)
 	if t.row.pattern == txnv1.Pattern_PATTERN_TWO_PHASE {
 		method = b.reg.GetMethod()
@@ -20,7 +23,6 @@ func (t *transaction) start(b *branch, op txnv1.Op) {
 	if op == txnv1.Op_OP_ACTION {
 		b.called = true
 	}
-	t.e.calls.Add(1)
 	gate.enter(func() {
 		defer t.e.calls.Done()
 		c, ok := t.ask(b, op, policy)
