@@ -83,6 +83,7 @@ type typist struct {
 	t       *testing.T
 	dir     string
 	port    string // in place of 8080, which may be in use
+	watch   string // the console's port in place of 7070
 	in      io.Writer
 	out     *bufio.Reader
 	command *exec.Cmd
@@ -93,7 +94,7 @@ func newTypist(t *testing.T) *typist {
 	for name, value := range map[string]string{"GOFLAGS": "-buildvcs=auto", "GOPROXY": "off", "CGO_ENABLED": "0", "GOWORK": "off"} {
 		t.Setenv(name, value)
 	}
-	s := &typist{t: t, dir: clone(t), port: freePort(t)}
+	s := &typist{t: t, dir: clone(t), port: freePort(t), watch: freePort(t)}
 	yaml := filepath.Join(s.dir, "warren.yaml")
 	text, err := os.ReadFile(yaml)
 	if err != nil {
@@ -258,7 +259,8 @@ func (s *typist) typed(command string) string {
 func (s *typist) up() string {
 	s.t.Helper()
 	var out follower
-	cmd := exec.Command(filepath.Join(s.dir, "bin", "warren"), "up")
+	// Another system of this machine may have the ports that nobody chose, and says so.
+	cmd := exec.Command(filepath.Join(s.dir, "bin", "warren"), "up", "--console", "127.0.0.1:"+s.watch, "--admin", "127.0.0.1:0")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &out, &out
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -287,11 +289,11 @@ func (s *typist) up() string {
 	return s.restored(out.text.String())
 }
 
-// restored has the port of the tutorial again, in columns as wide as before.
+// restored has the ports of the tutorial again, in columns as wide as before.
 func (s *typist) restored(text string) string {
 	padding := strings.Repeat(" ", len(s.port)-len("8080"))
 	text = strings.ReplaceAll(text, s.port+" ", "8080 "+padding)
-	return strings.ReplaceAll(text, s.port, "8080")
+	return strings.NewReplacer(s.port, "8080", s.watch, "7070").Replace(text)
 }
 
 func (s *typist) compare(command, got, want string) {
