@@ -154,6 +154,7 @@ func (e *Engine) Drain(ctx context.Context) error {
 	}
 	e.cancelCalls()
 	<-done
+	e.gates.close()
 	e.writer.close()
 	e.dropAll()
 	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

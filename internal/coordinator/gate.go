@@ -21,7 +21,14 @@ type gate struct {
 	mu      sync.Mutex
 	running int
 	queue   []func()
+	spare   int         // goroutines that wait for work
+	work    chan func() // nil: closed
 }
+
+// mostSpare is how many goroutines a gate keeps for the next calls. One made anew for
+// a call begins with a small stack, and growing it to what gRPC needs is a tenth of
+// what a call costs.
+const mostSpare = 64
 
 func newGates(e *Engine) *gates {
 	return &gates{engine: e, byName: map[string]*gate{}, policy: map[string]*callPolicy{}}
@@ -34,7 +41,7 @@ func (g *gates) of(method string) (*gate, *callPolicy) {
 	contract, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
 	one := g.byName[contract]
 	if one == nil {
-		one = &gate{limit: config.Watch(g.engine.opts.Settings, settingConcurrency, config.Scope{Service: contract})}
+		one = &gate{work: make(chan func(), mostSpare), limit: config.Watch(g.engine.opts.Settings, settingConcurrency, config.Scope{Service: contract})}
 		g.byName[contract] = one
 	}
 	p := g.policy[method]
@@ -46,7 +53,25 @@ func (g *gates) of(method string) (*gate, *callPolicy) {
 	return one, p
 }
 
-// enter runs f, in a goroutine of its own, as soon as there is room.
+// close lets the spare goroutines go. What enters later runs nevertheless.
+func (g *gates) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, one := range g.byName {
+		one.close()
+	}
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.work != nil {
+		close(g.work)
+		g.work, g.spare = nil, 0
+	}
+}
+
+// enter runs f, in a goroutine that has nothing else to do, as soon as there is room.
 func (g *gate) enter(f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -55,19 +80,37 @@ func (g *gate) enter(f func()) {
 		return
 	}
 	g.running++
+	if g.spare > 0 {
+		g.spare--
+		g.work <- f // has room: no more were sent than were spare
+		return
+	}
 	go g.run(f)
 }
 
 func (g *gate) run(f func()) {
 	for f != nil {
 		f()
-		g.mu.Lock()
-		f = nil
-		if len(g.queue) > 0 && g.running <= g.limit.Get() {
-			f, g.queue = g.queue[0], g.queue[1:]
-		} else {
-			g.running--
+		var more <-chan func()
+		if f, more = g.next(); more != nil {
+			f = <-more
 		}
-		g.mu.Unlock()
 	}
+}
+
+// next is what waits, or else where to wait for work; neither of them when there
+// are enough who do.
+func (g *gate) next() (f func(), more <-chan func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue) > 0 && g.running <= g.limit.Get() {
+		f, g.queue = g.queue[0], g.queue[1:]
+		return f, nil
+	}
+	g.running--
+	if g.work == nil || g.spare == mostSpare {
+		return nil, nil
+	}
+	g.spare++
+	return nil, g.work
 }

@@ -1,0 +1,59 @@
+package coordinator
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gowarren/warren/config"
+)
+
+// However many calls there are at once, no more run than may, none is forgotten, and
+// of their goroutines a bounded number stays for the next ones, until the gate is closed.
+func TestGateKeepsFewGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := quick(t, config.Entry{Name: "txn.participant.concurrency", Value: "100"})
+		all := newGates(&Engine{opts: Options{Settings: settings}})
+		one, _ := all.of("/shop.v1.Stock/Take")
+		var mu sync.Mutex
+		running, most, ran := 0, 0, 0
+		release := make(chan struct{})
+		call := func() {
+			mu.Lock()
+			running++
+			most = max(most, running)
+			mu.Unlock()
+			<-release
+			mu.Lock()
+			running--
+			ran++
+			mu.Unlock()
+		}
+		for range 300 {
+			one.enter(call)
+		}
+		synctest.Wait()
+		if running != 100 {
+			t.Errorf("%d calls run at once, of at most 100", running)
+		}
+		close(release)
+		synctest.Wait()
+		if ran != 300 || most > 100 {
+			t.Errorf("%d of 300 calls ran, %d at once", ran, most)
+		}
+		if one.spare != mostSpare || one.running != 0 {
+			t.Errorf("%d goroutines wait for work, want %d; %d calls are counted", one.spare, mostSpare, one.running)
+		}
+		for range 10 {
+			one.enter(func() {})
+			synctest.Wait()
+		}
+		if one.spare != mostSpare {
+			t.Errorf("%d goroutines wait after single calls, want %d", one.spare, mostSpare)
+		}
+		all.close()
+		done := make(chan struct{})
+		one.enter(func() { close(done) })
+		<-done // and no goroutine is left, or synctest says so
+	})
+}
