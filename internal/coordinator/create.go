@@ -45,14 +45,18 @@ func (e *Engine) create(ctx context.Context, def *txnv1.PrepareRequest, open boo
 			t.mu.Lock()
 			t.writing = true
 			t.mu.Unlock()
-			e.add(t)
+			if there := e.add(t); there != t { // asked for by its id meanwhile, and so adopted
+				t.giveWay(there)
+			}
 			e.metrics.began.WithLabelValues(t.row.name, patternName(t.row.pattern)).Inc()
 			if err := e.fail("created"); err == nil {
 				t.written(v)
 			}
 		}
+		e.endCreate(fixed.gid)
 		result <- v
 	}
+	e.beginCreate(fixed.gid)
 	e.writer.add(item)
 	select {
 	case v := <-result:
@@ -60,6 +64,16 @@ func (e *Engine) create(ctx context.Context, def *txnv1.PrepareRequest, open boo
 	case <-ctx.Done():
 		return nil, away(ctx.Err())
 	}
+}
+
+// giveWay leaves the transaction to one that was read from the database.
+func (t *transaction) giveWay(to *transaction) {
+	t.mu.Lock()
+	t.drop()
+	t.mu.Unlock()
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.advance()
 }
 
 func (e *Engine) created(ctx context.Context, t *transaction, v verdict) (*txnv1.Transaction, error) {

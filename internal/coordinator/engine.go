@@ -51,6 +51,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	running   map[string]*transaction
+	creating  map[string]int // being written for the first time, and how often
 	waiting   map[string]map[*transaction]bool // for a lock
 	draining  atomic.Bool
 	away      atomic.Bool  // the database, as of the last commit
@@ -84,7 +85,7 @@ func New(opts Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: opts, db: opts.DB, node: opts.Node, logger: opts.Logger, limits: watchLimits(opts.Settings),
-		metrics: metrics, running: map[string]*transaction{}, waiting: map[string]map[*transaction]bool{},
+		metrics: metrics, running: map[string]*transaction{}, creating: map[string]int{}, waiting: map[string]map[*transaction]bool{},
 		stopping: make(chan struct{}), kick: make(chan struct{}, 1),
 	}
 	e.writer, e.timers, e.gates = newWriter(e), newTimers(), newGates(e)
@@ -202,6 +203,30 @@ func (e *Engine) add(t *transaction) *transaction {
 	e.running[t.row.gid] = t
 	e.metrics.active.Set(float64(len(e.running)))
 	return t
+}
+
+// beginCreate counts a transaction that is about to be written for the first time, and
+// endCreate one that is, or will not be. Between the two it may stand in the database
+// and not be among those that run, and is nobody's to adopt for that.
+func (e *Engine) beginCreate(gid string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.creating[gid]++
+}
+
+func (e *Engine) endCreate(gid string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.creating[gid]--; e.creating[gid] == 0 {
+		delete(e.creating, gid)
+	}
+}
+
+// forgotten reports whether nobody here works on a transaction, nor is about to.
+func (e *Engine) forgotten(gid string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.running[gid] == nil && e.creating[gid] == 0
 }
 
 func (e *Engine) get(gid string) *transaction {

@@ -193,7 +193,7 @@ func (e *Engine) scan(ctx context.Context, others map[string]seen) error {
 		return err
 	}
 	for _, gid := range mine {
-		if e.get(gid) != nil {
+		if !e.forgotten(gid) {
 			continue
 		}
 		t, err := e.adopt(ctx, gid)

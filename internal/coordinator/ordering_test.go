@@ -61,6 +61,44 @@ func TestNothingIsUndoneBeforeTheDecisionIsOnDisk(t *testing.T) {
 	w.nets("g", 0, "a", "b", "c")
 }
 
+// Whoever looks for what was forgotten, or asks for the transaction by its id, may find
+// it on disk before the coordinator that has just written it begins to work on it.
+func TestWhatIsBeingCreatedIsBegunOnce(t *testing.T) {
+	for name, look := range map[string]func(n *node) error{
+		"scan":     func(n *node) error { return n.engine.scan(t.Context(), map[string]seen{}) },
+		"by an id": func(n *node) error { _, err := n.engine.adopt(t.Context(), "g"); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, storetest.SQLite(t))
+			written, on := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			n := w.start(Options{Failpoint: func(p string) error {
+				if p == "commit" {
+					once.Do(func() { close(written); <-on })
+				}
+				return nil
+			}})
+			submitted := make(chan error, 1)
+			go func() {
+				_, err := n.Submit(t.Context(), &txnv1.SubmitRequest{Saga: chain("g", "a", "b")})
+				submitted <- err
+			}()
+			<-written
+			if err := look(n); err != nil {
+				t.Fatal(err)
+			}
+			close(on)
+			if err := <-submitted; err != nil {
+				t.Fatal(err)
+			}
+			n.wants("g", txnv1.State_STATE_SUCCEEDED)
+			if calls := w.people.calls("g"); !slices.Equal(calls, []string{"a", "b"}) {
+				t.Errorf("calls %v, want each action once", calls)
+			}
+		})
+	}
+}
+
 // The call of a coordinator that was taken for dead arrives after its successor
 // was refused, and everything undone.
 func TestACallThatComesAfterARefusalIsBarred(t *testing.T) {
