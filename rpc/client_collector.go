@@ -30,18 +30,18 @@ func (i *instanceCollector) Collect(to chan<- prometheus.Metric) {
 			continue // names that nobody serves may come from strangers
 		}
 		for state, n := range map[string]int{"usable": len(v.usable), "ejected": v.ejected, "known": v.known} {
-			gauge(to, i.instances, n, t.name, state)
+			gauge(to, i.instances, float64(n), t.name, state)
 		}
 	}
 	for method, states := range i.client.brokenMethods() {
 		for state, n := range states {
-			gauge(to, i.breakers, n, method, state.String())
+			gauge(to, i.breakers, float64(n), method, state.String())
 		}
 	}
 }
 
-func gauge(to chan<- prometheus.Metric, desc *prometheus.Desc, n int, labels ...string) {
-	m, err := prometheus.NewConstMetric(desc, prometheus.GaugeValue, float64(n), labels...)
+func gauge(to chan<- prometheus.Metric, desc *prometheus.Desc, v float64, labels ...string) {
+	m, err := prometheus.NewConstMetric(desc, prometheus.GaugeValue, v, labels...)
 	if err != nil { // a name that is not UTF-8: the scrape fails and says so
 		m = prometheus.NewInvalidMetric(desc, err)
 	}

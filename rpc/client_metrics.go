@@ -33,6 +33,7 @@ type clientMetrics struct {
 	ejections  prometheus.Counter
 	throttled  prometheus.Counter
 	instances  *instanceCollector
+	policies   *policyCollector
 }
 
 func newClientMetrics(c *Client, to prometheus.Registerer) (*clientMetrics, error) {
@@ -59,6 +60,7 @@ func newClientMetrics(c *Client, to prometheus.Registerer) (*clientMetrics, erro
 			breakers: prometheus.NewDesc("warren_rpc_breaker_state",
 				"Breakers between methods and instances that are not closed, by state.", []string{"rpc_method", "state"}, nil),
 		},
+		policies: newPolicyCollector(c),
 	}
 	if to == nil {
 		return m, nil
@@ -75,7 +77,7 @@ func newClientMetrics(c *Client, to prometheus.Registerer) (*clientMetrics, erro
 }
 
 func (m *clientMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.durations, m.retries, m.ejections, m.throttled, m.instances}
+	return []prometheus.Collector{m.durations, m.retries, m.ejections, m.throttled, m.instances, m.policies}
 }
 
 func (m *clientMetrics) close() {
