@@ -46,11 +46,14 @@ func hasShort(lower string) bool {
 	return false
 }
 
-// words splits "card_number", "card-number" and "cardNumber" alike.
+// words splits "card_number", "card-number" and "cardNumber" alike; "userPIN" has
+// two words, and "PINCode", too.
 func words(key string) []string {
 	var b strings.Builder
-	for i, r := range key {
-		if i > 0 && unicode.IsUpper(r) {
+	letters := []rune(key)
+	for i, r := range letters {
+		begins := i > 0 && unicode.IsUpper(r) && (!unicode.IsUpper(letters[i-1]) || i+1 < len(letters) && unicode.IsLower(letters[i+1]))
+		if begins {
 			b.WriteByte(' ')
 		}
 		b.WriteRune(unicode.ToLower(r))

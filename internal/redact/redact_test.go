@@ -29,6 +29,7 @@ func TestText(t *testing.T) {
 func TestKey(t *testing.T) {
 	for key, want := range map[string]bool{
 		"password": true, "accessToken": true, "card_number": true, "discarded": false, "order": false, "Set-Cookie": true,
+		"CVV": true, "userPIN": true, "PINCode": true, "IBAN": true, "card.JWT": true, "shipping": false, "SPINNING": false, "PostcardSize": false,
 	} {
 		if redact.Key(key) != want {
 			t.Errorf("Key(%q) = %v", key, !want)
