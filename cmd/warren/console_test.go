@@ -67,11 +67,13 @@ func TestConsole(t *testing.T) {
 	w := newWorkshop(t)
 	w.must("new", "service", "greeting")
 	w.edit("warren.yaml", "  config: embedded\n", "  config: embedded\n  transactions: embedded\n  traces: embedded\n")
-	w.edit("warren.yaml", "gateway:", "settings:\n  metrics.scrape.interval: 500ms\n  trace.sample: 1\n\ngateway:")
+	w.edit("warren.yaml", "gateway:", "settings:\n  metrics.scrape.interval: 5m\n  trace.sample: 1\n\ngateway:")
 	u := w.up()
+	ready := time.Now()
 	at := "http://" + u.GetSystem().GetConsole()
 	s := &story{workshop: w, gateway: "http://" + u.GetSystem().GetGateway()}
 	s.get(t, "/v1/greeting/greetings/Ada")
+	s.charted(t, at+"/services/greeting", ready)
 	fill := strings.NewReplacer("{trace}", s.someTrace(t), "{gid}", url.PathEscape(s.someTransaction(t)))
 	for _, path := range consolePages {
 		s.shows(t, at+fill.Replace(path))
@@ -132,6 +134,17 @@ func (s *story) shows(t *testing.T, page string) {
 			t.Errorf("%s: %s is %q", page, header, got)
 		}
 	}
+}
+
+// charted waits for data in all charts of a service that was called once: they do
+// not wait for the time between two scrapes, which is longer than any test.
+func (s *story) charted(t *testing.T, page string, ready time.Time) {
+	t.Helper()
+	eventually(t, "data in all charts", func() bool {
+		_, body := fetch(t, http.MethodGet, page, nil)
+		return strings.Contains(body, "Duration, p95") && !strings.Contains(body, "Nothing measured yet")
+	})
+	t.Logf("%s after the system was ready, all charts have data", time.Since(ready).Round(time.Millisecond))
 }
 
 func (s *story) someTrace(t *testing.T) (id string) {

@@ -2,9 +2,11 @@ package metricstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,6 +45,8 @@ type gate struct {
 	free    func() (int64, error)
 	log     *slog.Logger
 	refused *prometheus.CounterVec
+	// twice are those who are scraped by two at present.
+	twice atomic.Pointer[map[source]bool]
 
 	mu      sync.Mutex
 	looked  time.Time
@@ -135,6 +139,8 @@ type scraped struct {
 	gate *gate
 	from source
 	shut bool
+	// twice: another scraper may have stored what it saw a moment later.
+	twice bool
 }
 
 // AppenderV2 implements [storage.AppendableV2].
@@ -142,6 +148,9 @@ func (g *gate) AppenderV2(ctx context.Context) storage.AppenderV2 { //nolint:ire
 	a := &scraped{AppenderV2: g.db.AppenderV2(ctx), gate: g, shut: g.look(time.Now())}
 	if t, ok := scrape.TargetFromContext(ctx); ok {
 		a.from = source{t.GetValue("service"), t.GetValue(model.InstanceLabel)} // and not what the series say of themselves
+	}
+	if twice := g.twice.Load(); twice != nil {
+		a.twice = (*twice)[a.from]
 	}
 	return a
 }
@@ -154,10 +163,18 @@ func (a *scraped) Append(ref storage.SeriesRef, l labels.Labels, st, t int64, v 
 	case a.shut:
 		a.gate.refused.WithLabelValues(a.from.service, refusedForRoom).Inc()
 		return 0, nil
+	case ref == 0 && st >= t && st-t < mostTimeout.Milliseconds():
+		return 0, nil // it began during this scrape: the next one stores it from its beginning on
 	case ref == 0 && !a.gate.admit(a.from, time.Now()):
 		return 0, nil
+	case ref != 0:
+		st = 0 // its beginning is stored already
 	}
-	return a.AppenderV2.Append(ref, l, st, t, v, h, fh, opts)
+	ref, err := a.AppenderV2.Append(ref, l, st, t, v, h, fh, opts)
+	if a.twice && (errors.Is(err, storage.ErrOutOfOrderSample) || errors.Is(err, storage.ErrDuplicateSampleForTimestamp)) {
+		return 0, nil
+	}
+	return ref, err
 }
 
 // Commit implements [storage.AppenderV2].

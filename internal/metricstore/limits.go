@@ -15,7 +15,8 @@ type Limits struct {
 	// more are dropped, oldest first. 15 d, 1 GiB.
 	Retention time.Duration
 	MaxBytes  int64
-	// ScrapeInterval is how often instances are asked. 5 s.
+	// ScrapeInterval is how often instances are asked; new ones each second until
+	// it is their turn. 5 s.
 	ScrapeInterval time.Duration
 	// SampleLimit is how many series one instance may show; one that shows more
 	// counts as down. 20 000.

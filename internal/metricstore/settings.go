@@ -14,7 +14,7 @@ var (
 	settingMaxSize = config.Int("metrics.max_size", int(DefaultLimits().MaxBytes/mib), 16, 1<<20,
 		"How many MiB the metrics may take on disk; the oldest are dropped first. The latest two hours come on top.")
 	settingScrape = config.Duration("metrics.scrape.interval", DefaultLimits().ScrapeInterval, 100*time.Millisecond, 5*time.Minute,
-		"how often instances are asked for their metrics")
+		"How often instances are asked for their metrics. New ones are asked each second until it is their turn.")
 	settingSampleLimit = config.Int("metrics.scrape.series", DefaultLimits().SampleLimit, 100, 1_000_000,
 		"How many series one instance may show. One that shows more counts as down.")
 	settingNewSeries = config.Int("metrics.scrape.new_series", DefaultLimits().NewSeries, 100, 10_000_000,

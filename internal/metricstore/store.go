@@ -56,9 +56,10 @@ type Store struct {
 	engine  atomic.Pointer[promql.Engine]
 	running atomic.Int64 // queries
 
-	scraping *scrape.Manager
-	targets  chan map[string][]*targetgroup.Group
-	apply    sync.Mutex // one change of limits or rules at a time
+	scraping  *scrape.Manager
+	targets   chan map[string][]*targetgroup.Group
+	newcomers newcomers
+	apply     sync.Mutex // one change of limits or rules at a time
 
 	rules  *rules.Manager
 	groups *memoryGroups
@@ -96,6 +97,7 @@ func Open(opts Options) (_ *Store, err error) {
 	}
 	s.gate = &gate{db: s.db, limits: s.limits.Load, free: opts.Free, log: plain, refused: s.metrics.refused, begun: map[source]int{}}
 	s.inside = newInside()
+	s.newcomers.arrived = make(chan struct{}, 1)
 	if err := s.start(limits); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
@@ -110,6 +112,7 @@ func databaseOptions(l Limits) *tsdb.Options {
 	o.WALCompression = compression.Snappy
 	o.RetentionDuration = l.Retention.Milliseconds()
 	o.MaxBytes = l.MaxBytes
+	o.EnableSTAsZeroSample = true // or the first calls would be in no rate
 	const smallSegment = 16 << 20 // a laptop's log of the last hours need not hold 128 MiB at a time
 	o.WALSegmentSize = smallSegment
 	return o
@@ -138,6 +141,7 @@ func (s *Store) start(l Limits) error {
 	}
 	s.startRules(ctx)
 	s.work.Go(func() { _ = s.scraping.Run(s.targets) }) // it has no error to tell
+	s.work.Go(func() { s.welcome(ctx) })
 	s.work.Go(s.rules.Run)
 	return nil
 }

@@ -8,14 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	commonconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
-	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/prometheus/prometheus/scrape"
 )
 
@@ -45,12 +43,15 @@ const (
 	job = "warren"
 	// settle is the time in which changes of the targets become one.
 	settle = 100 * time.Millisecond
+	// mostTimeout is how long a scrape may take at most.
+	mostTimeout = 4 * time.Second
 )
 
 func (s *Store) startScraping(l Limits) (err error) {
 	s.scraping, err = scrape.NewManager(&scrape.Options{
 		DiscoveryReloadInterval: model.Duration(settle), DiscoveryReloadOnStartup: true, PassMetadataInContext: true,
 		HTTPClientOptions: []commonconfig.HTTPClientOption{commonconfig.WithDialContextFunc(s.inside.dial)},
+		ParseST:           true,
 	}, s.opts.Logger, nil, nil, s.gate, s.opts.Metrics)
 	if err != nil {
 		return fmt.Errorf("begin to scrape: %w", err)
@@ -66,30 +67,33 @@ func (s *Store) startScraping(l Limits) (err error) {
 }
 
 // scrapeConfig lets the labels of a series win over those of its target: what
-// the supervisor says of a service is that service's.
+// the supervisor says of a service is that service's. It asks for protobuf, the
+// format that says when a counter began.
 func (s *Store) scrapeConfig(l Limits) (*promconfig.Config, error) {
-	const mostTimeout = 4 * time.Second
-	interval := model.Duration(l.ScrapeInterval)
-	text := fmt.Sprintf(`scrape_configs:
-- job_name: %s
+	text := "scrape_configs:\n"
+	for name, interval := range map[string]time.Duration{job: l.ScrapeInterval, newJob: min(soon, l.ScrapeInterval)} {
+		text += fmt.Sprintf(`- job_name: %s
   honor_labels: true
   scrape_interval: %s
   scrape_timeout: %s
+  scrape_protocols: [PrometheusProto, OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4]
   sample_limit: %d
   extra_scrape_metrics: true
   label_limit: 40
   label_value_length_limit: 1024
   body_size_limit: 32MB
-`, job, interval, model.Duration(min(mostTimeout, l.ScrapeInterval)), l.SampleLimit)
+`, name, model.Duration(interval), model.Duration(min(mostTimeout, interval)), l.SampleLimit)
+	}
 	return promconfig.Load(text, s.opts.Logger)
 }
 
-// SetTargets makes the store scrape these and no others. The series of one that
-// is not among them any more end at once.
+// SetTargets makes the store scrape these and no others. One that is new is
+// scraped each second until its turn comes. The series of one that is not among
+// them any more end at once.
 func (s *Store) SetTargets(ctx context.Context, targets []Target) error {
 	handlers := map[string]http.Handler{}
-	groups := make([]*targetgroup.Group, 0, len(targets))
-	for n, t := range targets {
+	sets := make([]model.LabelSet, 0, len(targets))
+	for _, t := range targets {
 		at := t.URL
 		if t.Handler != nil {
 			path := "/" + url.PathEscape(t.Instance)
@@ -110,22 +114,17 @@ func (s *Store) SetTargets(ctx context.Context, targets []Target) error {
 		for name, value := range s.opts.Labels {
 			set[model.LabelName(name)] = model.LabelValue(value)
 		}
-		groups = append(groups, &targetgroup.Group{Source: strconv.Itoa(n), Targets: []model.LabelSet{set}})
+		sets = append(sets, set)
 	}
 	s.inside.set(handlers)
-	select {
-	case s.targets <- map[string][]*targetgroup.Group{job: groups}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return s.meet(ctx, sets)
 }
 
 // Targets lists what is scraped, by service and instance.
 func (s *Store) Targets() []TargetHealth {
 	interval := s.limits.Load().ScrapeInterval
 	var out []TargetHealth
-	for _, t := range s.scraping.TargetsActive()[job] {
+	for _, t := range s.scraped() {
 		h := TargetHealth{
 			Service: t.GetValue("service"), Instance: t.GetValue(model.InstanceLabel), Version: t.GetValue("version"), URL: t.URL().String(),
 			Up: t.Health() == scrape.HealthGood, Known: t.Health() != scrape.HealthUnknown,
@@ -146,7 +145,7 @@ func (s *Store) Targets() []TargetHealth {
 // one, or with no name of all.
 func (s *Store) Metadata(name string) []Metadata {
 	found := map[string]Metadata{}
-	for _, t := range s.scraping.TargetsActive()[job] {
+	for _, t := range s.scraped() {
 		for _, m := range t.ListMetadata() {
 			if name == "" || m.MetricFamily == name {
 				found[m.MetricFamily] = Metadata{Name: m.MetricFamily, Type: string(m.Type), Unit: m.Unit, Help: m.Help}
