@@ -3,27 +3,23 @@ package metricstore_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/gowarren/warren/internal/disktest"
 	"github.com/gowarren/warren/internal/metricstore"
 )
 
@@ -144,36 +140,16 @@ func TestReserve(t *testing.T) {
 	until(t, "samples are stored again", func() bool { return count() > stopped && s.Problem() == "" })
 }
 
-// fullDisk is what makes this binary the process of which no file may grow.
-const fullDisk = "WARREN_TEST_FULL_DISK"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(fullDisk); dir != "" {
-		if err := onFullDisk(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(disktest.Main(m, onFullDisk)) }
 
 // A disk that takes no more bytes is told, ends nothing, and what was stored can be
-// asked for; then it goes on by itself. The process of its own is one whose files
-// the kernel lets grow no further: that works everywhere.
-func TestDiskTakesNoMore(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), fullDisk+"="+t.TempDir())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-}
+// asked for; then it goes on by itself.
+func TestDiskTakesNoMore(t *testing.T) { disktest.Run(t) }
 
-func onFullDisk(dir string) error {
-	signal.Ignore(syscall.SIGXFSZ) // so that writing fails instead
+func onFullDisk(disk *disktest.Disk) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "fault", Help: "Nothing."}))
-	s, err := metricstore.Open(metricstore.Options{Dir: dir, Limits: quick(), Logger: slog.New(slog.DiscardHandler)})
+	s, err := metricstore.Open(metricstore.Options{Dir: disk.Dir, Limits: quick(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -188,61 +164,24 @@ func onFullDisk(dir string) error {
 		}
 		return r.Series[0].Points[0].Value
 	}
-	if err := within("samples to be stored", func() bool { return count() > 1 }); err != nil {
+	if err := disktest.Within("samples to be stored", func() bool { return count() > 1 }); err != nil {
 		return err
 	}
-	var before syscall.Rlimit
-	size, err := largest(dir)
-	if err = errors.Join(err, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before)); err != nil {
+	if err := disk.Fill(filepath.Join(disk.Dir, "wal"), 0); err != nil { // which comes in pages
 		return err
 	}
-	full := syscall.Rlimit{Cur: uint64(size), Max: before.Max}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
-		return err
-	}
-	if err := within("the trouble to be told", func() bool { return strings.Contains(s.Problem(), "not stored") }); err != nil {
+	if err := disktest.Within("the trouble to be told", func() bool { return strings.Contains(s.Problem(), "not stored") }); err != nil {
 		return err
 	}
 	stopped := count()
 	if stopped < 2 {
 		return fmt.Errorf("what was stored is not found on a full disk: %v samples", stopped)
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+	if err := disk.Clear(); err != nil {
 		return err
 	}
-	if err := within("samples to be stored again", func() bool { return s.Problem() == "" && count() > stopped }); err != nil {
+	if err := disktest.Within("samples to be stored again", func() bool { return s.Problem() == "" && count() > stopped }); err != nil {
 		return err
 	}
 	return s.Close()
-}
-
-// within waits for a condition, generously.
-func within(what string, holds func() bool) error {
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	patience := time.After(2 * time.Minute)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-patience:
-			return fmt.Errorf("not within two minutes: %s", what)
-		}
-	}
-	return nil
-}
-
-// largest is the size of the largest file in a folder's write-ahead log, which
-// comes in pages.
-func largest(dir string) (most int64, err error) {
-	err = filepath.WalkDir(filepath.Join(dir, "wal"), func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			most = max(most, info.Size())
-		}
-		return err
-	})
-	return most, err
 }

@@ -4,48 +4,25 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
-	"os/signal"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/gowarren/warren/internal/disktest"
 	"github.com/gowarren/warren/internal/signals/archive"
 	"github.com/gowarren/warren/internal/signals/segment"
 )
 
-// fullDisk is what makes this binary the process of which no file may grow.
-const fullDisk = "WARREN_TEST_FULL_DISK"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(fullDisk); dir != "" {
-		if err := onFullDisk(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(disktest.Main(m, onFullDisk)) }
 
 // A disk that takes no more bytes costs what comes meanwhile, counted; what was
-// written is found, nobody waits, and it goes on by itself. The process of its own
-// is one whose files the kernel lets grow no further: that works everywhere.
-func TestDiskTakesNoMore(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), fullDisk+"="+t.TempDir())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-}
+// written is found, nobody waits, and it goes on by itself.
+func TestDiskTakesNoMore(t *testing.T) { disktest.Run(t) }
 
 // noise is a trace that does not compress.
 func noise(n int) ptrace.Traces {
@@ -58,39 +35,8 @@ func noise(n int) ptrace.Traces {
 	return td
 }
 
-// largest is the size of the largest file in a folder.
-func largest(dir string) (most int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			most = max(most, info.Size())
-		}
-		return err
-	})
-	return most, err
-}
-
-// within waits for a condition, generously.
-func within(what string, done func() bool) error {
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(2 * patience)
-	for !done() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			return fmt.Errorf("waited for %s", what)
-		}
-	}
-	return nil
-}
-
-func onFullDisk(dir string) error {
-	signal.Ignore(syscall.SIGXFSZ) // so that writing fails instead
-	a, err := archive.Open(archive.Options{Dir: dir, Limits: limits, Logger: slog.New(slog.DiscardHandler)})
+func onFullDisk(disk *disktest.Disk) error {
+	a, err := archive.Open(archive.Options{Dir: disk.Dir, Limits: limits, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -105,20 +51,14 @@ func onFullDisk(dir string) error {
 	if err := add(traces(call{trace: 1, service: "s", name: "before", start: time.Now()})); err != nil {
 		return err
 	}
-	if err := within("the first to be written", func() bool { return a.Stats().Spans == 1 }); err != nil {
+	if err := disktest.Within("the first to be written", func() bool { return a.Stats().Spans == 1 }); err != nil {
 		return err
 	}
-	var before syscall.Rlimit
-	size, err := largest(dir)
-	if err = errors.Join(err, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before)); err != nil {
-		return err
-	}
-	full := syscall.Rlimit{Cur: uint64(size) + 256<<10, Max: before.Max}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
+	if err := disk.Fill(disk.Dir, 256<<10); err != nil {
 		return err
 	}
 	n := 0
-	err = within("the disk to be full", func() bool {
+	err = disktest.Within("the disk to be full", func() bool {
 		n++
 		err = add(noise(n))
 		return err != nil || a.Stats().Problem != "" && a.Stats().Dropped["disk"].Spans > 0
@@ -130,13 +70,13 @@ func onFullDisk(dir string) error {
 	if err != nil || len(found.Items) == 0 || found.Items[len(found.Items)-1].Trace != (segment.ID{1, 1}) {
 		return fmt.Errorf("what was written is not found on a full disk: %d, %w", len(found.Items), err)
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+	if err := disk.Clear(); err != nil {
 		return err
 	}
 	if err := add(traces(call{trace: 2, service: "s", name: "after", start: time.Now()})); err != nil {
 		return err
 	}
-	if err := within("the disk to take what comes", func() bool {
+	if err := disktest.Within("the disk to take what comes", func() bool {
 		_, spans, err := a.Trace(segment.ID{2, 1})
 		return err == nil && len(spans) == 1 && a.Stats().Problem == "" && a.Stats().Queued == 0
 	}); err != nil {
