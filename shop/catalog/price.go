@@ -2,10 +2,10 @@ package main
 
 import (
 	"math"
-	"strconv"
 	"strings"
 
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
+	moneyv1 "github.com/gowarren/warren/shop/api/shop/money/v1"
 )
 
 // maxPrice bounds a price in minor units, so that a price times any quantity
@@ -20,7 +20,7 @@ type price struct {
 
 // check tells what is wrong with a price.
 func (p price) check() error {
-	if _, known := currencies[p.currency]; !known {
+	if !moneyv1.Known(p.currency) {
 		return refuse(catalogv1.Reason_UNKNOWN_CURRENCY, "price.currency_code", "%q is no currency of ISO 4217", shorten(p.currency, 20))
 	}
 	if p.units <= 0 {
@@ -35,8 +35,7 @@ func (p price) check() error {
 // parsePrice reads a decimal in a currency's main unit, exactly: "2.55". It is
 // never a floating-point number, and never rounded.
 func parsePrice(text, currency string) (price, error) {
-	n, known := currencies[currency]
-	if !known {
+	if !moneyv1.Known(currency) {
 		return price{}, refuse(catalogv1.Reason_UNKNOWN_CURRENCY, "currency_code", "%q is no currency of ISO 4217", shorten(currency, 20))
 	}
 	whole, fraction, point := strings.Cut(text, ".")
@@ -44,6 +43,7 @@ func parsePrice(text, currency string) (price, error) {
 		return price{}, refuse(catalogv1.Reason_BAD_PRICE, "price", "%q is no decimal number", shorten(text, 40))
 	}
 	fraction = strings.TrimRight(fraction, "0")
+	n := moneyv1.Exponent(currency)
 	if len(fraction) > n {
 		return price{}, refuse(catalogv1.Reason_BAD_PRICE, "price", "%s is finer than the smallest unit of %s", shorten(text, 40), currency)
 	}
@@ -73,13 +73,5 @@ func decimal(text string) (n int64, fits bool) {
 
 // String returns the price as people write it: "GBP 2.55".
 func (p price) String() string {
-	n := currencies[p.currency]
-	text := strconv.FormatInt(p.units, 10)
-	if n == 0 {
-		return p.currency + " " + text
-	}
-	if missing := n + 1 - len(text); missing > 0 {
-		text = strings.Repeat("0", missing) + text
-	}
-	return p.currency + " " + text[:len(text)-n] + "." + text[len(text)-n:]
+	return (&moneyv1.Money{CurrencyCode: p.currency, MinorUnits: p.units}).Text()
 }
