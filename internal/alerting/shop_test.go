@@ -19,6 +19,7 @@ func TestAlertsOfTheShop(t *testing.T) {
 			{reservations + `"failed"}`: counter(1), reservations + `"reserved"}`: counter(60), reservations + `"out_of_stock"}`: counter(60)},
 		},
 		"StockReservationsExpire": {{reservations + `"expired"}`: stepped(5, 1)}, {reservations + `"expired"}`: level(1), reservations + `"released"}`: counter(9)}},
+		"StockOversold":           {{`shop_stock_oversold_products{service="inventory",instance="inventory/1"}`: level(1)}, {`shop_stock_oversold_products{service="inventory",instance="inventory/1"}`: level(0)}},
 		"PaymentsFail": {
 			{payments + `"failed"}`: counter(10), payments + `"done"}`: counter(90)},
 			{payments + `"failed"}`: counter(1), payments + `"done"}`: counter(60), payments + `"refused"}`: counter(60)},

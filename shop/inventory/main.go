@@ -44,6 +44,9 @@ func setup(ctx context.Context, app *warren.App) error {
 			return every(ctx, s.settings.tellPeriod, s.tell)
 		})
 	})
+	app.Go("watch for oversold stock", func(ctx context.Context) error {
+		return every(ctx, s.settings.oversoldPeriod, s.watchOversold)
+	})
 
 	first := &seeding{stocks: s.stocks, wanted: s.settings.seed, catalog: catalogv1.NewCatalogServiceClient(app), log: app.Logger()}
 	app.Check("first stock", func(context.Context) error {

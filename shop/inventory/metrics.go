@@ -11,17 +11,22 @@ import (
 )
 
 // meter counts what becomes of reservations. What was out of stock is what the
-// guard against overselling refused.
-type meter struct{ reservations *prometheus.CounterVec }
+// guard against overselling refused; what is oversold got past it.
+type meter struct {
+	reservations *prometheus.CounterVec
+	oversold     prometheus.Gauge
+}
 
 func newMeter(metrics prometheus.Registerer) (*meter, error) {
 	m := &meter{reservations: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "shop_stock_reservations_total", Help: "What became of reservations of stock; attempts that are repeated count again.",
-	}, []string{"outcome"})}
+	}, []string{"outcome"}), oversold: prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "shop_stock_oversold_products", Help: "Products of which more is promised than there is: 0, or something is wrong.",
+	})}
 	for _, outcome := range []string{"reserved", "out_of_stock", "released", "confirmed", "restocked", "expired", "failed"} { // what never happened is 0
 		m.reservations.WithLabelValues(outcome)
 	}
-	if err := metrics.Register(m.reservations); err != nil {
+	if err := errors.Join(metrics.Register(m.reservations), metrics.Register(m.oversold)); err != nil {
 		return nil, fmt.Errorf("register metrics of stock: %w", err)
 	}
 	return m, nil

@@ -46,3 +46,16 @@ func (s *service) tell(ctx context.Context) (more bool, err error) {
 	n, err := s.stocks.tell(ctx, batch)
 	return n == batch, err
 }
+
+// watchOversold looks whether more was promised than there is.
+func (s *service) watchOversold(ctx context.Context) (more bool, err error) {
+	n, err := s.stocks.oversold(ctx)
+	if err != nil {
+		return false, err
+	}
+	s.meter.oversold.Set(float64(n))
+	if n > 0 {
+		s.log.ErrorContext(ctx, "more is promised than there is", "products", n)
+	}
+	return false, nil
+}

@@ -3,10 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
 	"github.com/gowarren/warren/store"
@@ -323,4 +327,42 @@ func TestAnOutageIsNoEmptyShelf(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// What got past the guard is seen: a reservation that holds more than there is.
+func TestOversoldIsSeen(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, address string) {
+		s := opened(t, address)
+		s.fill(t, "MUG", 3)
+		if err := s.take(t.Context(), wish("fair", line{"MUG", 2})); err != nil {
+			t.Fatal(err)
+		}
+		meter, err := newMeter(prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		watch := &service{stocks: s, meter: meter, log: slog.New(slog.DiscardHandler)}
+		sees := func(want float64) {
+			t.Helper()
+			if more, err := watch.watchOversold(t.Context()); err != nil || more {
+				t.Fatalf("more: %v, %v", more, err)
+			}
+			if got := testutil.ToFloat64(meter.oversold); got != want {
+				t.Errorf("%v products are oversold, want %v", got, want)
+			}
+		}
+		sees(0)
+		change := func(quantity int64) {
+			t.Helper()
+			if _, err := s.db.Exec(t.Context(), `UPDATE reservation_lines SET quantity = ? WHERE reservation_id = ?`, quantity, "fair"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change(3) // all there is may be promised
+		sees(0)
+		change(4)
+		sees(1)
+		change(2)
+		sees(0)
+	})
 }
