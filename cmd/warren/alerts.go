@@ -24,7 +24,7 @@ func (o *options) withAlerts(f func(observev1.AlertServiceClient) error) error {
 func newAlerts(o *options) *cobra.Command {
 	list := newAlertsList(o)
 	group := newGroup(&cobra.Command{Use: "alerts", Short: "What is wrong, by rules and objectives; and who was told"},
-		list, newAlertsRules(o), newAlertsSLOs(o), newAlertsSilence(o),
+		list, newAlertsShow(o), newAlertsRules(o), newAlertsSLOs(o), newAlertsSilence(o),
 		newAlertsUnsilence(o), newAlertsSilences(o), newAlertsHistory(o), newAlertsDeliveries(o))
 	group.RunE = func(cmd *cobra.Command, _ []string) error { return list.RunE(cmd, nil) } // what one looks at first
 	return group

@@ -10,8 +10,8 @@ import (
 )
 
 func newConsole(o *options) *cobra.Command {
-	return newGroup(&cobra.Command{Use: "console", Short: "Say who may sign in to the web console, where others than this machine reach it"},
-		newConsoleToken(o), newConsoleTokens(o), newConsoleRevoke(o))
+	return newGroup(&cobra.Command{Use: "console", Short: "Say who may sign in to the web console, and see what people did there"},
+		newConsoleToken(o), newConsoleTokens(o), newConsoleRevoke(o), newConsoleAudit(o))
 }
 
 // tokens is the file of those who may sign in to the system's console.
@@ -69,4 +69,30 @@ func newConsoleRevoke(o *options) *cobra.Command {
 		Args:  takes(1, 1, "the name of somebody"),
 		RunE:  func(_ *cobra.Command, args []string) error { return o.tokens().Remove(args[0]) },
 	}
+}
+
+func newConsoleAudit(o *options) *cobra.Command {
+	var limit int
+	c := &cobra.Command{
+		Use:   "audit [words]",
+		Short: "List what people did in the console, the last thing first",
+		Args:  takes(0, 1, "at most one text to look for"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			audit := console.Audit{Path: supervisor.ConsoleAudit(o.dataDir())}
+			all, err := audit.List(limit, func(e console.Entry) bool { return len(args) == 0 || e.Fits(args[0]) })
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), all)
+			}
+			t := newTable(cmd.OutOrStdout(), "TIME", "WHO", "ROLE", "WHAT", "TARGET", "WHY", "ERROR")
+			for _, e := range all {
+				t.row(e.Time.Local().Format(time.DateTime), e.Author, e.Role, e.Action, orDash(oneLine(e.Target)), orDash(oneLine(e.Reason)), orDash(oneLine(e.Error)))
+			}
+			return t.flush()
+		},
+	}
+	c.Flags().IntVar(&limit, "limit", 100, "how many at most; 0: all")
+	return c
 }

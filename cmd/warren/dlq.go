@@ -94,7 +94,11 @@ func newLettersList(o *options) *cobra.Command {
 					all[service] = found
 				}
 				if o.json {
-					return printJSON(cmd.OutOrStdout(), all)
+					byService, err := jsonOf(all)
+					if err != nil {
+						return err
+					}
+					return printJSON(cmd.OutOrStdout(), byService)
 				}
 				return printLetters(cmd.OutOrStdout(), services, all)
 			})

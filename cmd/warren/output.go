@@ -28,6 +28,20 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// jsonOf are messages by name as printJSON writes one: encoding/json would write
+// their moments and numbers in its own way.
+func jsonOf[T proto.Message](all map[string]T) (map[string]json.RawMessage, error) {
+	out := map[string]json.RawMessage{}
+	for name, m := range all {
+		text, err := protojson.MarshalOptions{EmitUnpopulated: true, UseProtoNames: true}.Marshal(m)
+		if err != nil {
+			return nil, fmt.Errorf("print JSON: %w", err)
+		}
+		out[name] = text
+	}
+	return out, nil
+}
+
 // table prints rows in columns.
 type table struct{ w *tabwriter.Writer }
 

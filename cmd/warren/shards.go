@@ -63,7 +63,11 @@ func newShardsStatus(o *options) *cobra.Command {
 					all[service] = found
 				}
 				if o.json {
-					return printJSON(cmd.OutOrStdout(), all)
+					byService, err := jsonOf(all)
+					if err != nil {
+						return err
+					}
+					return printJSON(cmd.OutOrStdout(), byService)
 				}
 				return printDatabases(cmd.OutOrStdout(), services, all)
 			})

@@ -7,14 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/internal/console/frame"
 )
 
 type alertsView struct {
-	Alerts, SLOs, Silences, History, Rules *frame.Table
+	Alerts, SLOs, Silences, History, Told, Rules *frame.Table
 }
 
 // Export is what fires.
@@ -36,6 +34,11 @@ func (s *screens) alertList(r *frame.Request) (any, error) {
 	history, err := s.alerts.History(r.Context(), &observev1.HistoryRequest{Limit: enough})
 	r.Missing("The history", err)
 	v.History = alertHistory(history.GetChanges())
+	told, err := s.alerts.Deliveries(r.Context(), &observev1.DeliveriesRequest{Limit: enough})
+	r.Missing("Who was told", err)
+	if err == nil {
+		v.Told = deliveryTable(told.GetDeliveries())
+	}
 	rules, err := s.alerts.ListRules(r.Context(), &observev1.ListRulesRequest{})
 	r.Missing("Rules", err)
 	v.Rules = ruleTable(rules.GetRules())
@@ -69,16 +72,12 @@ func firing(alerts []*observev1.Alert, now time.Time) *frame.Table {
 		if a.GetSeverity() == "none" {
 			state = frame.Status{Word: "fires always", Tone: frame.Good}
 		}
-		// What to do stands with the rule, where there is something to do.
-		todo := cmp.Or(a.GetAnnotations()["runbook"], a.GetAnnotations()["runbook_url"])
 		actions := []frame.Link{
-			{Text: "Silence", Href: "/alerts/silence?alert=" + a.GetName(), Asks: true},
+			{Text: "What to do", Href: alertHref(a.GetName()) + "#todo"},
+			{Text: "Silence", Href: silenceHref(a.GetName(), a.GetLabels()), Asks: true},
 			{Text: "Chart", Href: "/metrics?query=" + queryEscape(a.GetExpression())},
 		}
-		if strings.HasPrefix(todo, "https://") {
-			actions = append(actions, frame.Link{Text: "What to do", Href: todo})
-		}
-		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("alert-%d", i), Cells: []frame.Cell{
+		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("alert-%d", i), Href: alertHref(a.GetName()), Cells: []frame.Cell{
 			{Text: a.GetName() + labelsOf(a.GetLabels()), Sub: cmp.Or(a.GetAnnotations()["summary"], a.GetAnnotations()["description"])},
 			{Status: &state, Sub: a.GetSeverity()}, frame.Measured(a.GetValue(), ""), lasting(now.Sub(a.GetSince().AsTime())),
 			{Actions: actions},
@@ -112,7 +111,7 @@ func silenceTable(silences []*observev1.SilenceEntry) *frame.Table {
 	for _, one := range silences {
 		var parts []string
 		for _, m := range one.GetMatchers() {
-			parts = append(parts, m.GetLabel()+" = "+m.GetValue())
+			parts = append(parts, m.GetLabel()+matching(m)+m.GetValue())
 		}
 		t.Rows = append(t.Rows, frame.Row{ID: "silence-" + one.GetId(), Cells: []frame.Cell{
 			{Text: strings.Join(parts, ", "), Sub: one.GetReason()}, frame.Text(one.GetAuthor()), frame.At(one.GetEnds().AsTime()),
@@ -120,6 +119,20 @@ func silenceTable(silences []*observev1.SilenceEntry) *frame.Table {
 		}})
 	}
 	return t
+}
+
+// matching is how a silence compares.
+func matching(m *observev1.Matcher) string {
+	sign := " = "
+	switch {
+	case m.GetRegex() && m.GetNegative():
+		sign = " !~ "
+	case m.GetRegex():
+		sign = " =~ "
+	case m.GetNegative():
+		sign = " != "
+	}
+	return sign
 }
 
 func alertHistory(changes []*observev1.Change) *frame.Table {
@@ -133,7 +146,7 @@ func alertHistory(changes []*observev1.Change) *frame.Table {
 		if c.GetResolved() {
 			state = frame.Status{Word: "ended", Tone: frame.Good}
 		}
-		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("change-%d", i), Cells: []frame.Cell{
+		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("change-%d", i), Href: alertHref(c.GetName()), Cells: []frame.Cell{
 			frame.At(c.GetTime().AsTime()), {Text: c.GetName() + labelsOf(c.GetLabels()), Sub: c.GetAnnotations()["summary"]}, {Status: &state},
 		}})
 	}
@@ -151,7 +164,7 @@ func ruleTable(rules []*observev1.Rule) *frame.Table {
 		if rule.GetError() != "" {
 			state = frame.Status{Word: rule.GetError(), Tone: frame.Bad}
 		}
-		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("rule-%d", i), Cells: []frame.Cell{
+		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("rule-%d", i), Href: alertHref(rule.GetName()), Cells: []frame.Cell{
 			{Text: rule.GetName(), Sub: rule.GetGroup()}, {Status: &state},
 			{Text: rule.GetExpression(), Mono: true, Href: "/metrics?query=" + queryEscape(rule.GetExpression())},
 		}})
@@ -161,27 +174,7 @@ func ruleTable(rules []*observev1.Rule) *frame.Table {
 
 func (s *screens) alertActions() []frame.Action {
 	return []frame.Action{
-		{
-			Name: "silence", Path: "/alerts/silence", Needs: frame.Operator,
-			Ask: func(r *frame.Request) (frame.Form, error) {
-				return frame.Form{
-					Title: "Silence " + r.Get("alert"), Submit: "Silence", Target: r.Get("alert"), Back: "/alerts",
-					Says:   []string{"It goes on being watched and shown, but tells nobody until the time is over."},
-					Fields: []frame.Field{{Name: "for", Label: "For", Kind: "choice", Value: "1h", Choices: []string{"15m", "1h", "4h", "24h"}}},
-				}, nil
-			},
-			Do: func(r *frame.Request) (frame.Outcome, error) {
-				d, err := time.ParseDuration(r.PostForm.Get("for"))
-				if err != nil || d <= 0 {
-					return frame.Outcome{}, &frame.Problem{Status: 422, Title: "Not a time", Text: "For how long?"}
-				}
-				_, err = s.alerts.Silence(r.Context(), &observev1.SilenceRequest{
-					Matchers: []*observev1.Matcher{{Label: "alertname", Value: r.Get("alert")}}, Duration: durationpb.New(d), Reason: r.Reason(),
-					Author: r.Caller.Name,
-				})
-				return frame.Outcome{Title: r.Get("alert") + " is silent for " + d.String(), Back: "/alerts"}, err
-			},
-		},
+		s.silenceAction(),
 		{
 			Name: "unsilence", Path: "/alerts/unsilence", Needs: frame.Operator,
 			Ask: func(r *frame.Request) (frame.Form, error) {

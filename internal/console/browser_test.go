@@ -47,6 +47,7 @@ var screens = []struct{ name, path string }{
 	{"profile-focus", "/profiles/" + someProfile + "?q=sqlite&focus=" + focusOf("main.(*ledger).book")},
 	{"profile-ask", "/services/payment/2/profile"},
 	{"alerts", "/alerts"},
+	{"alert", "/alerts/ErrorBudgetBurnsFast"},
 	{"traces", "/traces"},
 	{"traces-choose", "/traces?compare=" + calmTrace},
 	{"compare", "/traces/compare?a=" + calmTrace + "&b=" + someTrace},

@@ -41,7 +41,9 @@ type Options struct {
 	// Caller is who sits at this machine.
 	Caller string
 	// Tokens is the file of those who may sign in.
-	Tokens  string
+	Tokens string
+	// Audit is the file of what people did; empty: only the log tells.
+	Audit   string
 	Version string
 	Logger  *slog.Logger
 }
@@ -74,6 +76,7 @@ type api struct {
 type screens struct {
 	api
 	version string
+	audit   *Audit // nil: none is kept
 }
 
 // Open listens and serves. A port in use is an error that says so.
@@ -124,6 +127,11 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		policies:    settingsv1.NewPolicyServiceClient(opts.API),
 		experiments: observev1.NewExperimentServiceClient(opts.API),
 	}}
+	var keep func(Entry) error
+	if opts.Audit != "" {
+		s.audit = &Audit{Path: opts.Audit}
+		keep = s.audit.Add
+	}
 	access, err := accessOf(opts)
 	if err != nil {
 		return nil, err
@@ -135,7 +143,7 @@ func newFrame(opts Options) (*frame.Frame, error) {
 	return frame.New(frame.Options{
 		Pages: s.pages(), Actions: s.actions(), Feeds: []frame.Feed{{Path: "/metrics/complete", Show: s.complete}},
 		Templates: own, Header: s.header, Find: s.find, Home: "/overview",
-		Version: opts.Version, Access: access, Logger: opts.Logger,
+		Version: opts.Version, Access: access, Audit: keep, Logger: opts.Logger,
 	})
 }
 
@@ -160,10 +168,11 @@ func (s *screens) pages() []frame.Page {
 		{Name: "topology", Path: "/topology", Title: "Topology", Key: "g", Group: now, Icon: "topology", Live: slow, Ranged: true, Show: s.topology},
 		{Name: "services", Path: "/services", Title: "Services", Key: "s", Group: now, Icon: "services", Live: watch, Show: s.services},
 		{Name: "service", Path: "/services/{service}", Title: "Service", Under: "services", Live: watch, Ranged: true, Show: s.service},
-		{Name: "instance", Path: "/services/{service}/{number}", Title: "Instance", Under: "services", Live: watch, Show: s.instance},
+		{Name: "instance", Path: "/services/{service}/{number}", Title: "Instance", Under: "services", Live: watch, Ranged: true, Show: s.instance},
 		{Name: "policies", Path: "/services/{service}/policies", Title: "Policies", Under: "services", Show: s.servicePolicies},
 		{Name: "profile", Path: "/profiles/{profile}", Title: "Profile", Under: "services", Show: s.profile},
 		{Name: "alerts", Path: "/alerts", Title: "Alerts", Key: "a", Group: now, Icon: "alerts", Live: slow, Show: s.alertList},
+		{Name: "alert", Path: "/alerts/{alert}", Title: "Alert", Under: "alerts", Live: slow, Ranged: true, Show: s.alert},
 		{Name: "traces", Path: "/traces", Title: "Traces", Key: "t", Group: signals, Icon: "traces", Live: slow, Ranged: true, Show: s.traceList},
 		{Name: "compare", Path: "/traces/compare", Title: "Two traces compared", Under: "traces", Show: s.compare},
 		{Name: "trace", Path: "/traces/{trace}", Title: "Trace", Under: "traces", Show: s.trace},
@@ -189,7 +198,7 @@ func (s *screens) pages() []frame.Page {
 		{Name: "settings", Path: "/settings", Title: "Settings", Key: "e", Group: system, Icon: "settings", Show: s.settingList},
 		{Name: "setting", Path: "/settings/{setting}", Title: "Setting", Under: "settings", Show: s.setting},
 		{Name: "history", Path: "/settings-history", Title: "Changes of settings", Under: "settings", Show: s.settingHistory},
-		{Name: "audit", Path: "/audit", Title: "Audit", Key: "u", Group: system, Icon: "audit", Live: slow, Show: s.audit},
+		{Name: "audit", Path: "/audit", Title: "Audit", Key: "u", Group: system, Icon: "audit", Live: slow, Show: s.auditList},
 	}
 }
 

@@ -133,7 +133,7 @@ func letterGroups(r *frame.Request, all []ownLetter) frame.Table {
 	}
 	for i, k := range order {
 		q := url.Values{"why": {k.why}, "topic": {k.topic}, "of": {k.service}, "state": {r.Get("state")}}.Encode()
-		because := url.Values{"of": {k.service}, "topic": {k.topic}}.Encode()
+		because := url.Values{"of": {k.service}, "topic": {k.topic}, "why": {k.why}}.Encode()
 		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("group-%d", i), Href: "/letters?" + q, Cells: []frame.Cell{
 			frame.Text(k.why), frame.Mono(shortName(k.topic)), frame.Text(k.service), frame.Number(counts[k]),
 			{Actions: []frame.Link{

@@ -20,7 +20,7 @@ type line struct {
 	ID, Who, Level, Said string
 	Time                 time.Time
 	More                 []fact
-	Trace                string
+	Trace, Span          string
 }
 
 // supervisor is the name under which the supervisor itself logs.
@@ -65,8 +65,8 @@ func parseLine(one *fleetv1.LogsResponse) line {
 		}
 		return ""
 	}
-	l.Said, l.Level, l.Trace = take("msg", "message"), strings.ToLower(take("level")), take("trace_id")
-	for _, known := range []string{"time", "service", "instance", "version", "span_id"} {
+	l.Said, l.Level, l.Trace, l.Span = take("msg", "message"), strings.ToLower(take("level")), take("trace_id"), take("span_id")
+	for _, known := range []string{"time", "service", "instance", "version"} {
 		delete(fields, known)
 	}
 	for name, value := range fields {
@@ -135,8 +135,9 @@ func (s *screens) events(ctx context.Context) ([]happened, error) {
 
 // told is what somebody did that a history of its own has, and what only looked.
 func told(l line) bool {
+	looked := []string{"read", "sign in", "sign out"}
 	elsewhere := []string{"set", "unset", "rollback", "start experiment", "stop experiment"}
-	return l.get("action") == "read" || l.get("error") == "" && slices.Contains(elsewhere, l.get("action"))
+	return slices.Contains(looked, l.get("action")) || l.get("error") == "" && slices.Contains(elsewhere, l.get("action"))
 }
 
 // toneOf is how an event of the fleet is meant.
@@ -148,43 +149,4 @@ func toneOf(kind string) frame.Tone {
 		return frame.Bad
 	}
 	return frame.Idle
-}
-
-type auditView struct{ Table *frame.Table }
-
-// Export is what people did.
-func (v auditView) Export() *frame.Table { return v.Table }
-
-// audit lists what people did through the console.
-func (s *screens) audit(r *frame.Request) (any, error) {
-	const enough = 5000
-	lines, err := s.lastLines(r.Context(), supervisor, enough)
-	if err != nil {
-		return nil, err
-	}
-	t := frame.Table{
-		Caption: "What people did in the console",
-		Columns: []frame.Column{
-			{Key: "time", Title: "When", Number: true}, {Key: "who", Title: "Who"}, {Key: "what", Title: "What"},
-			{Key: "why", Title: "Why"}, {Key: "ended", Title: "How it ended"}, {Key: "from", Title: "From", Wide: true},
-		},
-		Empty: frame.Empty{
-			Title: "Nobody did anything yet",
-			Text:  "Restarts, changes of settings, retries and everything else that people do here is listed with their name and their reason.",
-		},
-	}
-	for i, l := range lines {
-		if l.get("kind") != "audit" {
-			continue
-		}
-		ended := frame.Stated("done", frame.Good)
-		if l.get("error") != "" {
-			ended = frame.Cell{Status: &frame.Status{Word: "refused", Tone: frame.Warn}, Sub: l.get("error")}
-		}
-		t.Rows = append(t.Rows, frame.Row{ID: fmt.Sprintf("audit-%d", i), Cells: []frame.Cell{
-			frame.At(l.Time), {Text: l.get("author"), Sub: l.get("role")}, {Text: l.get("action"), Sub: l.get("target")}, frame.Text(l.get("reason")),
-			ended, frame.Mono(l.get("from")),
-		}})
-	}
-	return auditView{r.Sorted(t, "-time")}, nil
 }

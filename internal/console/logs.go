@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,6 +32,8 @@ type logsView struct {
 type bar struct {
 	X, Width, Info, Warn, Error float64
 	Says                        string
+	Start                       time.Time
+	Lines, Warnings, Errors     int64
 }
 
 type facet struct {
@@ -121,7 +124,7 @@ func linesOf(all []*observev1.LogLine) []line {
 	for _, one := range all {
 		l := line{
 			ID: one.GetId(), Who: one.GetInstance(), Level: strings.ToLower(strings.TrimPrefix(one.GetLevel().String(), "LOG_LEVEL_")), Said: one.GetMessage(),
-			Time: one.GetTime().AsTime(), Trace: one.GetTraceId(),
+			Time: one.GetTime().AsTime(), Trace: one.GetTraceId(), Span: one.GetSpanId(),
 		}
 		if l.Who == "" {
 			l.Who = one.GetService()
@@ -158,12 +161,12 @@ func bars(buckets []*observev1.LogBucket) []bar {
 	var out []bar
 	for i, b := range buckets {
 		width := 1 / float64(len(buckets))
+		all, warned := b.GetDebug()+b.GetInfo()+b.GetWarn()+b.GetError(), b.GetWarn()+b.GetError()
 		out = append(out, bar{
-			X: float64(i) * width, Width: width * 0.85, Info: float64(b.GetDebug()+b.GetInfo()+b.GetWarn()+b.GetError()) / float64(most),
-			Warn: float64(b.GetWarn()+b.GetError()) / float64(most), Error: float64(b.GetError()) / float64(most),
+			X: float64(i) * width, Width: width * 0.85, Info: float64(all) / float64(most), Warn: float64(warned) / float64(most),
+			Error: float64(b.GetError()) / float64(most), Start: b.GetStart().AsTime().Local(), Lines: all, Warnings: b.GetWarn(), Errors: b.GetError(),
 			Says: fmt.Sprintf(
-				"%s: %d lines, %d warnings, %d errors", b.GetStart().AsTime().Local().Format("15:04:05"), b.GetDebug()+b.GetInfo()+b.GetWarn()+b.GetError(),
-				b.GetWarn(), b.GetError(),
+				"%s: %d lines, %d warnings, %d errors", b.GetStart().AsTime().Local().Format("15:04:05"), all, b.GetWarn(), b.GetError(),
 			),
 		})
 	}

@@ -57,6 +57,7 @@ type instanceView struct {
 	Instance *fleetv1.Instance
 	State    frame.Status
 	Facts    []fact
+	Charts   []frame.Chart
 	Profiles *frame.Table
 	Lines    []line
 }
@@ -86,6 +87,8 @@ func (s *screens) instance(r *frame.Request) (any, error) {
 	for i := range v.Facts {
 		v.Facts[i].Value = cmp.Or(v.Facts[i].Value, "–")
 	}
+	v.Charts, err = s.instanceCharts(r, one.GetId(), service)
+	r.Missing("Traffic", err)
 	profiles, err := s.profiles.List(r.Context(), &observev1.ListProfilesRequest{Instance: one.GetId()})
 	r.Missing("Its profiles", err)
 	if err == nil {

@@ -55,11 +55,14 @@ func (s *screens) topology(r *frame.Request) (any, error) {
 		Title: "No calls in this span of time", Text: "The picture is drawn from what traces have shown: call something, and it appears.",
 		Code: "curl -s http://localhost:8080/v1/products",
 	}
-	nodes, edges := found.GetNodes(), found.GetEdges()
+	broken, err := s.broken(r)
+	r.Missing("The breakers", err)
+	nodes, edges := found.GetNodes(), edgesOf(found.GetEdges(), broken)
 	if ill {
 		nodes, edges = unhealthy(nodes, edges)
 		v.Empty = frame.Empty{
-			Title: "Nothing is unhealthy", Text: "No call in this span of time failed more often than once in a thousand.", Clear: r.With("show", ""),
+			Title: "Nothing is unhealthy", Clear: r.With("show", ""),
+			Text: "No call in this span of time failed more often than once in a thousand, and no breaker is open.",
 		}
 	}
 	v.draw(nodes, edges)
@@ -73,12 +76,13 @@ func (s *screens) topology(r *frame.Request) (any, error) {
 	return v, nil
 }
 
-// unhealthy leaves the edges with errors, and who stands at their ends.
-func unhealthy(nodes []*observev1.TopologyNode, edges []*observev1.TopologyEdge) ([]*observev1.TopologyNode, []*observev1.TopologyEdge) {
+// unhealthy leaves the edges with errors or open breakers, and who stands at
+// their ends.
+func unhealthy(nodes []*observev1.TopologyNode, edges []edge) ([]*observev1.TopologyNode, []edge) {
 	at := map[string]bool{}
-	var ill []*observev1.TopologyEdge
+	var ill []edge
 	for _, e := range edges {
-		if edgeTone(e.GetCalls(), e.GetErrors()) != frame.Good {
+		if tone := e.tone(); tone == frame.Bad || tone == frame.Warn {
 			ill = append(ill, e)
 			at[e.GetFrom()], at[e.GetTo()] = true, true
 		}
@@ -114,7 +118,7 @@ const (
 
 // draw places nodes in layers, callers left of those they call. The order
 // depends on names only, so that nothing moves while figures change.
-func (v *topologyView) draw(nodes []*observev1.TopologyNode, edges []*observev1.TopologyEdge) {
+func (v *topologyView) draw(nodes []*observev1.TopologyNode, edges []edge) {
 	layers := layered(nodes, edges)
 	tallest := 0
 	for _, layer := range layers {
@@ -170,7 +174,7 @@ func clipped(name string) string {
 }
 
 // edgeOf draws an edge as a curve from one side of a node to the other's.
-func edgeOf(from, to nodeView, e *observev1.TopologyEdge) edgeView {
+func edgeOf(from, to nodeView, e edge) edgeView {
 	x1, y1, x2, y2 := from.X+from.W, from.Y+from.H/2, to.X, to.Y+to.H/2
 	bend := max(gapX/2, (x2-x1)/2)
 	if x2 <= x1 { // back, or to the same layer: around below
@@ -186,21 +190,23 @@ func edgeOf(from, to nodeView, e *observev1.TopologyEdge) edgeView {
 	return out.with(from, to, e)
 }
 
-func (v edgeView) with(from, to nodeView, e *observev1.TopologyEdge) edgeView {
-	v.Tone = edgeTone(e.GetCalls(), e.GetErrors())
+func (v edgeView) with(from, to nodeView, e edge) edgeView {
+	v.Tone, v.Text = e.tone(), e.label()
 	v.Async = from.Kind == "topic" || to.Kind == "topic"
 	rate := frame.Amount(e.GetCallsPerSecond(), "/s")
-	share := float64(e.GetErrors()) / float64(max(1, e.GetCalls()))
-	if v.Tone == frame.Bad || v.Tone == frame.Warn {
-		v.Text = frame.Amount(share, "%")
+	v.Says = fmt.Sprintf("%s calls %s: %s, %s errors, p95 %s", from.Name, to.Name, rate, frame.Amount(e.share(), "%"), frame.Span(e.GetP95().AsDuration()))
+	if split := e.split(); len(split) > 1 {
+		v.Says += "; versions " + strings.Join(split, ", ")
 	}
-	v.Says = fmt.Sprintf("%s calls %s: %s, %s errors, p95 %s", from.Name, to.Name, rate, frame.Amount(share, "%"), frame.Span(e.GetP95().AsDuration()))
+	if e.breaker != nil {
+		v.Says += "; breakers: " + e.breaker.status().Word
+	}
 	return v
 }
 
 // layered puts each node one layer behind the last of its callers. Where calls
 // go in a circle, the one that comes back to where the way began doesn't count.
-func layered(nodes []*observev1.TopologyNode, edges []*observev1.TopologyEdge) [][]*observev1.TopologyNode {
+func layered(nodes []*observev1.TopologyNode, edges []edge) [][]*observev1.TopologyNode {
 	nodes = slices.Clone(nodes)
 	slices.SortFunc(nodes, func(a, b *observev1.TopologyNode) int { return strings.Compare(a.GetId(), b.GetId()) })
 	g := graph{calls: map[string][]string{}, state: map[string]int{}, depth: map[string]int{}}
@@ -261,12 +267,13 @@ func (g *graph) visit(id string) {
 	g.order = append(g.order, id)
 }
 
-func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []*observev1.TopologyEdge) *frame.Table {
+func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []edge) *frame.Table {
 	t := frame.Table{
 		Caption: "Who calls whom",
 		Columns: []frame.Column{
 			{Key: "from", Title: "From"}, {Key: "to", Title: "To"}, {Key: "rate", Title: "Calls", Number: true}, {Key: "errors", Title: "Errors", Number: true},
 			{Key: "p50", Title: "p50", Number: true, Wide: true}, {Key: "p95", Title: "p95", Number: true},
+			{Key: "breakers", Title: "Breakers"}, {Key: "versions", Title: "Versions", Fixed: true, Wide: true},
 		},
 		Note: strconv.Itoa(len(edges)),
 	}
@@ -275,8 +282,7 @@ func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []*obser
 		names[n.GetId()] = n.GetName()
 	}
 	for i, e := range edges {
-		share := float64(e.GetErrors()) / float64(max(1, e.GetCalls()))
-		failed := frame.Measured(share, "%")
+		failed := frame.Measured(e.share(), "%")
 		if tone := edgeTone(e.GetCalls(), e.GetErrors()); tone == frame.Bad || tone == frame.Warn {
 			failed.Status = &frame.Status{Word: failed.Text, Tone: tone}
 		}
@@ -285,6 +291,7 @@ func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []*obser
 			{Text: names[e.GetFrom()], Sub: kindOfID(e.GetFrom())}, {Text: names[e.GetTo()], Sub: kindOfID(e.GetTo())},
 			frame.Measured(e.GetCallsPerSecond(), "/s"), failed,
 			{Text: frame.Span(p50), Order: p50.Seconds()}, {Text: frame.Span(p95), Order: p95.Seconds()},
+			e.breakerCell(), {Chips: e.split()},
 		}})
 	}
 	return r.Sorted(t, "-rate")
@@ -292,7 +299,7 @@ func edgeTable(r *frame.Request, nodes []*observev1.TopologyNode, edges []*obser
 
 // edgeTraces leads from an edge to the traces that drew it: to those with an error
 // if there are any, else to the slowest.
-func edgeTraces(r *frame.Request, names map[string]string, e *observev1.TopologyEdge) string {
+func edgeTraces(r *frame.Request, names map[string]string, e edge) string {
 	q := url.Values{}
 	for _, key := range []string{"from", "to"} {
 		if v := r.Get(key); v != "" {

@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,8 @@ type traceView struct {
 	Query   string
 	Chosen  *spanDetail
 	Hidden  int
-	Lines   []line
+	Inline  bool   // whether lines stand below their spans
+	Lines   []line // the others
 	Facts   []fact
 	Only    string
 	About   []related
@@ -46,6 +46,7 @@ type spanView struct {
 	Failed, Critical, Async, Here        bool
 	Missing                              bool
 	Links                                int
+	Lines                                []line
 }
 
 type spanDetail struct {
@@ -62,7 +63,7 @@ func (s *screens) trace(r *frame.Request) (any, error) {
 		return nil, err
 	}
 	sum := found.GetSummary()
-	v := traceView{Summary: sum, Query: r.Get("q"), Only: r.Get("only"), State: frame.Status{Word: "fine", Tone: frame.Good}}
+	v := traceView{Summary: sum, Query: r.Get("q"), Only: r.Get("only"), Inline: r.Get("lines") != "below", State: frame.Status{Word: "fine", Tone: frame.Good}}
 	if sum.GetErrors() > 0 {
 		v.State = frame.Status{Word: plural(int(sum.GetErrors()), "error"), Tone: frame.Bad}
 	}
@@ -82,39 +83,58 @@ func (s *screens) trace(r *frame.Request) (any, error) {
 	v.About = relatedTo(sum)
 	v.Compare, err = s.peers(r.Context(), sum)
 	r.Missing("Traces to compare it with", err)
-	const margin = time.Minute
-	lines, err := s.logs.Search(r.Context(), &observev1.SearchLogsRequest{
-		Filter: &observev1.LogFilter{TraceId: id}, From: timestamppb.New(sum.GetStart().AsTime().Add(-margin)),
-		To: timestamppb.New(sum.GetStart().AsTime().Add(took + margin)), PageSize: 200,
-	})
+	lines, err := s.linesOfTrace(r, sum)
 	r.Missing("Its log lines", err)
-	v.Lines = linesOf(lines.GetLines())
-	slices.Reverse(v.Lines)
+	v.log(lines)
 	return v, nil
+}
+
+// linesOfTrace are what was written on behalf of a trace, the first line first.
+func (s *screens) linesOfTrace(r *frame.Request, sum *observev1.TraceSummary) ([]line, error) {
+	const margin, enough = time.Minute, 200
+	began := sum.GetStart().AsTime()
+	found, err := s.logs.Search(r.Context(), &observev1.SearchLogsRequest{
+		Filter: &observev1.LogFilter{TraceId: sum.GetTraceId()}, From: timestamppb.New(began.Add(-margin)),
+		To: timestamppb.New(began.Add(sum.GetDuration().AsDuration() + margin)), PageSize: enough,
+	})
+	out := linesOf(found.GetLines())
+	slices.Reverse(out)
+	return out, err
+}
+
+// log puts lines below the spans during which they were written. Those of spans
+// that aren't shown are listed apart, or all of them.
+func (v *traceView) log(lines []line) {
+	at := map[string]int{}
+	for i, one := range v.Spans {
+		at[one.ID] = i
+	}
+	for _, l := range lines {
+		i, ok := at[l.Span]
+		if !v.Inline || !ok {
+			v.Lines = append(v.Lines, l)
+			continue
+		}
+		l.Trace = "" // it is this one
+		v.Spans[i].Lines = append(v.Spans[i].Lines, l)
+	}
 }
 
 // relatedTo are the transaction and the order of a trace.
 func relatedTo(sum *observev1.TraceSummary) []related {
 	var out []related
+	began := sum.GetStart().AsTime()
 	if gid := sum.GetGid(); gid != "" {
 		out = append(out, related{"Transaction", gid, []frame.Link{
-			{Text: "its steps", Href: txnHref(gid)}, {Text: "its traces", Href: tracesOf("gid", gid, sum.GetStart().AsTime())},
+			{Text: "its steps", Href: txnHref(gid)}, {Text: "its traces", Href: tracesOf("gid", gid, began)}, {Text: "its log lines", Href: linesNaming(gid, began)},
 		}})
 	}
 	if order := sum.GetOrderId(); order != "" {
-		out = append(out, related{"Order", order, []frame.Link{
-			{Text: "its transaction", Href: "/search?q=" + queryEscape(order)},
-			{Text: "its traces", Href: tracesOf("order-id", order, sum.GetStart().AsTime())},
-		}})
+		out = append(out, related{"Order", order, append(
+			[]frame.Link{{Text: "its transaction", Href: "/search?q=" + queryEscape(order)}}, orderLinks(order, began)...,
+		)})
 	}
 	return out
-}
-
-// tracesOf lists the traces of a transaction or an order, from a while before it
-// is known to have begun.
-func tracesOf(name, value string, began time.Time) string {
-	const before = time.Hour
-	return fmt.Sprintf("/traces?%s=%s&from=%d", name, queryEscape(value), began.Add(-before).UnixMilli())
 }
 
 // place lays the spans along the trace's time.

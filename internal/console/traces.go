@@ -23,6 +23,7 @@ type tracesView struct {
 	Attributes                      []string
 	Errors, Slowest, Partial, Known bool
 	Picked, Unpick                  string
+	Kept                            *keptView
 }
 
 // Export is the list of traces.
@@ -60,7 +61,7 @@ func (s *screens) traceList(r *frame.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.Partial = found.GetPartial()
+	v.Partial, v.Kept = found.GetPartial(), s.kept(r)
 	t := traceTable(found.GetTraces())
 	t.Empty.Clear = clearOf(r, "service", "operation", "least", "errors", "gid", "attribute", "value", "order-id")
 	if t.Empty.Clear != "" {

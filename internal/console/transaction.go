@@ -27,6 +27,7 @@ type transactionView struct {
 	Span     time.Duration
 	Done     *frame.Table
 	Found    []frame.Link
+	About    []related
 	Traces   string
 	Logs     string
 }
@@ -61,7 +62,7 @@ func (s *screens) transaction(r *frame.Request) (any, error) {
 	t := shown.GetTransaction()
 	v := transactionView{
 		Txn: t, State: stateOfTxn(t), Actions: txnLinks(t), Traces: tracesOf("gid", gid, t.GetCreateTime().AsTime()),
-		Logs: fmt.Sprintf("/logs?q=%s&from=%d", queryEscape(`"`+gid+`"`), t.GetCreateTime().AsTime().Add(-time.Minute).UnixMilli()),
+		Logs: linesNaming(gid, t.GetCreateTime().AsTime()),
 	}
 	v.Facts = []fact{
 		{"Kind", patternName(t.GetPattern())}, {"Name", t.GetName()}, {"Began", t.GetCreateTime().AsTime().Local().Format("2006-01-02 15:04:05.000")},
@@ -75,25 +76,32 @@ func (s *screens) transaction(r *frame.Request) (any, error) {
 	}
 	v.Lanes, v.Span = lanes(shown.GetAttempts())
 	v.Done = actionTable(shown.GetActions())
-	v.Found, err = s.tracesOfTxn(r.Context(), t)
+	err = s.tracesOfTxn(r.Context(), &v)
 	r.Missing("Its traces", err)
 	return v, nil
 }
 
-// tracesOfTxn are the first traces that a transaction took part in.
-func (s *screens) tracesOfTxn(ctx context.Context, t *txnv1.Transaction) ([]frame.Link, error) {
+// tracesOfTxn adds the first traces that a transaction took part in, and the
+// orders that these are about.
+func (s *screens) tracesOfTxn(ctx context.Context, v *transactionView) error {
+	t := v.Txn
+
 	const few, before = 3, time.Hour
 	found, err := s.traces.Search(ctx, &observev1.SearchTracesRequest{
 		Gid: t.GetGid(), From: timestamppb.New(t.GetCreateTime().AsTime().Add(-before)), PageSize: few,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var out []frame.Link
+	known := map[string]bool{}
 	for _, one := range found.GetTraces() {
-		out = append(out, frame.Link{Text: strings.TrimPrefix(one.GetName(), "/"), Href: "/traces/" + one.GetTraceId()})
+		v.Found = append(v.Found, frame.Link{Text: strings.TrimPrefix(one.GetName(), "/"), Href: "/traces/" + one.GetTraceId()})
+		if order := one.GetOrderId(); order != "" && !known[order] {
+			known[order] = true
+			v.About = append(v.About, related{"Order", order, orderLinks(order, t.GetCreateTime().AsTime())})
+		}
 	}
-	return out, nil
+	return nil
 }
 
 func patternName(p txnv1.Pattern) string {

@@ -118,6 +118,9 @@ func (w *world) serve(t *testing.T, opts console.Options, without ...string) *co
 		t.Fatal(err)
 	}
 	opts.API, opts.Caller, opts.Version = conn, "ada", "test"
+	if opts.Audit == "" {
+		opts.Audit = t.TempDir() + "/audit.jsonl"
+	}
 	if opts.Address == "" {
 		opts.Address = "127.0.0.1:0"
 	}
@@ -242,9 +245,11 @@ func valueOf(query string, i int, t float64) float64 {
 
 func (metricsWorld) Query(_ context.Context, req *observev1.QueryRequest) (*observev1.QueryResponse, error) {
 	out := &observev1.QueryResponse{Kind: observev1.QueryResponse_KIND_VECTOR}
-	if samples, ok := madeUpEvents(req.GetQuery()); ok {
-		out.Samples = samples
-		return out, nil
+	for _, madeUp := range []func(string) ([]*observev1.Sample, bool){madeUpEvents, madeUpBreakers} {
+		if samples, ok := madeUp(req.GetQuery()); ok {
+			out.Samples = samples
+			return out, nil
+		}
 	}
 	if strings.Contains(req.GetQuery(), "outbox") {
 		out.Samples = []*observev1.Sample{{Value: 0.21}}
@@ -300,13 +305,13 @@ func (*alertsWorld) ListAlerts(context.Context, *observev1.ListAlertsRequest) (*
 }
 
 func (*alertsWorld) ListRules(context.Context, *observev1.ListRulesRequest) (*observev1.ListRulesResponse, error) {
-	return &observev1.ListRulesResponse{Rules: []*observev1.Rule{{Group: "slo", Name: "ErrorBudgetBurnsFast", Expression: "slo:burn:1h > 14.4", State: observev1.Alert_STATE_FIRING}, {Group: "txn", Name: "SagaParked", Expression: "warren_txn_parked > 0", State: observev1.Alert_STATE_INACTIVE}}}, nil
+	return &observev1.ListRulesResponse{Rules: []*observev1.Rule{burnRule(), {Group: "txn", Name: "SagaParked", Expression: "warren_txn_parked > 0", State: observev1.Alert_STATE_INACTIVE}}}, nil
 }
 
 func (*alertsWorld) ListSLOs(context.Context, *observev1.ListSLOsRequest) (*observev1.ListSLOsResponse, error) {
 	now, left, all := 0.9971, 0.38, 0.93
 	return &observev1.ListSLOsResponse{Slos: []*observev1.SLO{
-		{Name: "checkout", Description: "Orders are taken", Objective: 0.999, Current: &now, BudgetLeft: &left, State: observev1.Alert_STATE_FIRING}, {Name: "catalog", Description: "Products are shown within 300 ms", Objective: 0.99, Current: &all, BudgetLeft: &all},
+		{Burns: burns(), Period: durationpb.New(30 * 24 * time.Hour), Name: "checkout", Description: "Orders are taken", Objective: 0.999, Current: &now, BudgetLeft: &left, State: observev1.Alert_STATE_FIRING}, {Name: "catalog", Description: "Products are shown within 300 ms", Objective: 0.99, Current: &all, BudgetLeft: &all},
 	}}, nil
 }
 
@@ -315,10 +320,17 @@ func (*alertsWorld) ListSilences(context.Context, *observev1.ListSilencesRequest
 }
 
 func (a *alertsWorld) Silence(_ context.Context, req *observev1.SilenceRequest) (*observev1.SilenceResponse, error) {
-	a.world.did("silence " + req.GetMatchers()[0].GetValue() + " by " + req.GetAuthor())
+	var of []string
+	for _, m := range req.GetMatchers() {
+		of = append(of, m.GetLabel()+"="+m.GetValue())
+	}
+	a.world.did("silence " + strings.Join(of, ",") + " by " + req.GetAuthor())
 	return &observev1.SilenceResponse{}, nil
 }
 
-func (*alertsWorld) History(context.Context, *observev1.HistoryRequest) (*observev1.HistoryResponse, error) {
+func (*alertsWorld) History(_ context.Context, req *observev1.HistoryRequest) (*observev1.HistoryResponse, error) {
+	if name := req.GetName(); name != "" && name != "ErrorBudgetBurnsFast" {
+		return &observev1.HistoryResponse{}, nil
+	}
 	return &observev1.HistoryResponse{Changes: []*observev1.Change{{Time: timestamppb.New(time.Now().Add(-4 * time.Minute)), Name: "ErrorBudgetBurnsFast", Labels: map[string]string{"service": "payment"}}}}, nil
 }

@@ -120,6 +120,9 @@ func (*lettersWorld) List(_ context.Context, req *eventsv1.ListRequest) (*events
 	if req.GetFilter().GetState() == "dead" {
 		for i := range 6 {
 			out.Letters = append(out.Letters, letter(fmt.Sprintf("L%d", i)))
+			if i >= 4 {
+				out.Letters[i].Reason = fmt.Sprintf("customer %d has no address", 4700+i)
+			}
 		}
 	}
 	return out, nil
@@ -131,9 +134,16 @@ func (*lettersWorld) Show(_ context.Context, req *eventsv1.ShowRequest) (*events
 
 func (l *lettersWorld) Replay(ctx context.Context, req *eventsv1.ReplayRequest) (*eventsv1.ReplayResponse, error) {
 	if !req.GetDryRun() {
-		l.world.did("replay " + strings.Join(metadata.ValueFromIncomingContext(ctx, "warren-to"), "") + " " + req.GetFilter().GetTopic())
+		f := req.GetFilter()
+		l.world.did("replay " + strings.Join(metadata.ValueFromIncomingContext(ctx, "warren-to"), "") + " " + f.GetTopic() + f.GetLetter())
 	}
-	return &eventsv1.ReplayResponse{Count: 6}, nil
+	switch req.GetFilter().GetLetter() {
+	case "":
+		return &eventsv1.ReplayResponse{Count: 6}, nil
+	case "L5":
+		return nil, status.Error(codes.FailedPrecondition, "the letter is settled")
+	}
+	return &eventsv1.ReplayResponse{Count: 1}, nil
 }
 
 type settingsWorld struct {
@@ -299,7 +309,7 @@ func (tracesWorld) Topology(context.Context, *observev1.TopologyRequest) (*obser
 		{"service:coordinator", "service:shipping", 0}, {"service:order", "service:catalog", 0}, {"service:order", "database:sqlite/order.db", 0}, {"service:payment", "database:sqlite/payment.db", 0}, {"service:catalog", "database:sqlite/catalog.db", 0},
 		{"service:order", "topic:shop.order.v1.OrderPlaced", 0}, {"topic:shop.order.v1.OrderPlaced", "service:notification", 0},
 	} {
-		out.Edges = append(out.Edges, &observev1.TopologyEdge{From: e.from, To: e.to, Calls: 4000, Errors: e.errors, CallsPerSecond: 4.4, P50: durationpb.New(6 * time.Millisecond), P95: durationpb.New(38 * time.Millisecond)})
+		out.Edges = append(out.Edges, &observev1.TopologyEdge{Versions: released(e.to), From: e.from, To: e.to, Calls: 4000, Errors: e.errors, CallsPerSecond: 4.4, P50: durationpb.New(6 * time.Millisecond), P95: durationpb.New(38 * time.Millisecond)})
 	}
 	return out, nil
 }
@@ -313,11 +323,13 @@ func (logsWorld) Search(_ context.Context, req *observev1.SearchLogsRequest) (*o
 	switch query := req.GetFilter().GetQuery(); {
 	case strings.Contains(query, "nothing"):
 		return out, nil
+	case req.GetFilter().GetTraceId() != "":
+		return &observev1.SearchLogsResponse{Lines: linesOfSpans()}, nil
 	case strings.Contains(query, "instance ejected"):
 		return &observev1.SearchLogsResponse{Lines: []*observev1.LogLine{ejected()}}, nil
 	}
 	for i := range 60 {
-		l := &observev1.LogLine{Id: fmt.Sprintf("l%d", i), Time: ago(time.Duration(i) * 700 * time.Millisecond), Level: observev1.LogLevel_LOG_LEVEL_INFO, Service: shopServices[i%6], Instance: shopServices[i%6] + "/1", TraceId: someTrace, Message: "order taken", Attributes: []*observev1.Attribute{{Key: "order", Value: &observev1.Attribute_Text{Text: "1042"}}}}
+		l := &observev1.LogLine{Id: fmt.Sprintf("l%d", i), Time: ago(time.Duration(i) * 700 * time.Millisecond), Level: observev1.LogLevel_LOG_LEVEL_INFO, Service: shopServices[i%6], Instance: shopServices[i%6] + "/1", TraceId: someTrace, Message: "order taken", Attributes: []*observev1.Attribute{{Key: "order_id", Value: &observev1.Attribute_Text{Text: "1042"}}}}
 		if i%11 == 4 {
 			l.Level, l.Message = observev1.LogLevel_LOG_LEVEL_WARN, "slow query"
 		}

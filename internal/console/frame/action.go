@@ -1,7 +1,7 @@
 package frame
 
 import (
-	"log/slog"
+	"cmp"
 	"net/http"
 	"strings"
 )
@@ -27,9 +27,10 @@ func (f *Frame) ask(a *Action) http.Handler {
 
 func (f *Frame) drawForm(w http.ResponseWriter, r *Request, a *Action, problem string) {
 	v := &view{Request: r, Frame: f, Theme: theme(r.Request)}
-	form, err := a.Ask(r)
-	if r.Caller.Role < a.Needs {
-		err = forbidden(a.Needs)
+	var form Form
+	err := forbidden(a.Needs)
+	if r.Caller.Role >= a.Needs {
+		form, err = a.Ask(r)
 	}
 	if err != nil {
 		v.Problem = problemOf(err, r.ID)
@@ -43,7 +44,7 @@ func (f *Frame) drawForm(w http.ResponseWriter, r *Request, a *Action, problem s
 	if problem != "" {
 		r.status = http.StatusUnprocessableEntity
 	}
-	r.page.Name, r.page.Title = "ask", form.Title
+	r.page.Name, r.page.Title = "ask", cmp.Or(form.Title, a.Name)
 	v.Data = asked{Form: form, Problem: problem, Reason: r.PostForm.Get("reason"), Action: r.URL.RequestURI()}
 	f.draw(w, v, "ask")
 }
@@ -106,15 +107,3 @@ func (f *Frame) checked(r *Request, a *Action) (Form, string) {
 
 // Reason is why somebody does something.
 func (r *Request) Reason() string { return strings.TrimSpace(r.PostForm.Get("reason")) }
-
-// audit writes a line that says who did what to what, and why.
-func (f *Frame) audit(r *Request, a *Action, form Form, err error) {
-	attrs := []any{
-		"kind", "audit", "author", r.Caller.Name, "role", r.Caller.Role.String(), "action", a.Name, "target", form.Target,
-		"reason", r.Reason(), "from", r.RemoteAddr, "request", r.ID,
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
-	}
-	f.opts.Logger.Info("console action", attrs...)
-}

@@ -110,6 +110,8 @@ type Options struct {
 	Version string
 	// Access says who comes in.
 	Access Access
+	// Audit keeps what people did; nil: only the log does.
+	Audit  func(Entry) error
 	Logger *slog.Logger
 }
 

@@ -162,12 +162,18 @@ func (f *Frame) signIn(w http.ResponseWriter, r *http.Request) {
 		f.drawSignIn(w, r, http.StatusForbidden, "This token is not known here.")
 		return
 	}
+	if caller, ok := f.sessions.known(id); ok {
+		f.note(Entry{Author: caller.Name, Role: caller.Role.String(), Action: "sign in", From: r.RemoteAddr})
+	}
 	http.SetCookie(w, f.cookie(r, sessionCookie, id, sessionTime))
 	http.Redirect(w, r, ownPath(r.PostFormValue("to")), http.StatusSeeOther) //nolint:gosec // ownPath leads to no other site
 }
 
 func (f *Frame) signOut(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(sessionCookie); err == nil {
+		if caller, ok := f.sessions.known(c.Value); ok {
+			f.note(Entry{Author: caller.Name, Role: caller.Role.String(), Action: "sign out", From: r.RemoteAddr})
+		}
 		f.sessions.end(c.Value)
 	}
 	http.SetCookie(w, f.cookie(r, sessionCookie, "", -time.Second))
