@@ -56,15 +56,17 @@ func (h *Held) With(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // Release gives the lock back. An error says that the engine could not be
-// told: then the lease ends by itself, within the TTL. The context has ended
-// when Release returns.
+// told: then the lease ends by itself, within the TTL. Of a lock that was lost
+// only what the engine may still have of it is given back, if it answers at once.
+// The context has ended when Release returns.
 func (h *Held) Release(ctx context.Context) error {
 	var err error
 	h.once.Do(func() {
 		h.cancel(ErrReleased)
 		<-h.done
 		if errors.Is(context.Cause(h.ctx), ErrLost) {
-			return // there is nothing to give back
+			h.locks.forget(h.name, h.owner)
+			return
 		}
 		if err = h.locks.driver.Release(ctx, h.name, h.owner, h.token); err != nil {
 			h.locks.opts.Logger.WarnContext(ctx, "a lock was not given back; it ends by itself", "lock", h.name, "error", err)

@@ -105,8 +105,9 @@ func (l *Locks) Try(ctx context.Context, name string) (*Held, error) {
 	return l.hold(name, owner, token, asked), nil
 }
 
-// forget gives back what may have been taken by a request whose answer got
-// lost; if that does not work either, the lease ends by itself.
+// forget gives back what the engine may have of a lock that nobody holds: its
+// answer got lost, or it was away for too long. If that does not work either, the
+// lease ends by itself.
 func (l *Locks) forget(name, owner string) {
 	const patience = time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -115,6 +115,32 @@ warren_lock_lost_total 1
 	})
 }
 
+// TestLostLockIsGivenBack: the engine was away for so long that the holder gave up,
+// and is back before the lease is over: nobody has to wait for that.
+func TestLostLockIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		l := open(t, m, lock.Options{TTL: 10 * time.Second})
+		held := try(t, l, "x")
+		m.setAway(errAway)
+		<-held.Context().Done()
+		m.setAway(nil)
+		if _, err := l.Try(t.Context(), "x"); !errors.Is(err, lock.ErrHeld) {
+			t.Fatalf("the lease is over already: %v", err)
+		}
+		if err := held.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+		next := try(t, l, "x")
+		if next.Token() <= held.Token() {
+			t.Errorf("token %d after %d", next.Token(), held.Token())
+		}
+		if err := next.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestWithJoinsTheRequestAndTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
