@@ -121,8 +121,9 @@ var internalImports = map[string][]string{
 	"internal/openapi":     {"internal/contract", "internal/transcode"},
 	"internal/protogen":    {"internal/contract"},
 	"internal/signals":     {"internal/redact"},
+	"internal/sample":      {"internal/contract"},
 	"internal/scaffold":    {"internal/protogen", "internal/system"},
-	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/console", "internal/contract", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/profiling", "internal/reflected", "internal/signals", "internal/system"},
+	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/console", "internal/contract", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/profiling", "internal/reflected", "internal/sample", "internal/signals", "internal/system"},
 	"internal/system":      {"internal/openurl"},
 	"internal/transcode":   {"internal/contract"},
 }

@@ -66,6 +66,11 @@ func secrets(md protoreflect.MessageDescriptor) []string {
 	return paths
 }
 
+// WellKnown tells whether a message, or an enum, is one of protobuf's own.
+func WellKnown(d protoreflect.Descriptor) bool {
+	return strings.HasPrefix(string(d.FullName()), "google.protobuf.")
+}
+
 // SecretIn returns the path of a secret field that a message of the type can
 // hold, however deep, or "".
 func SecretIn(md protoreflect.MessageDescriptor) string {

@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"strings"
-
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
@@ -16,7 +14,7 @@ type messageBook struct {
 }
 
 func (b *messageBook) add(d protoreflect.MessageDescriptor) {
-	if b.known[d.FullName()] || wellKnown(d) {
+	if b.known[d.FullName()] || contract.WellKnown(d) {
 		return
 	}
 	b.known[d.FullName()] = true
@@ -32,10 +30,6 @@ func (b *messageBook) add(d protoreflect.MessageDescriptor) {
 			b.add(f.Message())
 		}
 	}
-}
-
-func wellKnown(d protoreflect.Descriptor) bool {
-	return strings.HasPrefix(string(d.FullName()), "google.protobuf.")
 }
 
 func fieldType(f protoreflect.FieldDescriptor) string {

@@ -14,6 +14,7 @@ import (
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
 	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/reflected"
+	"github.com/gowarren/warren/internal/sample"
 )
 
 // contractService tells of contracts as those who serve them describe them.
@@ -106,7 +107,7 @@ func methodToProto(m *contract.Method) *contractsv1.Method {
 		Name: m.Name, Doc: comment(m.Desc), Access: m.Access.String(), Roles: m.Roles, Safe: m.Safe, Idempotent: m.Idempotent,
 		IdempotencyKey: m.IdempotencyKey.String(), Input: string(m.Desc.Input().FullName()), Output: string(m.Desc.Output().FullName()),
 		ClientStreams: m.ClientStreams, ServerStreams: m.ServerStreams, Compensate: m.Compensate, Confirm: m.Confirm, Cancel: m.Cancel,
-		Example: example(m.Desc.Input()),
+		Example: sample.JSON(m.Desc.Input()),
 	}
 	if m.Timeout > 0 {
 		out.Timeout = durationpb.New(m.Timeout)

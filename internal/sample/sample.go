@@ -1,4 +1,6 @@
-package supervisor
+// Package sample makes up messages: requests that keep the rules of their
+// contract, for people to start from when they try a method.
+package sample
 
 import (
 	"encoding/json"
@@ -10,24 +12,24 @@ import (
 	"github.com/gowarren/warren/internal/contract"
 )
 
-// example is a request with every field once, for people to fill in. It keeps
-// the rules of its fields, as far as one can tell without calling: a rule in CEL
+// JSON is a message with every field once, for people to fill in. It keeps the
+// rules of its fields, as far as one can tell without calling: a rule in CEL
 // and what the method itself asks for are found by trying.
-func example(d protoreflect.MessageDescriptor) string {
-	text, err := json.MarshalIndent((&sampler{}).message(d), "", "  ")
+func JSON(d protoreflect.MessageDescriptor) string {
+	out, err := json.MarshalIndent((&sampler{}).message(d), "", "  ")
 	if err != nil {
 		return "{}"
 	}
-	return string(text)
+	return string(out)
 }
 
-// sampler makes examples. It knows which messages it is within, since those
+// sampler makes them up. It knows which messages it is within, since those
 // that hold themselves would never end.
 type sampler struct{ within []protoreflect.FullName }
 
 func (s *sampler) message(d protoreflect.MessageDescriptor) any {
-	if wellKnown(d) {
-		return sampleWellKnown(d, nil)
+	if contract.WellKnown(d) {
+		return wellKnown(d, nil)
 	}
 	s.within = append(s.within, d.FullName())
 	defer func() { s.within = s.within[:len(s.within)-1] }()
@@ -54,7 +56,7 @@ func (s *sampler) field(f protoreflect.FieldDescriptor) (v any, ok bool) {
 	case f.IsMap():
 		out := map[string]any{}
 		if rules.GetMap().GetMinPairs() > 0 && !again(f.MapValue()) {
-			key, _ := sampleText(rules.GetMap().GetKeys()).(string)
+			key, _ := text(rules.GetMap().GetKeys()).(string)
 			out[key] = s.value(f.MapValue(), rules.GetMap().GetValues())
 		}
 		return out, true
@@ -72,26 +74,26 @@ func (s *sampler) field(f protoreflect.FieldDescriptor) (v any, ok bool) {
 	return s.value(f, rules), true
 }
 
-// mostItems bounds what an example repeats.
+// mostItems bounds what is repeated.
 const mostItems = 16
 
 func (s *sampler) value(f protoreflect.FieldDescriptor, rules *validate.FieldRules) any {
 	switch f.Kind() {
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		if wellKnown(f.Message()) {
-			return sampleWellKnown(f.Message(), rules)
+		if contract.WellKnown(f.Message()) {
+			return wellKnown(f.Message(), rules)
 		}
 		return s.message(f.Message())
 	case protoreflect.EnumKind:
-		return sampleEnum(f.Enum(), rules)
+		return enum(f.Enum(), rules)
 	case protoreflect.BoolKind:
 		return rules.GetBool().GetConst() || rules.GetRequired()
 	case protoreflect.StringKind:
-		return sampleText(rules)
+		return text(rules)
 	case protoreflect.BytesKind:
 		return make([]byte, max(rules.GetBytes().GetMinLen(), rules.GetBytes().GetLen(), oneIf(rules.GetRequired())))
 	}
-	return sampleNumber(f.Kind(), rules)
+	return number(f.Kind(), rules)
 }
 
 func oneIf(yes bool) uint64 {
@@ -101,7 +103,7 @@ func oneIf(yes bool) uint64 {
 	return 0
 }
 
-func sampleEnum(d protoreflect.EnumDescriptor, rules *validate.FieldRules) string {
+func enum(d protoreflect.EnumDescriptor, rules *validate.FieldRules) string {
 	r := rules.GetEnum()
 	for i := range d.Values().Len() {
 		v := d.Values().Get(i)

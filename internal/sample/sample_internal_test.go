@@ -1,4 +1,4 @@
-package supervisor
+package sample
 
 import (
 	"regexp"
@@ -13,17 +13,27 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	// Warren's own contracts, which have rules of most kinds.
+	_ "github.com/gowarren/warren/api/warren/auth/v1"
+	_ "github.com/gowarren/warren/api/warren/contracts/v1"
+	_ "github.com/gowarren/warren/api/warren/events/v1"
+	_ "github.com/gowarren/warren/api/warren/fleet/v1"
+	_ "github.com/gowarren/warren/api/warren/observe/v1"
+	_ "github.com/gowarren/warren/api/warren/peer/v1"
+	_ "github.com/gowarren/warren/api/warren/settings/v1"
+	_ "github.com/gowarren/warren/api/warren/shards/v1"
+	_ "github.com/gowarren/warren/api/warren/txn/v1"
 	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
 )
 
-// Every example of every contract that is linked here can be sent as it is.
-func TestExamplesKeepTheRules(t *testing.T) {
+// Whatever is made up for the contracts that are linked here can be sent as it is.
+func TestSamplesKeepTheRules(t *testing.T) {
 	seen := 0
 	protoregistry.GlobalFiles.RangeFiles(func(fd protoreflect.FileDescriptor) bool {
 		for i := range fd.Services().Len() {
 			for j := range fd.Services().Get(i).Methods().Len() {
 				seen++
-				tryExample(t, fd.Services().Get(i).Methods().Get(j).Input())
+				try(t, fd.Services().Get(i).Methods().Get(j).Input())
 			}
 		}
 		return true
@@ -31,23 +41,23 @@ func TestExamplesKeepTheRules(t *testing.T) {
 	if seen < 80 {
 		t.Errorf("only %d methods", seen)
 	}
-	tryExample(t, (&libraryv1.Book{}).ProtoReflect().Descriptor())
+	try(t, (&libraryv1.Book{}).ProtoReflect().Descriptor())
 }
 
-func tryExample(t *testing.T, d protoreflect.MessageDescriptor) {
+func try(t *testing.T, d protoreflect.MessageDescriptor) {
 	t.Helper()
-	text := example(d)
+	out := JSON(d)
 	m := dynamicpb.NewMessage(d)
-	if err := protojson.Unmarshal([]byte(text), m); err != nil {
-		t.Errorf("%s: %v in\n%s", d.FullName(), err, text)
+	if err := protojson.Unmarshal([]byte(out), m); err != nil {
+		t.Errorf("%s: %v in\n%s", d.FullName(), err, out)
 		return
 	}
 	if err := protovalidate.Validate(m); err != nil {
-		t.Errorf("%s: %v in\n%s", d.FullName(), err, text)
+		t.Errorf("%s: %v in\n%s", d.FullName(), err, out)
 	}
 }
 
-func TestExampleTexts(t *testing.T) {
+func TestTexts(t *testing.T) {
 	pattern := func(p string) *validate.StringRules { return &validate.StringRules{Pattern: &p} }
 	for _, rules := range []*validate.StringRules{
 		pattern("^[A-Z]{3}$"), pattern("^[0-9a-f]{32}$"), pattern(`^([a-z][a-z0-9-]{0,62})?$`), pattern(`^[^\x00]+$`), pattern(`^(EUR|USD)$`), pattern(`^\d{4}-\d{2}$`),
@@ -56,16 +66,16 @@ func TestExampleTexts(t *testing.T) {
 		{WellKnown: &validate.StringRules_Email{Email: true}}, {WellKnown: &validate.StringRules_Uuid{Uuid: true}}, {WellKnown: &validate.StringRules_Uri{Uri: true}},
 	} {
 		field := &validate.FieldRules{Type: &validate.FieldRules_String_{String_: rules}}
-		text, ok := sampleText(field).(string)
-		if !ok || text == "" && rules.Pattern == nil {
-			t.Errorf("%v: %q", rules, text)
+		got, ok := text(field).(string)
+		if !ok || got == "" && rules.Pattern == nil {
+			t.Errorf("%v: %q", rules, got)
 		}
-		if rules.Pattern != nil && !regexp.MustCompile(rules.GetPattern()).MatchString(text) {
-			t.Errorf("%v: %q", rules, text)
+		if rules.Pattern != nil && !regexp.MustCompile(rules.GetPattern()).MatchString(got) {
+			t.Errorf("%v: %q", rules, got)
 		}
 	}
 	long := &validate.FieldRules{Type: &validate.FieldRules_String_{String_: &validate.StringRules{Pattern: new("^[a-z]+$"), MinLen: proto.Uint64(20)}}}
-	if text, _ := sampleText(long).(string); len(text) < 20 || strings.Trim(text, "a") != "" {
-		t.Errorf("%q", text)
+	if got, _ := text(long).(string); len(got) < 20 || strings.Trim(got, "a") != "" {
+		t.Errorf("%q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package supervisor
+package sample
 
 import (
 	"encoding/json"
@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// sampleText is a text that keeps the rules of its field.
-func sampleText(rules *validate.FieldRules) any {
+// text is a text that keeps the rules of its field.
+func text(rules *validate.FieldRules) any {
 	r := rules.GetString()
 	if r != nil && r.Const != nil {
 		return r.GetConst()
@@ -45,19 +45,19 @@ func sampleText(rules *validate.FieldRules) any {
 	}
 	least := max(r.GetMinLen(), r.GetLen(), r.GetMinBytes(), r.GetLenBytes(), oneIf(rules.GetRequired()))
 	if r.GetPattern() != "" {
-		return sampleMatch(r.GetPattern(), int(least))
+		return match(r.GetPattern(), int(least))
 	}
-	text := r.GetPrefix() + r.GetContains() + r.GetSuffix()
+	out := r.GetPrefix() + r.GetContains() + r.GetSuffix()
 	const filling = "example"
-	for i := 0; utf8.RuneCountInString(text) < int(least); i++ {
-		text = text[:len(text)-len(r.GetSuffix())] + string(filling[i%len(filling)]) + r.GetSuffix()
+	for i := 0; utf8.RuneCountInString(out) < int(least); i++ {
+		out = out[:len(out)-len(r.GetSuffix())] + string(filling[i%len(filling)]) + r.GetSuffix()
 	}
-	return text
+	return out
 }
 
-// sampleMatch is a text that a pattern allows, of a length at least; what
-// repeats at will does so ever more often until it is long enough.
-func sampleMatch(pattern string, least int) string {
+// match is a text that a pattern allows, of a length at least; what repeats at
+// will does so ever more often until it is long enough.
+func match(pattern string, least int) string {
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return ""
@@ -68,9 +68,9 @@ func sampleMatch(pattern string, least int) string {
 	}
 	const most = 256
 	for times := 0; times <= most; times = 2*times + 1 {
-		var text strings.Builder
-		writeMatch(&text, parsed, times)
-		if s := text.String(); utf8.RuneCountInString(s) >= least && allowed.MatchString(s) {
+		var out strings.Builder
+		writeMatch(&out, parsed, times)
+		if s := out.String(); utf8.RuneCountInString(s) >= least && allowed.MatchString(s) {
 			return s
 		}
 	}
@@ -126,9 +126,9 @@ func friendly(ranges []rune) rune {
 	return ranges[0]
 }
 
-// sampleNumber is the first of some numbers that the rules allow. Every kind of
+// number is the first of some numbers that the rules allow. Every kind of
 // number has rules of its own, whose fields have the same names.
-func sampleNumber(kind protoreflect.Kind, rules *validate.FieldRules) any {
+func number(kind protoreflect.Kind, rules *validate.FieldRules) any {
 	allowed := numberRules(rules)
 	try := append([]float64{0, 1}, allowed.in...)
 	for _, end := range []float64{allowed.from, allowed.to} {
@@ -179,15 +179,15 @@ func numberRules(rules *validate.FieldRules) bounds {
 	m.Get(kind).Message().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch fd.Name() {
 		case "gt", "gte":
-			b.from, b.above = number(v), fd.Name() == "gt"
+			b.from, b.above = value(v), fd.Name() == "gt"
 		case "lt", "lte":
-			b.to, b.below = number(v), fd.Name() == "lt"
+			b.to, b.below = value(v), fd.Name() == "lt"
 		case "const":
-			b.in = []float64{number(v)}
+			b.in = []float64{value(v)}
 		case "in", "not_in":
 			var all []float64
 			for i := range v.List().Len() {
-				all = append(all, number(v.List().Get(i)))
+				all = append(all, value(v.List().Get(i)))
 			}
 			if fd.Name() == "in" {
 				b.in = all
@@ -200,7 +200,7 @@ func numberRules(rules *validate.FieldRules) bounds {
 	return b
 }
 
-func number(v protoreflect.Value) float64 {
+func value(v protoreflect.Value) float64 {
 	switch n := v.Interface().(type) {
 	case int32:
 		return float64(n)
@@ -218,7 +218,7 @@ func number(v protoreflect.Value) float64 {
 	return 0
 }
 
-func sampleWellKnown(d protoreflect.MessageDescriptor, rules *validate.FieldRules) any {
+func wellKnown(d protoreflect.MessageDescriptor, rules *validate.FieldRules) any {
 	switch d.Name() {
 	case "Timestamp":
 		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -227,7 +227,7 @@ func sampleWellKnown(d protoreflect.MessageDescriptor, rules *validate.FieldRule
 		}
 		return at.Format(time.RFC3339)
 	case "Duration":
-		return sampleDuration(rules.GetDuration())
+		return duration(rules.GetDuration())
 	case "ListValue":
 		return []any{}
 	case "FieldMask", "StringValue", "BytesValue":
@@ -240,7 +240,7 @@ func sampleWellKnown(d protoreflect.MessageDescriptor, rules *validate.FieldRule
 	return map[string]any{}
 }
 
-func sampleDuration(r *validate.DurationRules) string {
+func duration(r *validate.DurationRules) string {
 	d := time.Second
 	most := func(one *durationpb.Duration, off time.Duration) {
 		if one != nil {
