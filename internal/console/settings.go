@@ -122,6 +122,7 @@ type settingView struct {
 	Setting *settingsv1.Setting
 	Facts   []fact
 	Values  *frame.Table
+	InForce *frame.Table
 	History *frame.Table
 	Change  []frame.Link
 }
@@ -158,6 +159,7 @@ func (s *screens) setting(r *frame.Request) (any, error) {
 	v.Values = &t
 	history, err := s.settings.History(r.Context(), &settingsv1.HistoryRequest{})
 	r.Missing("The history", err)
+	v.InForce = s.inForce(r, one, history.GetChanges())
 	changes := slices.DeleteFunc(history.GetChanges(), func(c *settingsv1.Change) bool {
 		return !slices.ContainsFunc(c.GetEdits(), func(e *settingsv1.Edit) bool { return e.GetName() == one.GetName() })
 	})
@@ -185,6 +187,9 @@ type historyView struct {
 	Now        int64
 	Comparable bool
 }
+
+// Export is what is in force where.
+func (v settingView) Export() *frame.Table { return v.InForce }
 
 // Export is the list of changes.
 func (v historyView) Export() *frame.Table { return v.Table }
