@@ -75,17 +75,31 @@ func (g *gate) close() {
 func (g *gate) enter(f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.running >= g.limit.Get() {
-		g.queue = append(g.queue, f)
-		return
+	g.queue = append(g.queue, f)
+	g.admit()
+}
+
+// admit begins what waits, for as long as there is room: more of it than one call
+// left, when the limit was raised meanwhile.
+func (g *gate) admit() {
+	for len(g.queue) > 0 && g.running < g.limit.Get() {
+		f := g.pop()
+		if g.spare > 0 {
+			g.spare--
+			g.work <- f // has room: no more were sent than were spare
+			continue
+		}
+		go g.run(f)
 	}
+}
+
+// pop takes what has waited longest, as running.
+func (g *gate) pop() func() {
+	f := g.queue[0]
+	g.queue[0] = nil // or it would be kept for as long as the array is
+	g.queue = g.queue[1:]
 	g.running++
-	if g.spare > 0 {
-		g.spare--
-		g.work <- f // has room: no more were sent than were spare
-		return
-	}
-	go g.run(f)
+	return f
 }
 
 func (g *gate) run(f func()) {
@@ -103,11 +117,12 @@ func (g *gate) run(f func()) {
 func (g *gate) next() (f func(), more <-chan func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.queue) > 0 && g.running <= g.limit.Get() {
-		f, g.queue = g.queue[0], g.queue[1:]
+	g.running--
+	if len(g.queue) > 0 && g.running < g.limit.Get() {
+		f = g.pop()
+		g.admit()
 		return f, nil
 	}
-	g.running--
 	if g.work == nil || g.spare == mostSpare {
 		return nil, nil
 	}

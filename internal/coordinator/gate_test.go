@@ -57,3 +57,44 @@ func TestGateKeepsFewGoroutines(t *testing.T) {
 		<-done // and no goroutine is left, or synctest says so
 	})
 }
+
+// A limit that is raised lets in what waits already, also when nothing new comes; one
+// that is lowered lets nobody in until few enough are left.
+func TestGateObeysItsLimitLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newGates(&Engine{opts: Options{Settings: quick(t)}})
+		defer all.close()
+		one, _ := all.of("/shop.v1.Stock/Take")
+		set := func(limit string) {
+			settings := quick(t, config.Entry{Name: "txn.participant.concurrency", Value: limit})
+			one.mu.Lock()
+			defer one.mu.Unlock()
+			one.limit = config.Watch(settings, settingConcurrency, config.Scope{})
+		}
+		release := make(chan struct{})
+		runs := func(when string, want int) {
+			t.Helper()
+			synctest.Wait()
+			one.mu.Lock()
+			defer one.mu.Unlock()
+			if one.running != want {
+				t.Errorf("%s: %d calls run, want %d", when, one.running, want)
+			}
+		}
+		set("1")
+		for range 20 {
+			one.enter(func() { <-release })
+		}
+		runs("at first", 1)
+		set("8")
+		release <- struct{}{}
+		runs("when eight may", 8)
+		set("2")
+		for range 6 {
+			release <- struct{}{}
+		}
+		runs("when two may", 2)
+		close(release)
+		runs("at the end", 0)
+	})
+}
