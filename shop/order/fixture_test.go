@@ -21,6 +21,7 @@ import (
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/store/storetest"
 	"github.com/gowarren/warren/warrentest"
 )
 
@@ -41,7 +42,7 @@ type shop struct {
 	orderv1.OrderServiceClient
 	txns   txnv1.CoordinatorServiceClient
 	file   string
-	data   string // of the order service
+	urls   []string // of the order service's databases
 	order  *warrentest.Instance
 	shelf  *shelf
 	stock  *stockroom
@@ -52,15 +53,21 @@ type shop struct {
 	events []proto.Message
 }
 
-// started starts the shop, with further settings.
+// started starts the shop, with further settings, and orders in two files.
 func started(t *testing.T, more string) *shop {
+	t.Helper()
+	return startedIn(t, more, storetest.SQLite(t), storetest.SQLite(t))
+}
+
+// startedIn starts it with orders in these databases.
+func startedIn(t *testing.T, more string, databases ...string) *shop {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "warren.yaml")
 	if err := os.WriteFile(file, []byte(fastSystem+more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := &shop{
-		System: warrentest.New(t, "--system-file", file), file: file, data: t.TempDir(),
+		System: warrentest.New(t, "--system-file", file), file: file, urls: databases,
 		shelf: newShelf(), stock: &stockroom{}, purse: &purse{}, carry: &carrier{},
 	}
 	s.Token("nobody") // so that tokens are known before somebody asks
@@ -87,7 +94,7 @@ func started(t *testing.T, more string) *shop {
 }
 
 func (s *shop) databases() []string {
-	return []string{"--database", fmt.Sprintf("sqlite:%[1]s/order-1.db sqlite:%[1]s/order-2.db", s.data)}
+	return []string{"--database", strings.Join(s.urls, " ")}
 }
 
 // watch collects what others are told of orders.

@@ -15,14 +15,26 @@ import (
 	"github.com/gowarren/warren/rpc"
 	orderv1 "github.com/gowarren/warren/shop/api/shop/order/v1"
 	"github.com/gowarren/warren/store/shards"
+	"github.com/gowarren/warren/store/storetest"
 	"github.com/gowarren/warren/warrentest"
 )
 
 // Customers go on ordering, and sagas go on, while the shards of all of them are
 // moved to a database that nobody knew, and back: nobody notices but by waiting.
 func TestShardsMoveWhileOrdersAreTaken(t *testing.T) {
+	for name, fresh := range map[string]func(testing.TB) string{
+		"SQLite": storetest.SQLite, "PostgreSQL": storetest.PostgreSQL, "MariaDB": storetest.MySQL,
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second, third := fresh(t), fresh(t), fresh(t)
+			startedIn(t, "", first, second).testMoves(t, third, first)
+		})
+	}
+}
+
+// testMoves moves the shards of all customers to one database after the other.
+func (s *shop) testMoves(t *testing.T, to ...string) {
 	const customers = 3
-	s := started(t, "")
 	s.Run("order", setup, s.databases()...) // a second one, with a map of its own
 	var done atomic.Bool
 	var all sync.WaitGroup
@@ -41,9 +53,9 @@ func TestShardsMoveWhileOrdersAreTaken(t *testing.T) {
 		})
 	}
 	moves := 0
-	for _, database := range []string{"order-3.db", "order-1.db"} {
+	for _, database := range to {
 		for i := range customers {
-			s.move(t, shardOfCustomer(t, s, i), "sqlite:"+s.data+"/"+database)
+			s.move(t, shardOfCustomer(t, s, i), database)
 			moves++
 		}
 	}

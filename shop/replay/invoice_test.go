@@ -31,15 +31,14 @@ func TestOddLinesAreReported(t *testing.T) {
 		if err != nil || rows != 1 {
 			t.Fatalf("%s: %d lines, %v", line, rows, err)
 		}
-		got := ""
-		var gotSb35 strings.Builder
+		var kinds []string
 		for _, one := range odd {
-			gotSb35.WriteString(one.kind)
 			if one.refused {
-				gotSb35.WriteString("!")
+				one.kind += "!"
 			}
+			kinds = append(kinds, one.kind)
 		}
-		got += gotSb35.String()
+		got := strings.Join(kinds, ", ")
 		if refused := strings.HasSuffix(want, "!"); got != want || refused == (len(all) == 1) {
 			t.Errorf("%s: %q and %d invoices, want %q", line, got, len(all), want)
 		}
