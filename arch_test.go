@@ -109,6 +109,7 @@ var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "
 var internalImports = map[string][]string{
 	"internal/alerting":    {"internal/metricstore"},
 	"internal/console":     {"internal/flame", "internal/tracediff"},
+	"internal/control":     {"internal/contract", "internal/reflected", "internal/sample"},
 	"internal/coordinator": {"internal/contract"},
 	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":        {"internal/gateway", "internal/node"},
@@ -123,7 +124,7 @@ var internalImports = map[string][]string{
 	"internal/signals":     {"internal/redact"},
 	"internal/sample":      {"internal/contract"},
 	"internal/scaffold":    {"internal/protogen", "internal/system"},
-	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/console", "internal/contract", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/profiling", "internal/reflected", "internal/sample", "internal/signals", "internal/system"},
+	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/console", "internal/control", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/profiling", "internal/signals", "internal/system"},
 	"internal/system":      {"internal/openurl"},
 	"internal/transcode":   {"internal/contract"},
 }

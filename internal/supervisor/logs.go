@@ -19,16 +19,16 @@ const defaultTail = 100
 // Follow sends every line of every service from now on until ctx ends.
 func (s *Supervisor) Follow(ctx context.Context) <-chan fleet.Line { return s.fleet.Follow(ctx) }
 
-func (c *control) Logs(req *fleetv1.LogsRequest, stream grpc.ServerStreamingServer[fleetv1.LogsResponse]) error {
+func (f *fleetService) Logs(req *fleetv1.LogsRequest, stream grpc.ServerStreamingServer[fleetv1.LogsResponse]) error {
 	tail := int(req.GetTail())
 	if tail <= 0 {
 		tail = defaultTail
 	}
 	var follow <-chan fleet.Line
 	if req.GetFollow() {
-		follow = c.supervisor.Follow(stream.Context()) // before the tail, so that no line falls between
+		follow = f.supervisor.Follow(stream.Context()) // before the tail, so that no line falls between
 	}
-	lines, err := c.supervisor.tail(req.GetServices(), tail)
+	lines, err := f.supervisor.tail(req.GetServices(), tail)
 	if err != nil {
 		return status.Error(codes.NotFound, err.Error())
 	}
@@ -37,7 +37,7 @@ func (c *control) Logs(req *fleetv1.LogsRequest, stream grpc.ServerStreamingServ
 			return err
 		}
 	}
-	return c.follow(req.GetServices(), follow, stream)
+	return f.follow(req.GetServices(), follow, stream)
 }
 
 // tail returns the last lines of what is named, or of all services, in the
@@ -63,7 +63,7 @@ func (s *Supervisor) tail(names []string, n int) ([]fleet.Line, error) {
 
 // follow sends what is wanted until the caller has enough. The supervisor's
 // own lines are for those who name it.
-func (c *control) follow(names []string, lines <-chan fleet.Line, stream grpc.ServerStreamingServer[fleetv1.LogsResponse]) error {
+func (f *fleetService) follow(names []string, lines <-chan fleet.Line, stream grpc.ServerStreamingServer[fleetv1.LogsResponse]) error {
 	wanted := func(l fleet.Line) bool {
 		if len(names) == 0 {
 			return l.Service != ownLog

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/alerting"
 	"github.com/gowarren/warren/internal/experiment"
@@ -38,16 +37,8 @@ func (s *Supervisor) openSettings(ctx context.Context) error {
 	if s.signals != nil {
 		s.signals.Obey(s.settings)
 	}
-	if s.centre, err = config.NewCentre(centre, s.system.Environment); err != nil {
-		return err
-	}
-	settingsv1.RegisterSettingsServiceServer(s.control, &settingsService{
-		environment: s.system.Environment, centre: s.centre, file: s.system.Settings,
-	})
-	settingsv1.RegisterPolicyServiceServer(s.control, &policyService{
-		contracts: &contractService{supervisor: s}, centre: s.centre, file: s.system.Settings,
-	})
-	return nil
+	s.centre, err = config.NewCentre(centre, s.system.Environment)
+	return err
 }
 
 // observeDefinitions are the settings of what the supervisor runs to see the system.

@@ -14,8 +14,55 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	"github.com/gowarren/warren/internal/control"
 	"github.com/gowarren/warren/internal/node"
 )
+
+// openControl serves the control API: what the supervisor answers itself beside
+// what internal/control answers for the system.
+func (s *Supervisor) openControl() (err error) {
+	path, err := s.data.key()
+	if err != nil {
+		return err
+	}
+	key, err := node.ReadKey(path)
+	if err != nil {
+		return err
+	}
+	s.api, err = control.Open(control.Options{
+		Environment: s.system.Environment, Registry: s.registry, Settings: s.settings, Centre: s.centre, File: s.system.Settings,
+		Key: key, Traces: s.tracesURL, Version: s.opts.Version, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.api.Close)
+	s.api.Register(s.control)
+	fleetv1.RegisterFleetServiceServer(s.control, &fleetService{supervisor: s})
+	return nil
+}
+
+// forward passes on what nobody here answers.
+func (s *Supervisor) forward(service any, stream grpc.ServerStream) error {
+	return s.api.Forward(service, stream)
+}
+
+// listen serves the control socket. Only the folder's owner can reach it, which
+// is the access control of its contracts.
+func (s *Supervisor) listen() error {
+	path := node.ControlSocket(s.data.dir)
+	_ = os.Remove(path) // of a supervisor that was killed; the lock is ours
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("listen on the control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return errors.Join(fmt.Errorf("listen on the control socket: %w", err), l.Close())
+	}
+	go func() { _ = s.control.Serve(l) }()
+	return nil
+}
 
 // Dial connects to the supervisor of the system in a data folder.
 func Dial(dataDir string) (*grpc.ClientConn, error) {

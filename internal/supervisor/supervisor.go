@@ -1,6 +1,6 @@
 // Package supervisor brings a system up on one machine: it starts the engines
 // inside this process, the gateway and the services as processes of their own,
-// keeps them running, and answers the command.
+// keeps them running, and answers for them on the control socket.
 package supervisor
 
 import (
@@ -16,16 +16,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
-	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/console"
+	"github.com/gowarren/warren/internal/control"
 	"github.com/gowarren/warren/internal/engines"
 	"github.com/gowarren/warren/internal/fleet"
 	"github.com/gowarren/warren/internal/metricstore"
 	"github.com/gowarren/warren/internal/signals"
 	"github.com/gowarren/warren/internal/system"
 	"github.com/gowarren/warren/registry"
-	"github.com/gowarren/warren/rpc"
 )
 
 // Options say what to bring up.
@@ -56,22 +55,19 @@ type Supervisor struct {
 	settings *config.Settings
 	centre   *config.Centre // of the system's settings
 	registry *registry.Registry
-	control  *grpc.Server
+	control  *grpc.Server // of the control socket
+	api      *control.API // what is answered there that is not the supervisor's
 	fleet    *fleet.Fleet
 
 	broker        atomic.Pointer[engines.NATS]
 	brokerOptions engines.NATSOptions // with the address that it got
 
-	key      *auth.ServiceKey
-	services atomic.Pointer[rpc.Client] // calls services in the operator's name; nil until it can
-	console  atomic.Pointer[console.Console]
-	admin    atomic.Pointer[string] // the address; nil: it does not listen yet
-	own      *prometheus.Registry   // what the supervisor and what runs in it count
+	console atomic.Pointer[console.Console]
+	admin   atomic.Pointer[string] // the address; nil: it does not listen yet
+	own     *prometheus.Registry   // what the supervisor and what runs in it count
 
 	signals       *signals.Signals     // nil: traces go elsewhere
 	signalMetrics *prometheus.Registry // of the store of traces and logs
-
-	caller *caller // calls what people try
 
 	registryURL, configURL, eventsURL, locksURL, tracesURL string
 
@@ -119,7 +115,7 @@ func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.openForward(); err != nil {
+	if err := s.openControl(); err != nil {
 		return nil, err
 	}
 	if err := s.openExperiments(); err != nil {

@@ -1,4 +1,4 @@
-package supervisor
+package control
 
 import (
 	"context"
@@ -16,66 +16,39 @@ import (
 	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
 	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
-	"github.com/gowarren/warren/auth"
-	"github.com/gowarren/warren/internal/node"
-	"github.com/gowarren/warren/registry"
 	"github.com/gowarren/warren/rpc"
 )
 
 // forwarded are the contracts of people who look after a system that services
-// serve. The control socket passes them on, so that one place answers all.
+// serve. They are passed on, so that one place answers all.
 var forwarded = []string{
 	txnv1.OperatorService_ServiceDesc.ServiceName,
 	eventsv1.LetterService_ServiceDesc.ServiceName,
 	shardsv1.ShardService_ServiceDesc.ServiceName,
 }
 
-const (
-	// operator is the caller whose word for an author services take.
-	operator = "cli"
-	// metadataTo names the service that is meant, where several serve a contract.
-	metadataTo = "warren-to"
-)
+// metadataTo names the service that is meant, where several serve a contract.
+const metadataTo = "warren-to"
 
-// openForward connects to the system's services in the operator's name.
-func (s *Supervisor) openForward() error {
-	path, err := s.data.key()
-	if err != nil {
-		return err
-	}
-	if s.key, err = node.ReadKey(path); err != nil {
-		return err
-	}
-	client, err := rpc.NewClient(rpc.ClientOptions{
-		Registry: s.registry, Settings: s.settings, Logger: s.log, Service: operator, ServiceKey: s.key, Host: registry.HostIdentity(),
-	})
-	if err != nil {
-		return err
-	}
-	s.closers = append(s.closers, client.Close)
-	s.services.Store(client)
-	return s.openCaller()
-}
-
-// forward answers calls of contracts that the supervisor does not serve itself.
-func (s *Supervisor) forward(_ any, stream grpc.ServerStream) error {
+// Forward answers calls of contracts that services answer for, as a
+// [grpc.UnknownServiceHandler] of what serves the API.
+func (a *API) Forward(_ any, stream grpc.ServerStream) error {
 	full, _ := grpc.MethodFromServerStream(stream)
 	contract, name, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
-	client := s.services.Load()
 	in, out, err := messages(contract, name)
-	if err != nil || client == nil {
+	if err != nil {
 		return status.Errorf(codes.Unimplemented, "nobody serves %s here", full)
 	}
 	if err := stream.RecvMsg(in); err != nil {
 		return err
 	}
-	if err := client.Invoke(s.toService(stream.Context()), full, in, out); err != nil {
+	if err := a.services.Invoke(toService(stream.Context()), full, in, out); err != nil {
 		return err
 	}
 	return stream.SendMsg(out)
 }
 
-func (s *Supervisor) toService(ctx context.Context) context.Context {
+func toService(ctx context.Context) context.Context {
 	if to := metadata.ValueFromIncomingContext(ctx, metadataTo); len(to) > 0 {
 		return rpc.ToService(ctx, to[0])
 	}
@@ -112,16 +85,4 @@ func messages(contract, name string) (in, out proto.Message, err error) {
 	}
 	out, err = made(m.Output())
 	return in, out, err
-}
-
-// callToken signs a call in the operator's name.
-func callToken(key *auth.ServiceKey) (name, token string) {
-	if key == nil {
-		return "", ""
-	}
-	token, err := key.Sign(operator)
-	if err != nil {
-		return "", "" // reflection is open to everybody inside
-	}
-	return rpc.MetadataService, token
 }

@@ -1,4 +1,4 @@
-package supervisor
+package control
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/internal/contract"
 )
 
-func (c *contractService) Call(ctx context.Context, req *contractsv1.CallRequest) (*contractsv1.CallResponse, error) {
+func (c *contracts) Call(ctx context.Context, req *contractsv1.CallRequest) (*contractsv1.CallResponse, error) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(req.GetMethod(), "/"), "/")
 	if strings.HasPrefix(name, "warren.") || strings.HasPrefix(name, "grpc.") {
 		return nil, status.Errorf(codes.PermissionDenied, "%s is Warren's own: what people do by it has commands and pages, which ask for more", name)
@@ -35,5 +35,5 @@ func (c *contractService) Call(ctx context.Context, req *contractsv1.CallRequest
 	if err := (protojson.UnmarshalOptions{Resolver: types}).Unmarshal([]byte(req.GetJson()), in); err != nil {
 		return nil, status.Errorf(codes.InvalidArgument, "read it as %s: %v", d.Input().FullName(), err)
 	}
-	return c.supervisor.caller.call(ctx, req, m, in, types), nil
+	return c.caller.call(ctx, req, m, in, types), nil
 }

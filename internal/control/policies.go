@@ -1,4 +1,4 @@
-package supervisor
+package control
 
 import (
 	"context"
@@ -9,34 +9,32 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/contract"
-	"github.com/gowarren/warren/internal/reflected"
 )
 
-// policyService tells what holds for methods, and who says so.
-type policyService struct {
+// policies tell what holds for methods, and who says so.
+type policies struct {
 	settingsv1.UnimplementedPolicyServiceServer
-	contracts *contractService
+	contracts *contracts
 	centre    *config.Centre
 	file      config.FileLayer
 }
 
-func (p *policyService) List(ctx context.Context, req *settingsv1.ListPoliciesRequest) (*settingsv1.ListPoliciesResponse, error) {
+func (p *policies) List(ctx context.Context, req *settingsv1.ListPoliciesRequest) (*settingsv1.ListPoliciesResponse, error) {
 	name := req.GetService()
 	f, err := p.force(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := &settingsv1.ListPoliciesResponse{Policies: f.process(name)}
-	for _, c := range p.contracts.contracts() {
+	for _, c := range p.contracts.served() {
 		if !slices.Contains(c.GetServices(), name) || strings.HasPrefix(c.GetName(), "grpc.") {
 			continue
 		}
-		read, err := p.read(ctx, c.GetName())
+		read, err := p.contracts.read(ctx, c.GetName())
 		if err != nil {
 			out.Missing = append(out.Missing, c.GetName())
 			continue
@@ -49,7 +47,7 @@ func (p *policyService) List(ctx context.Context, req *settingsv1.ListPoliciesRe
 }
 
 // force reads what the layers say now.
-func (p *policyService) force(ctx context.Context) (*force, error) {
+func (p *policies) force(ctx context.Context) (*force, error) {
 	definitions, err := p.centre.Definitions(ctx)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
@@ -63,26 +61,6 @@ func (p *policyService) force(ctx context.Context) (*force, error) {
 		f.definitions[d.Name] = d
 	}
 	return f, nil
-}
-
-func (p *policyService) read(ctx context.Context, name string) (*contract.Service, error) {
-	set, err := p.contracts.files(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	files, err := reflected.Link(set)
-	if err != nil {
-		return nil, err
-	}
-	d, err := files.FindDescriptorByName(protoreflect.FullName(name))
-	if err != nil {
-		return nil, err
-	}
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if !ok {
-		return nil, status.Errorf(codes.InvalidArgument, "%s is no contract", name)
-	}
-	return contract.Read(sd)
 }
 
 // force is what all layers say, to be asked what it comes to.

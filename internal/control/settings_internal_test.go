@@ -1,4 +1,4 @@
-package supervisor
+package control
 
 import (
 	"net/url"
@@ -17,7 +17,7 @@ import (
 
 // settled answers for a centre that knows three settings, one of them secret, and
 // for a system file that says something of two, and of one that nobody knows.
-func settled(t *testing.T) *settingsService {
+func settled(t *testing.T) *settings {
 	t.Helper()
 	centre, err := fileconfig.Open(t.Context(), &url.URL{Scheme: "file", Path: filepath.Join(t.TempDir(), "settings.json")})
 	if err != nil {
@@ -28,17 +28,17 @@ func settled(t *testing.T) *settingsService {
 		{Name: "test.mode", Type: "enum", Default: "slow", OneOf: []string{"slow", "fast"}, Doc: "how fast it goes"},
 		{Name: "test.password", Type: "string", Secret: true, Doc: "what opens it"},
 	}
-	settings, err := config.New(config.Options{Environment: "test", Service: "order", Driver: centre, Definitions: definitions})
+	publisher, err := config.New(config.Options{Environment: "test", Service: "order", Driver: centre, Definitions: definitions})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		settings.Close()
+		publisher.Close()
 		if err := centre.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	s := &settingsService{environment: "test", file: config.FileLayer{Entries: []config.FileEntry{
+	s := &settings{environment: "test", file: config.FileLayer{Entries: []config.FileEntry{
 		{Name: "test.pause", Scope: config.Scope{Service: "order"}, Value: "3s", Position: "warren.yaml:7"},
 		{Name: "test.password", Value: "pa55word"},
 		{Name: "later.token", Value: "pa55word too"},

@@ -1,4 +1,4 @@
-package supervisor
+package control
 
 import (
 	"context"
@@ -8,29 +8,35 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
+	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/internal/contract"
 	"github.com/gowarren/warren/internal/reflected"
 	"github.com/gowarren/warren/internal/sample"
+	"github.com/gowarren/warren/registry"
+	"github.com/gowarren/warren/rpc"
 )
 
-// contractService tells of contracts as those who serve them describe them.
-type contractService struct {
+// contracts tells of contracts as those who serve them describe them.
+type contracts struct {
 	contractsv1.UnimplementedContractServiceServer
-	supervisor *Supervisor
+	registry *registry.Registry
+	key      *auth.ServiceKey
+	caller   *caller
 }
 
-func (c *contractService) List(context.Context, *contractsv1.ListRequest) (*contractsv1.ListResponse, error) {
-	return &contractsv1.ListResponse{Contracts: c.contracts()}, nil
+func (c *contracts) List(context.Context, *contractsv1.ListRequest) (*contractsv1.ListResponse, error) {
+	return &contractsv1.ListResponse{Contracts: c.served()}, nil
 }
 
-func (c *contractService) contracts() []*contractsv1.Contract {
+func (c *contracts) served() []*contractsv1.Contract {
 	known := map[string]*contractsv1.Contract{}
 	var out []*contractsv1.Contract
-	for _, i := range c.supervisor.registry.Snapshot().Instances {
+	for _, i := range c.registry.Snapshot().Instances {
 		for _, name := range i.Contracts {
 			if known[name] == nil {
 				known[name] = &contractsv1.Contract{Name: name}
@@ -47,40 +53,57 @@ func (c *contractService) contracts() []*contractsv1.Contract {
 	return out
 }
 
-func (c *contractService) Describe(ctx context.Context, req *contractsv1.DescribeRequest) (*contractsv1.DescribeResponse, error) {
-	all := c.contracts()
+func (c *contracts) Describe(ctx context.Context, req *contractsv1.DescribeRequest) (*contractsv1.DescribeResponse, error) {
+	all := c.served()
 	i := slices.IndexFunc(all, func(one *contractsv1.Contract) bool { return one.GetName() == req.GetContract() })
 	if i < 0 {
 		return nil, status.Errorf(codes.NotFound, "nobody serves %s", req.GetContract())
 	}
-	set, err := c.files(ctx, req.GetContract())
+	read, err := c.read(ctx, req.GetContract())
 	if err != nil {
-		return nil, status.Error(codes.Unavailable, err.Error())
+		return nil, err
 	}
-	files, err := reflected.Link(set)
+	return describe(all[i], read), nil
+}
+
+// read returns a contract as those who serve it describe it.
+func (c *contracts) read(ctx context.Context, name string) (*contract.Service, error) {
+	sd, _, err := c.descriptor(ctx, name)
 	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	d, err := files.FindDescriptorByName(protoreflect.FullName(req.GetContract()))
-	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if !ok {
-		return nil, status.Errorf(codes.InvalidArgument, "%s is no contract", req.GetContract())
+		return nil, err
 	}
 	read, err := contract.Read(sd)
 	if err != nil {
 		return nil, status.Error(codes.FailedPrecondition, err.Error())
 	}
-	return describeContract(all[i], sd, read), nil
+	return read, nil
+}
+
+func (c *contracts) descriptor(ctx context.Context, name string) (protoreflect.ServiceDescriptor, *protoregistry.Files, error) {
+	set, err := c.files(ctx, name)
+	if err != nil {
+		return nil, nil, status.Error(codes.Unavailable, err.Error())
+	}
+	files, err := reflected.Link(set)
+	if err != nil {
+		return nil, nil, status.Error(codes.Internal, err.Error())
+	}
+	d, err := files.FindDescriptorByName(protoreflect.FullName(name))
+	if err != nil {
+		return nil, nil, status.Error(codes.Internal, err.Error())
+	}
+	sd, ok := d.(protoreflect.ServiceDescriptor)
+	if !ok {
+		return nil, nil, status.Errorf(codes.InvalidArgument, "%s is no contract", name)
+	}
+	return sd, files, nil
 }
 
 // files asks those who serve a contract, one after the other, what it is.
-func (c *contractService) files(ctx context.Context, name string) (*descriptorpb.FileDescriptorSet, error) {
-	reader := &reflected.Reader{Token: func() (string, string) { return callToken(c.supervisor.key) }}
+func (c *contracts) files(ctx context.Context, name string) (*descriptorpb.FileDescriptorSet, error) {
+	reader := &reflected.Reader{Token: c.token}
 	err := status.Errorf(codes.Unavailable, "no instance that serves %s is ready", name)
-	for _, i := range c.supervisor.registry.Contract(name) {
+	for _, i := range c.registry.Contract(name) {
 		var set *descriptorpb.FileDescriptorSet
 		if set, err = reader.Files(ctx, i.Address, name); err == nil {
 			return set, nil
@@ -89,8 +112,20 @@ func (c *contractService) files(ctx context.Context, name string) (*descriptorpb
 	return nil, err
 }
 
-func describeContract(served *contractsv1.Contract, sd protoreflect.ServiceDescriptor, read *contract.Service) *contractsv1.DescribeResponse {
-	out := &contractsv1.DescribeResponse{Contract: served, Doc: comment(sd)}
+// token signs a question in the operator's name.
+func (c *contracts) token() (name, token string) {
+	if c.key == nil {
+		return "", ""
+	}
+	token, err := c.key.Sign(operator)
+	if err != nil {
+		return "", "" // reflection is open to everybody inside
+	}
+	return rpc.MetadataService, token
+}
+
+func describe(served *contractsv1.Contract, read *contract.Service) *contractsv1.DescribeResponse {
+	out := &contractsv1.DescribeResponse{Contract: served, Doc: comment(read.Desc)}
 	book := &messageBook{known: map[protoreflect.FullName]bool{}}
 	for _, m := range read.Methods {
 		out.Methods = append(out.Methods, methodToProto(m))

@@ -1,17 +1,17 @@
-package supervisor
+package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"net"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -20,11 +20,12 @@ import (
 	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/internal/node"
 	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
 	"github.com/gowarren/warren/warrentest"
 )
 
-// clerk serves what the control socket passes on, and tells who has called whom.
+// clerk serves what is passed on, and tells who has called whom.
 type clerk struct {
 	txnv1.UnimplementedOperatorServiceServer
 	name string
@@ -59,9 +60,9 @@ func (c *letterClerk) Show(ctx context.Context, req *eventsv1.ShowRequest) (*eve
 	return &eventsv1.Letter{Letter: req.GetLetter(), Reason: c.answer(ctx, "letter")}, nil
 }
 
-// socket serves a supervisor's control socket over a system of which two
-// services run, notes and books, and connects to it as a command does.
-func socket(t *testing.T) *grpc.ClientConn {
+// served answers for a system of which two services run, notes and books, and
+// connects to what answers.
+func served(t *testing.T) *grpc.ClientConn {
 	t.Helper()
 	sys := warrentest.New(t)
 	for _, name := range []string{"notes", "books"} {
@@ -80,31 +81,28 @@ func socket(t *testing.T) *grpc.ClientConn {
 			return nil
 		})
 	}
-	dir, err := os.MkdirTemp("", "") // short, for a socket's name
+	key, err := node.ReadKey(sys.KeyFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	d := open(t, dir, false)
-	key, err := os.ReadFile(sys.KeyFile())
-	if err == nil {
-		err = os.WriteFile(d.path("key"), key, 0o600)
-	}
+	api, err := Open(Options{Registry: sys.Registry(), Key: key, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Supervisor{registry: sys.Registry(), data: d, log: slog.New(slog.DiscardHandler)}
-	s.control = grpc.NewServer(grpc.UnknownServiceHandler(s.forward))
-	s.closers = append(s.closers, d.close, func() error { s.control.Stop(); return nil })
+	server := grpc.NewServer(grpc.UnknownServiceHandler(api.Forward))
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		server.Stop()
+		if err := api.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := errors.Join(s.openForward(), s.listen()); err != nil {
+	api.Register(server)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := Dial(dir)
+	go func() { _ = server.Serve(l) }()
+	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,10 +110,10 @@ func socket(t *testing.T) *grpc.ClientConn {
 	return conn
 }
 
-// TestControlSocket goes through what the socket answers that the supervisor does
-// not know itself. The parts share the system, which is what costs.
-func TestControlSocket(t *testing.T) {
-	conn := socket(t)
+// TestAPI goes through what only services can answer. The parts share the system,
+// which is what costs.
+func TestAPI(t *testing.T) {
+	conn := served(t)
 	t.Run("forward", func(t *testing.T) { testForward(t, conn) })
 	t.Run("forward to a service", func(t *testing.T) { testForwardTo(t, conn) })
 	t.Run("forward nothing else", func(t *testing.T) { testForwardRefuses(t, conn) })

@@ -1,4 +1,4 @@
-package supervisor
+package control
 
 import (
 	"cmp"
@@ -37,26 +37,21 @@ type caller struct {
 	known     sync.Map // of *contract.Method by full name
 }
 
-// openCaller begins what calls methods in the operator's name.
-func (s *Supervisor) openCaller() error {
-	c := &caller{registry: s.registry}
+// openCaller begins what calls methods as the options say, and sends traces.
+func openCaller(opts rpc.ClientOptions, version, traces string) (*caller, error) {
+	c := &caller{registry: opts.Registry}
 	var err error
 	c.telemetry, err = telemetry.Open(context.Background(), telemetry.Options{
-		Service: operator, Instance: operator, Version: s.opts.Version, Traces: s.tracesURL, Sample: func() float64 { return 1 }, Output: io.Discard,
+		Service: opts.Service, Instance: opts.Service, Version: version, Traces: traces, Sample: func() float64 { return 1 }, Output: io.Discard,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.client, err = rpc.NewClient(rpc.ClientOptions{
-		Registry: s.registry, Settings: s.settings, Logger: s.log, Service: operator, ServiceKey: s.key, Host: registry.HostIdentity(),
-		Tracer: c.telemetry.Tracer(), Methods: c.method,
-	})
-	if err != nil {
-		return err
+	opts.Tracer, opts.Methods = c.telemetry.Tracer(), c.method
+	if c.client, err = rpc.NewClient(opts); err != nil {
+		return nil, errors.Join(err, c.telemetry.Close(context.Background()))
 	}
-	s.caller = c
-	s.closers = append(s.closers, c.close)
-	return nil
+	return c, nil
 }
 
 func (c *caller) close() error {

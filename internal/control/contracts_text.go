@@ -1,4 +1,4 @@
-package supervisor
+package control
 
 import (
 	"context"
@@ -13,10 +13,9 @@ import (
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
 	"github.com/gowarren/warren/internal/contract"
-	"github.com/gowarren/warren/internal/reflected"
 )
 
-func (c *contractService) Decode(ctx context.Context, req *contractsv1.DecodeRequest) (*contractsv1.DecodeResponse, error) {
+func (c *contracts) Decode(ctx context.Context, req *contractsv1.DecodeRequest) (*contractsv1.DecodeResponse, error) {
 	m, types, err := c.method(ctx, req.GetMethod())
 	if err != nil {
 		return nil, err
@@ -39,7 +38,7 @@ func (c *contractService) Decode(ctx context.Context, req *contractsv1.DecodeReq
 	return &contractsv1.DecodeResponse{Json: string(text)}, nil
 }
 
-func (c *contractService) Encode(ctx context.Context, req *contractsv1.EncodeRequest) (*contractsv1.EncodeResponse, error) {
+func (c *contracts) Encode(ctx context.Context, req *contractsv1.EncodeRequest) (*contractsv1.EncodeResponse, error) {
 	m, types, err := c.method(ctx, req.GetMethod())
 	if err != nil {
 		return nil, err
@@ -59,23 +58,15 @@ func (c *contractService) Encode(ctx context.Context, req *contractsv1.EncodeReq
 }
 
 // method finds a method as those who serve it describe it.
-func (c *contractService) method(ctx context.Context, full string) (protoreflect.MethodDescriptor, *dynamicpb.Types, error) {
+func (c *contracts) method(ctx context.Context, full string) (protoreflect.MethodDescriptor, *dynamicpb.Types, error) {
 	name, method, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
-	set, err := c.files(ctx, name)
+	sd, files, err := c.descriptor(ctx, name)
 	if err != nil {
-		return nil, nil, status.Error(codes.Unavailable, err.Error())
+		return nil, nil, err
 	}
-	files, err := reflected.Link(set)
-	if err != nil {
-		return nil, nil, status.Error(codes.Internal, err.Error())
-	}
-	d, err := files.FindDescriptorByName(protoreflect.FullName(name))
-	if err != nil {
-		return nil, nil, status.Error(codes.NotFound, err.Error())
-	}
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if !ok || sd.Methods().ByName(protoreflect.Name(method)) == nil {
+	m := sd.Methods().ByName(protoreflect.Name(method))
+	if m == nil {
 		return nil, nil, status.Errorf(codes.NotFound, "there is no method %s", full)
 	}
-	return sd.Methods().ByName(protoreflect.Name(method)), dynamicpb.NewTypes(files), nil
+	return m, dynamicpb.NewTypes(files), nil
 }

@@ -1,4 +1,4 @@
-package supervisor
+package control
 
 import (
 	"context"
@@ -13,15 +13,15 @@ import (
 	"github.com/gowarren/warren/config"
 )
 
-// settingsService answers for the configuration centre.
-type settingsService struct {
+// settings answer for the configuration centre.
+type settings struct {
 	settingsv1.UnimplementedSettingsServiceServer
 	environment string
 	centre      *config.Centre
 	file        config.FileLayer
 }
 
-func (s *settingsService) List(ctx context.Context, _ *settingsv1.ListRequest) (*settingsv1.ListResponse, error) {
+func (s *settings) List(ctx context.Context, _ *settingsv1.ListRequest) (*settingsv1.ListResponse, error) {
 	definitions, err := s.centre.Definitions(ctx)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
@@ -63,7 +63,7 @@ func settingToProto(d config.Definition, values []*settingsv1.Value) *settingsv1
 	}
 }
 
-func (s *settingsService) History(ctx context.Context, req *settingsv1.HistoryRequest) (*settingsv1.HistoryResponse, error) {
+func (s *settings) History(ctx context.Context, req *settingsv1.HistoryRequest) (*settingsv1.HistoryResponse, error) {
 	changes, err := s.centre.History(ctx, int(req.GetLimit()))
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
@@ -75,7 +75,7 @@ func (s *settingsService) History(ctx context.Context, req *settingsv1.HistoryRe
 	return out, nil
 }
 
-func (s *settingsService) Diff(ctx context.Context, req *settingsv1.DiffRequest) (*settingsv1.DiffResponse, error) {
+func (s *settings) Diff(ctx context.Context, req *settingsv1.DiffRequest) (*settingsv1.DiffResponse, error) {
 	edits, err := s.centre.Diff(ctx, req.GetFrom(), req.GetTo())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -83,7 +83,7 @@ func (s *settingsService) Diff(ctx context.Context, req *settingsv1.DiffRequest)
 	return &settingsv1.DiffResponse{Edits: editsToProto(edits)}, nil
 }
 
-func (s *settingsService) Set(ctx context.Context, req *settingsv1.SetRequest) (*settingsv1.Change, error) {
+func (s *settings) Set(ctx context.Context, req *settingsv1.SetRequest) (*settingsv1.Change, error) {
 	var edits []config.Edit
 	for _, e := range req.GetEdits() {
 		scope, err := config.ParseScope(e.GetScope())
@@ -99,7 +99,7 @@ func (s *settingsService) Set(ctx context.Context, req *settingsv1.SetRequest) (
 	return changeToProto(change), nil
 }
 
-func (s *settingsService) Rollback(ctx context.Context, req *settingsv1.RollbackRequest) (*settingsv1.Change, error) {
+func (s *settings) Rollback(ctx context.Context, req *settingsv1.RollbackRequest) (*settingsv1.Change, error) {
 	change, err := s.centre.Rollback(ctx, req.GetRevision(), req.GetAuthor(), req.GetReason())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
