@@ -23,7 +23,7 @@ const (
 // sessions are those who have signed in. They are forgotten with the process.
 type sessions struct {
 	access Access
-	trying sync.Mutex
+	wrong  chan struct{} // held by who has tried a wrong token, one after the other
 
 	mu   sync.Mutex
 	open map[string]session
@@ -35,22 +35,17 @@ type session struct {
 }
 
 func newSessions(access Access) *sessions {
-	return &sessions{access: access, open: map[string]session{}}
+	return &sessions{access: access, wrong: make(chan struct{}, 1), open: map[string]session{}}
 }
 
 // begin takes a token for a session.
 func (s *sessions) begin(ctx context.Context, token string) (id string, ok bool) {
-	s.trying.Lock()
-	defer s.trying.Unlock()
 	if s.access.Check == nil {
 		return "", false
 	}
 	caller, ok := s.access.Check(token)
 	if !ok {
-		select {
-		case <-time.After(signInPause):
-		case <-ctx.Done():
-		}
+		s.pause(ctx)
 		return "", false
 	}
 	s.mu.Lock()
@@ -68,6 +63,20 @@ func (s *sessions) begin(ctx context.Context, token string) (id string, ok bool)
 	caller.Session = id
 	s.open[id] = session{caller: caller, until: now.Add(sessionTime)}
 	return id, true
+}
+
+// pause is what a wrong token costs: those who try wait for one another.
+func (s *sessions) pause(ctx context.Context) {
+	select {
+	case s.wrong <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-s.wrong }()
+	select {
+	case <-time.After(signInPause):
+	case <-ctx.Done():
+	}
 }
 
 // find is who has a session, as long as the token that began it is good.
