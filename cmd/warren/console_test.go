@@ -56,7 +56,7 @@ func TestConsoleTokens(t *testing.T) {
 // consolePages are those of the console, as far as a small system has them.
 // Places in braces are filled in by what the system has.
 var consolePages = []string{
-	"/overview", "/topology", "/services", "/services/greeting", "/services/greeting/1", "/services/greeting/policies", "/alerts", "/traces", "/traces/{trace}",
+	"/overview", "/topology", "/services", "/services/greeting", "/services/greeting/1", "/services/greeting/policies", "/alerts", "/alerts/Watchdog", "/alerts/ErrorBudgetBurnsFast", "/traces", "/traces/{trace}",
 	"/logs", "/metrics", "/transactions", "/transactions/{gid}", "/contracts", "/contracts/" + contractName, "/settings",
 	"/settings/rpc.timeout", "/settings-history", "/audit", "/events", "/experiments", "/experiments?fault=latency&service=greeting&for=1m",
 }
