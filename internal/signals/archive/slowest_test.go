@@ -3,6 +3,8 @@ package archive_test
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/gowarren/warren/internal/disktest"
 	"github.com/gowarren/warren/internal/signals/archive"
 	"github.com/gowarren/warren/internal/signals/segment"
 )
@@ -19,6 +22,7 @@ import (
 type timed struct {
 	id       segment.ID
 	service  string
+	method   bool // it has one
 	failed   bool
 	at       int64
 	duration time.Duration
@@ -32,7 +36,7 @@ func fill(t *testing.T, a *archive.Archive, file int, now time.Time) (out []time
 	td := ptrace.NewTraces()
 	for i := range traces {
 		one := timed{
-			service: "s" + strconv.Itoa(i%3), failed: i%40 == 0, at: now.Add(time.Duration(i) * time.Millisecond).UnixNano(),
+			service: "s" + strconv.Itoa(i%3), failed: i%40 == 0, method: i%3 == 0 || i%100 == 1, at: now.Add(time.Duration(i) * time.Millisecond).UnixNano(),
 			duration: time.Duration(r.Int64N(int64(time.Second)))<<file + 1, // later files have the longer ones, but not only
 		}
 		binary.BigEndian.PutUint64(one.id[:], uint64(file+1)<<32|uint64(i))
@@ -45,6 +49,9 @@ func fill(t *testing.T, a *archive.Archive, file int, now time.Time) (out []time
 		start := time.Unix(0, one.at)
 		s.SetStartTimestamp(stamp(start))
 		s.SetEndTimestamp(stamp(start.Add(one.duration)))
+		if one.method {
+			s.Attributes().PutStr("rpc.method", "m")
+		}
 		if one.failed {
 			s.Status().SetCode(ptrace.StatusCodeError)
 		}
@@ -77,11 +84,21 @@ func TestSlowest(t *testing.T) {
 		"a common service":  {archive.TraceSearch{Service: "s1"}, func(o timed) bool { return o.service == "s1" }},
 		"few failed":        {archive.TraceSearch{Errors: true}, func(o timed) bool { return o.failed }},
 		"failed of service": {archive.TraceSearch{Errors: true, Service: "s1"}, func(o timed) bool { return o.failed && o.service == "s1" }},
-		"at most":           {archive.TraceSearch{Max: 300 * time.Millisecond}, func(o timed) bool { return o.duration <= 300*time.Millisecond }},
-		"at least, few":     {archive.TraceSearch{Min: 3990 * time.Millisecond}, func(o timed) bool { return o.duration >= 3990*time.Millisecond }},
-		"since":             {archive.TraceSearch{From: begin + int64(90*time.Minute)}, func(o timed) bool { return o.at >= begin+int64(90*time.Minute) }},
-		"a second":          {archive.TraceSearch{From: end - int64(time.Second), To: end}, func(o timed) bool { return o.at >= end-int64(time.Second) && o.at < end }},
-		"nobody":            {archive.TraceSearch{Service: "nobody"}, func(timed) bool { return false }},
+		"hardly both": {
+			archive.TraceSearch{Service: "s1", Attributes: map[string]string{"rpc.method": "m"}},
+			func(o timed) bool { return o.method && o.service == "s1" },
+		},
+		"hardly both, at least": {
+			archive.TraceSearch{Service: "s1", Attributes: map[string]string{"rpc.method": "m"}, Min: 300 * time.Millisecond, Max: 3 * time.Second},
+			func(o timed) bool {
+				return o.method && o.service == "s1" && o.duration >= 300*time.Millisecond && o.duration <= 3*time.Second
+			},
+		},
+		"at most":       {archive.TraceSearch{Max: 300 * time.Millisecond}, func(o timed) bool { return o.duration <= 300*time.Millisecond }},
+		"at least, few": {archive.TraceSearch{Min: 3990 * time.Millisecond}, func(o timed) bool { return o.duration >= 3990*time.Millisecond }},
+		"since":         {archive.TraceSearch{From: begin + int64(90*time.Minute)}, func(o timed) bool { return o.at >= begin+int64(90*time.Minute) }},
+		"a second":      {archive.TraceSearch{From: end - int64(time.Second), To: end}, func(o timed) bool { return o.at >= end-int64(time.Second) && o.at < end }},
+		"nobody":        {archive.TraceSearch{Service: "nobody"}, func(timed) bool { return false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := slices.DeleteFunc(slices.Clone(all), func(o timed) bool { return !c.fits(o) })
@@ -98,5 +115,65 @@ func TestSlowest(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkSlowest asks for the slowest of services that more or fewer of 100 000
+// traces in one file have, and for those that failed, of which there are none.
+func BenchmarkSlowest(b *testing.B) {
+	const traces, each = 100_000, 1000
+	shares := map[string]int{"300": 300, "1000": 1000, "1900": 1900, "4000": 4000, "20000": 20_000}
+	a, err := archive.Open(archive.Options{Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler), Limits: func() archive.Limits {
+		l := limits()
+		l.Bytes, l.QueueBytes = 1<<30, 256<<20
+		return l
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.Close()
+	r, now := rand.New(rand.NewPCG(1, 7)), time.Now().Add(-time.Minute)
+	for n := 0; n < traces; n += each {
+		td := ptrace.NewTraces()
+		for i := n; i < n+each; i++ {
+			rs := td.ResourceSpans().AppendEmpty()
+			service, at := "others", r.IntN(traces)
+			for name, share := range shares {
+				if at < share {
+					service = name
+					break
+				}
+				at -= share
+			}
+			rs.Resource().Attributes().PutStr("service.name", service)
+			s := rs.ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+			s.SetTraceID([16]byte(checkoutID(uint64(i))))
+			s.SetSpanID([8]byte{1})
+			s.SetName("n")
+			start := now.Add(time.Duration(i) * 100 * time.Microsecond)
+			s.SetStartTimestamp(stamp(start))
+			s.SetEndTimestamp(stamp(start.Add(time.Duration(r.ExpFloat64() * float64(30*time.Millisecond)))))
+			if service == "others" && i%10 == 0 {
+				s.Status().SetCode(ptrace.StatusCodeError)
+			}
+		}
+		if err := a.AddTraces(td); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := disktest.Within("the traces are written", func() bool { return a.Stats().Spans == traces && a.Stats().Queued == 0 }); err != nil {
+		b.Fatal(err)
+	}
+	for service := range shares {
+		for _, failed := range []bool{false, true} {
+			b.Run(fmt.Sprintf("of=%s/failed=%t", service, failed), func(b *testing.B) {
+				for b.Loop() {
+					page, err := a.SearchTraces(archive.TraceSearch{Service: service, Errors: failed, Slowest: true, Limit: 50, Patience: patience})
+					if err != nil || page.Partial || failed != (len(page.Items) == 0) {
+						b.Fatal(len(page.Items), page.Partial, err)
+					}
+				}
+			})
+		}
 	}
 }

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// scarce is how few traces may have a term for all of them to be looked at;
-	// of more, those that took long are soon found from the other end.
-	scarce = 500
 	// durations is how many traces are passed between two looks at the clock.
 	durations = 4096
+	// countable is how many may have a term so that they are looked at after all,
+	// when among the longest traces too few were found.
+	countable = 20_000
 )
 
 // Slowest returns summaries, the longest first, at most the limit. It goes
-// through the index of durations from its end; partial says that its time was up
-// before it had enough or was through.
+// through the index of durations from its end, unless what is asked for is rare;
+// partial says that its time was up before it had enough or was through.
 func (s *Segment) Slowest(q TraceQuery) (found []Summary, partial bool, err error) {
 	info := s.Info()
 	q.From, q.To = max(q.From, info.FirstTrace), min(q.To, info.LastTrace+1)
@@ -27,11 +27,13 @@ func (s *Segment) Slowest(q TraceQuery) (found []Summary, partial bool, err erro
 		return nil, false, nil
 	}
 	err = s.reading(time.Now().UnixNano(), func(db *sql.DB) error {
-		lead, few, err := rarest(db, q.Terms)
+		lead, few, err := rarest(db, q.Terms, rare)
 		switch {
 		case err != nil || few == 0:
 			return err
-		case len(q.Terms) > 0 && few <= scarce:
+		case len(q.Terms) > 0 && few < rare && int64(few*few) <= int64(q.Limit)*info.Traces:
+			// They are fewer than those that are passed from the other end until
+			// so many are found.
 			q.slowest = true
 			found, err = traces(db, q, q.Window, lead, q.Limit)
 			return err
@@ -44,10 +46,11 @@ func (s *Segment) Slowest(q TraceQuery) (found []Summary, partial bool, err erro
 
 // byDuration goes down the index of durations, a piece at a time.
 func byDuration(db *sql.DB, q TraceQuery) (found []Summary, partial bool, err error) {
-	below := int64(math.MaxInt64)
+	end := int64(math.MaxInt64)
 	if q.Max > 0 {
-		below = q.Max + 1
+		end = q.Max + 1
 	}
+	below := end
 	for {
 		least, last, err := pieceEnd(db, q, below)
 		if err != nil {
@@ -64,8 +67,29 @@ func byDuration(db *sql.DB, q TraceQuery) (found []Summary, partial bool, err er
 		case !time.Now().Before(q.Deadline):
 			return found, true, nil
 		}
+		if below == end { // the terms may be common, and few traces have all of them
+			more, through, err := belowAll(db, q, least, q.Limit-len(found))
+			if through || err != nil {
+				return append(found, more...), false, err
+			}
+		}
 		below = least
 	}
+}
+
+// belowAll looks at all traces that have the rarest term, if there are not too
+// many, for those that took less than a duration.
+func belowAll(db *sql.DB, q TraceQuery, below int64, limit int) (found []Summary, through bool, err error) {
+	lead, few, err := rarest(db, q.Terms, countable)
+	if err != nil || len(q.Terms) == 0 || few >= countable {
+		return nil, false, err
+	}
+	if below <= q.Min {
+		return nil, true, nil
+	}
+	q.slowest, q.Max = true, below-1
+	found, err = traces(db, q, q.Window, lead, limit)
+	return found, true, err
 }
 
 // pieceEnd is the duration at which a piece of the index ends, and whether it is

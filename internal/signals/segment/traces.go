@@ -36,7 +36,7 @@ func (s *Segment) Traces(q TraceQuery) (Found[Summary], error) {
 		return out, nil
 	}
 	err := s.reading(time.Now().UnixNano(), func(db *sql.DB) error {
-		lead, few, err := rarest(db, q.Terms)
+		lead, few, err := rarest(db, q.Terms, rare)
 		if err != nil || few == 0 {
 			return err
 		}
@@ -68,12 +68,12 @@ const rare = 2000
 
 // rarest is the term that the fewest traces have, and how many these are, as
 // far as it matters; without terms, many.
-func rarest(db *sql.DB, terms []int64) (term int64, few int, err error) {
-	few = rare + 1
+func rarest(db *sql.DB, terms []int64, most int) (term int64, few int, err error) {
+	few = most + 1
 	for _, candidate := range terms {
 		var n int
 		err := db.QueryRowContext(context.Background(),
-			"SELECT count(*) FROM (SELECT 1 FROM terms WHERE term = ? LIMIT ?)", candidate, rare).Scan(&n)
+			"SELECT count(*) FROM (SELECT 1 FROM terms WHERE term = ? LIMIT ?)", candidate, most).Scan(&n)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -93,8 +93,13 @@ func traces(db *sql.DB, q TraceQuery, w Window, lead int64, limit int) ([]Summar
 		args = append(args, values...)
 	}
 	if len(q.Terms) > 0 {
-		text.WriteString("SELECT " + traceColumns + " FROM (SELECT trace AS found, at AS found_at FROM terms WHERE term = ? AND at >= ? AND at < ?")
+		text.WriteString("SELECT " + traceColumns + " FROM (SELECT trace AS found, at AS found_at FROM terms AS lead WHERE term = ? AND at >= ? AND at < ?")
 		args = append(args, lead, w.From, w.To)
+		for _, term := range q.Terms { // before anything is read of the trace
+			if term != lead {
+				and("EXISTS (SELECT 1 FROM terms AS t WHERE t.term = ? AND t.at = lead.at AND t.trace = lead.trace)", term)
+			}
+		}
 		if !q.slowest {
 			text.WriteString(" ORDER BY at DESC")
 		}
@@ -104,11 +109,6 @@ func traces(db *sql.DB, q TraceQuery, w Window, lead int64, limit int) ([]Summar
 		args = append(args, w.From, w.To)
 	}
 	and("stored > 0")
-	for _, term := range q.Terms {
-		if term != lead {
-			and("EXISTS (SELECT 1 FROM terms AS t WHERE t.term = ? AND t.at = traces.at AND t.trace = traces.id)", term)
-		}
-	}
 	if q.Min > 0 {
 		and("duration >= ?", q.Min)
 	}
