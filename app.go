@@ -46,7 +46,7 @@ var (
 )
 
 func newApp(ctx context.Context, n *node.Node) *App {
-	a := &App{node: n, http: newHTTPServer(n.Logger(), n.Telemetry.Tracer()), peers: newPeers(n), ctx: ctx}
+	a := &App{node: n, http: newHTTPServer(n.Telemetry, n.Key), peers: newPeers(n), ctx: ctx}
 	a.server = rpc.NewServer(rpc.ServerOptions{
 		Settings: n.Settings, Tracer: n.Telemetry.Tracer(), Metrics: n.Telemetry.Metrics(), Logger: n.Logger(),
 		Verifier: n.Verifier, ServiceKey: n.Key, Intercept: []grpc.UnaryServerInterceptor{a.intercept},
@@ -72,6 +72,8 @@ func (a *App) NewStream(ctx context.Context, desc *grpc.StreamDesc, method strin
 
 // Handle serves plain HTTP beside the contracts: the gateway passes requests
 // that match the pattern, in the notation of http.ServeMux ("GET /cart/{id}").
+// Each is counted and timed under its pattern, and is a span of its caller's
+// trace.
 func (a *App) Handle(pattern string, h http.Handler) { a.http.handle(pattern, h) }
 
 // Needs makes the service wait, before it is ready, until these contracts are

@@ -116,7 +116,7 @@ var internalImports = map[string][]string{
 	"internal/etcdurl":     {"internal/openurl"},
 	"internal/experiment":  {"internal/fault"},
 	"internal/export":      {"internal/alerting", "internal/metricstore"},
-	"internal/gateway":     {"internal/contract", "internal/limit", "internal/openapi", "internal/redact", "internal/reflected", "internal/transcode"},
+	"internal/gateway":     {"internal/contract", "internal/limit", "internal/openapi", "internal/redact", "internal/reflected", "internal/requests", "internal/transcode"},
 	"internal/lint":        {"internal/contract", "internal/protogen"},
 	"internal/node":        {"internal/admin", "internal/openurl", "internal/system"},
 	"internal/openapi":     {"internal/contract", "internal/transcode"},

@@ -1,7 +1,6 @@
 package warren
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +12,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/internal/node"
+	"github.com/gowarren/warren/internal/requests"
 	"github.com/gowarren/warren/registry"
 	"github.com/gowarren/warren/telemetry"
 )
@@ -27,58 +28,75 @@ const httpQuiet = 500 * time.Millisecond
 // httpServer serves what a service offers as plain HTTP. It listens only if
 // there is something.
 type httpServer struct {
-	mux    *http.ServeMux
-	routes []registry.Route
-	server *http.Server
-	log    *slog.Logger
-	tracer *telemetry.Tracer
+	mux     *http.ServeMux
+	routes  []registry.Route
+	server  *http.Server
+	log     *slog.Logger
+	tracer  *telemetry.Tracer
+	key     *auth.ServiceKey // by which callers are known; nil: nobody is
+	seen    prometheus.Registerer
+	metrics *httpMetrics // nil while there are no routes
 
 	draining atomic.Bool
 	last     atomic.Int64 // when a request last came, since began
 	began    time.Time
 }
 
-func newHTTPServer(log *slog.Logger, tracer *telemetry.Tracer) *httpServer {
-	s := &httpServer{mux: http.NewServeMux(), log: log, tracer: tracer, began: time.Now()}
+func newHTTPServer(seen *telemetry.Telemetry, key *auth.ServiceKey) *httpServer {
+	log := seen.Logger()
+	s := &httpServer{mux: http.NewServeMux(), log: log, tracer: seen.Tracer(), key: key, seen: seen.Metrics(), began: time.Now()}
 	s.server = &http.Server{
 		Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s
 }
 
-// ServeHTTP serves a request, as a span of the caller's trace. A panic is an
-// error to its caller alone.
+// ServeHTTP serves a request, as a span of the caller's trace. Who only asks
+// whether somebody lives is neither counted nor waited for.
 func (s *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.last.Store(int64(time.Since(s.began)))
 	if s.draining.Load() {
 		w.Header().Set("Connection", "close") // the next request finds another instance
 	}
-	ctx, span := s.tracer.Start(s.tracer.ExtractHTTP(r.Context(), r.Header), r.Method, trace.SpanKindServer)
-	r = r.WithContext(ctx)
-	defer func() {
-		span.SetName(cmp.Or(r.Pattern, r.Method))
-		p := recover()
-		if p == nil {
-			span.End()
-			return
-		}
-		span.SetError(fmt.Errorf("panic: %v", p))
-		span.End()
-		if p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-			s.log.ErrorContext(r.Context(), "panic in handler", "route", r.Pattern, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-		panic(http.ErrAbortHandler) // whatever was answered is not whole
-	}()
-	s.mux.ServeHTTP(w, r)
+	if requests.Probe(r.URL.Path) {
+		defer func() { s.abort(r.Context(), r.URL.Path, recover()) }()
+		s.mux.ServeHTTP(w, r)
+		return
+	}
+	e := s.exchange(w, r)
+	defer e.end()
+	s.mux.ServeHTTP(e, e.r)
+}
+
+// abort ends the answer to a request whose handler panicked with p; nil: it
+// did not. A panic is an error to its caller alone.
+func (s *httpServer) abort(ctx context.Context, route string, p any) {
+	if p == nil {
+		return
+	}
+	if p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+		s.log.ErrorContext(ctx, "panic in handler", "route", route, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler) // whatever was answered is not whole
 }
 
 func (s *httpServer) handle(pattern string, h http.Handler) {
-	s.mux.Handle(pattern, h)
 	method, path, ok := strings.Cut(pattern, " ")
 	if !ok {
 		method, path = "", pattern
 	}
-	s.routes = append(s.routes, registry.Route{Method: method, Pattern: strings.TrimSpace(path)})
+	path = strings.TrimSpace(path)
+	if s.metrics == nil { // most services have no plain HTTP, and then no metrics of it
+		s.metrics = newHTTPMetrics(s.seen)
+	}
+	route := s.metrics.newRoute(path)
+	s.metrics.routes[pattern] = route
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if e, ok := w.(*httpExchange); ok {
+			e.route = route
+		}
+		h.ServeHTTP(w, r)
+	})
+	s.routes = append(s.routes, registry.Route{Method: method, Pattern: path})
 }
 
 // listen returns what to announce, nil if there are no routes.

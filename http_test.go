@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,5 +60,56 @@ func TestPlainHTTPIsServedUntilCallersHaveMovedOn(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)
+	}
+}
+
+// What the system has decided of a trace holds at a site behind the gateway.
+// What a stranger sends does not, wherever he sends it to.
+func TestATraceOfTheSystemGoesOnBehindTheGateway(t *testing.T) {
+	const trace, sampled = "0af7651916cd43dd8448eb211c80319c", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	sys := warrentest.New(t)
+	var app *warren.App
+	i := sys.Run("site", func(_ context.Context, a *warren.App) error {
+		app = a
+		app.Handle("GET /trace", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			app.Tracer().Inject(r.Context(), func(key, value string) { w.Header().Set(key, value) })
+			_, _ = io.WriteString(w, r.Header.Get("Warren-Service"))
+		}))
+		return nil
+	})
+	ask := func(through http.RoundTripper, url, sent string) (string, bool) {
+		ctx := app.Tracer().Extract(t.Context(), func(key string) string { return map[string]string{"traceparent": sampled}[key] })
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/trace", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sent != "" {
+			r.Header.Set("Traceparent", sent)
+		}
+		resp, err := through.RoundTrip(r)
+		if err != nil {
+			return err.Error(), false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if text, err := io.ReadAll(resp.Body); err == nil && resp.StatusCode == http.StatusOK && len(text) > 0 {
+			t.Errorf("the handler is shown the signed name %q", text)
+		}
+		return resp.Header.Get("Traceparent"), resp.StatusCode == http.StatusOK
+	}
+	gateway := sys.Gateway()
+	in := eventually(t, "the routes to be announced", func() (registry.Instance, bool) { return find(sys, i.ID+".http") })
+	transport := app.Gateway()
+	for name, one := range map[string]struct {
+		through         http.RoundTripper
+		url, sent, want string
+	}{
+		"a site of the system":              {transport, "http://gateway", "", "-01"},
+		"a stranger at the gateway":         {http.DefaultTransport, gateway, sampled, "-00"},
+		"a stranger at the site's own door": {http.DefaultTransport, "http://" + in.Address, sampled, "-00"},
+	} {
+		got := eventually(t, "an answer to "+name, func() (string, bool) { return ask(one.through, one.url, one.sent) })
+		if !strings.HasPrefix(got, "00-"+trace+"-") || !strings.HasSuffix(got, one.want) {
+			t.Errorf("%s: the trace goes on as %q, want one that ends in %s", name, got, one.want)
+		}
 	}
 }

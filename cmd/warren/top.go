@@ -77,8 +77,8 @@ func loads(ctx context.Context, c observev1.MetricServiceClient) ([]*load, error
 	const (
 		calls   = `{__name__=~"rpc_server_call_duration_seconds_count|http_server_request_duration_seconds_count"}[1m]`
 		buckets = `{__name__=~"rpc_server_call_duration_seconds_bucket|http_server_request_duration_seconds_bucket"}`
-		faulty  = `(sum by (service) (rate(rpc_server_call_duration_seconds_count{` + alerting.Faulty + `}[1m])) ` +
-			`or sum by (service) (rate(http_server_request_duration_seconds_count{http_response_status_code=~"5.."}[1m])) ` +
+		faulty  = `(sum by (service) (rate(rpc_server_call_duration_seconds_count{` + alerting.Faulty + `}[1m]) ` +
+			`or rate(http_server_request_duration_seconds_count{` + alerting.FaultyRequests + `}[1m])) ` +
 			`or 0 * sum by (service) (rate(` + calls + `)))`
 	)
 	found := map[string]*load{}

@@ -35,6 +35,14 @@ const runbooks = "docs/alerts.md#"
 // caller's or a limit's.
 const Faulty = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"`
 
+// AtGateway selects the requests that arrive from outside. Services of plain HTTP
+// show theirs under the same name: what the gateway passed on to them would
+// count twice.
+const AtGateway = `service="gateway"`
+
+// FaultyRequests selects the requests that failed by the service's fault.
+const FaultyRequests = `http_response_status_code=~"5.."`
+
 // floods are instances that show more series than are taken.
 const floods = `(scrape_samples_post_metric_relabeling > (scrape_sample_limit > 0))`
 
@@ -82,7 +90,8 @@ func callRules() []rule {
 	const (
 		byService = `sum by (service) `
 		calls     = `rpc_server_call_duration_seconds`
-		requests  = `http_server_request_duration_seconds`
+		requests  = `http_server_request_duration_seconds_count{` + AtGateway + `}`
+		faulty    = `http_server_request_duration_seconds_count{` + AtGateway + `,` + FaultyRequests + `}`
 	)
 	return []rule{
 		{
@@ -99,14 +108,13 @@ func callRules() []rule {
 		},
 		{
 			"GatewayErrors", Page,
-			`sum(rate(` + requests + `_count{http_response_status_code=~"5.."}[5m])) / sum(rate(` + requests + `_count[5m])) > 0.05 and ` +
-				`sum(rate(` + requests + `_count[5m])) > 0.1`, 2 * time.Minute,
+			`sum(rate(` + faulty + `[5m])) / sum(rate(` + requests + `[5m])) > 0.05 and sum(rate(` + requests + `[5m])) > 0.1`, 2 * time.Minute,
 			"Requests fail at the gateway", "{{ $value | humanizePercentage }} of the requests are answered with a status of 500 and more.",
 		},
 		{
 			"TrafficDrop", Ticket,
-			`sum(rate(` + requests + `_count[5m])) < 0.3 * sum(rate(` + requests + `_count[5m] offset 1h)) and ` +
-				`sum(rate(` + requests + `_count[5m] offset 1h)) > 1`, 5 * time.Minute,
+			`sum(rate(` + requests + `[5m])) < 0.3 * sum(rate(` + requests + `[5m] offset 1h)) and ` +
+				`sum(rate(` + requests + `[5m] offset 1h)) > 1`, 5 * time.Minute,
 			"Far fewer requests than an hour ago", "{{ $value | humanize }} requests a second arrive, less than a third of those an hour ago.",
 		},
 		{

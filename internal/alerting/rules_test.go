@@ -36,6 +36,11 @@ func stepped(since, by float64) course {
 	}
 }
 
+// halfAnHour grew by so much a minute, and has not since half an hour.
+func halfAnHour(perMinute float64) course {
+	return func(ago float64) float64 { return (written - max(ago, 30)) * perMinute }
+}
+
 // ended is a series whose last sample is so many minutes old.
 func ended(since, v float64) course {
 	return func(ago float64) float64 {
@@ -57,7 +62,9 @@ func sides() map[string][2]series {
 	const (
 		bad, good   = `rpc_server_call_duration_seconds_count{service="a",rpc_response_status_code="INTERNAL"}`, `rpc_server_call_duration_seconds_count{service="a",rpc_response_status_code="OK"}`
 		notFound    = `rpc_server_call_duration_seconds_count{service="a",rpc_response_status_code="NOT_FOUND"}`
-		bad5, good2 = `http_server_request_duration_seconds_count{http_response_status_code="503"}`, `http_server_request_duration_seconds_count{http_response_status_code="200"}`
+		bad5, good2 = `http_server_request_duration_seconds_count{service="gateway",http_response_status_code="503"}`, `http_server_request_duration_seconds_count{service="gateway",http_response_status_code="200"}`
+		siteBad     = `http_server_request_duration_seconds_count{service="site",http_response_status_code="503"}`
+		siteGood    = `http_server_request_duration_seconds_count{service="site",http_response_status_code="200"}`
 		of          = `{messaging_destination_name="t",messaging_consumer_group_name="g",service="a"}`
 	)
 	return map[string][2]series{
@@ -71,10 +78,8 @@ func sides() map[string][2]series {
 			{good: counter(60), `rpc_server_call_duration_seconds_bucket{service="a",le="1"}`: counter(10), `rpc_server_call_duration_seconds_bucket{service="a",le="5"}`: counter(60), `rpc_server_call_duration_seconds_bucket{service="a",le="+Inf"}`: counter(60)},
 			{good: counter(60), `rpc_server_call_duration_seconds_bucket{service="a",le="1"}`: counter(60), `rpc_server_call_duration_seconds_bucket{service="a",le="5"}`: counter(60), `rpc_server_call_duration_seconds_bucket{service="a",le="+Inf"}`: counter(60)},
 		},
-		"GatewayErrors": {{bad5: counter(10), good2: counter(90)}, {bad5: counter(1), good2: counter(90)}},
-		"TrafficDrop": {{good2: func(ago float64) float64 {
-			return (written - max(ago, 30)) * 600 // none since half an hour
-		}}, {good2: counter(600)}},
+		"GatewayErrors":         {{bad5: counter(10), good2: counter(90), siteGood: counter(900)}, {bad5: counter(1), good2: counter(90), siteBad: counter(90)}},
+		"TrafficDrop":           {{good2: halfAnHour(600), siteGood: counter(900)}, {good2: counter(600), siteGood: halfAnHour(6000)}},
 		"RetryStorm":            {{`warren_rpc_retries_total{service="a",kind="retry"}`: counter(80), `rpc_client_call_duration_seconds_count{service="a"}`: counter(100)}, {`warren_rpc_retries_total{service="a",kind="over_budget"}`: counter(80), `rpc_client_call_duration_seconds_count{service="a"}`: counter(100)}},
 		"BreakerOpen":           {{`warren_rpc_breaker_state{service="a",rpc_method="/m",state="open"}`: level(1)}, {`warren_rpc_breaker_state{service="a",rpc_method="/m",state="half-open"}`: level(1)}},
 		"CallsShed":             {{`warren_rpc_shed_total{service="a"}`: counter(60)}, {`warren_rpc_shed_total{service="a"}`: counter(1)}},
@@ -267,8 +272,9 @@ func simulate(t *testing.T, s *metricstore.Store, g metricstore.RuleGroup, all s
 
 func TestObjectiveBurns(t *testing.T) {
 	const (
-		bad  = `http_server_request_duration_seconds_count{http_response_status_code="500"}`
-		good = `http_server_request_duration_seconds_count{http_response_status_code="200"}`
+		bad  = `http_server_request_duration_seconds_count{service="gateway",http_response_status_code="500"}`
+		good = `http_server_request_duration_seconds_count{service="gateway",http_response_status_code="200"}`
+		site = `http_server_request_duration_seconds_count{service="site",http_response_status_code="500"}`
 	)
 	tests := []struct {
 		name   string
@@ -279,6 +285,7 @@ func TestObjectiveBurns(t *testing.T) {
 		{"2 % bad burn fast", series{bad: counter(2), good: counter(98)}, 0, "[ErrorBudgetBurnsFast ErrorBudgetBurnsSlowly]"},
 		{"0.4 % bad burn slowly", series{bad: counter(0.4), good: counter(99.6)}, 0, "[ErrorBudgetBurnsSlowly]"},
 		{"0.05 % bad are allowed", series{bad: counter(0.05), good: counter(99.95)}, 0, "[]"},
+		{"what a web site counts is counted at the gateway", series{site: counter(100), good: counter(100)}, 0, "[]"},
 		{"nothing bad ever", series{good: counter(100)}, 0, "[]"},
 		{"half of a handful", series{bad: counter(0.1), good: counter(0.1)}, 0, "[]"},
 		{"over since half an hour", series{bad: func(ago float64) float64 { return (written - max(ago, 30)) * 5 }, good: counter(95)}, 0, "[ErrorBudgetBurnsSlowly]"},

@@ -79,14 +79,14 @@ func defaultObjectives() []Objective {
 		{
 			Name: "availability", Description: "Requests at the gateway are not answered with a status of 500 and more.", Service: "gateway",
 			Target: 0.999, Source: own,
-			Bad: `sum(rate(` + requests + `_count{http_response_status_code=~"5.."}[{window}]))`,
-			All: `sum(rate(` + requests + `_count[{window}]))`,
+			Bad: `sum(rate(` + requests + `_count{` + AtGateway + `,` + FaultyRequests + `}[{window}]))`,
+			All: `sum(rate(` + requests + `_count{` + AtGateway + `}[{window}]))`,
 		},
 		{
 			Name: "latency", Description: "Requests at the gateway are answered within half a second.", Service: "gateway",
 			Target: 0.95, Source: own,
-			Bad: `sum(rate(` + requests + `_count[{window}])) - sum(rate(` + requests + `_bucket{le="0.5"}[{window}]))`,
-			All: `sum(rate(` + requests + `_count[{window}]))`,
+			Bad: `sum(rate(` + requests + `_count{` + AtGateway + `}[{window}])) - sum(rate(` + requests + `_bucket{` + AtGateway + `,le="0.5"}[{window}]))`,
+			All: `sum(rate(` + requests + `_count{` + AtGateway + `}[{window}]))`,
 		},
 		{
 			Name: "transactions", Description: "Transactions come to an end without an operator.", Service: "coordinator", Target: 0.999, Source: own,

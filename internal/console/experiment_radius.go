@@ -78,7 +78,7 @@ func (s *screens) dryRun(r *frame.Request, p plannedFault) (*observev1.Experimen
 
 // callsTo is how often the methods are called now, by anybody.
 func (s *screens) callsTo(ctx context.Context, hit *observev1.BlastRadius) (float64, error) {
-	resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: rateOf("rpc_method", "")})
+	resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: rateOf("rpc_method", aCall)})
 	if err != nil {
 		return 0, err
 	}

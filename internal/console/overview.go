@@ -30,6 +30,9 @@ type overviewView struct {
 	Gateway  string
 }
 
+// atEdge is the service whose requests are those that arrive from outside.
+const atEdge = "gateway"
+
 // tile is one figure.
 type tile struct{ Name, Value, Sub, Href string }
 
@@ -145,7 +148,10 @@ func (s *screens) tiles(ctx context.Context, all map[string]red) []tile {
 	var out []tile
 	if all != nil {
 		var rate, failed float64
-		for _, one := range all {
+		for name, one := range all {
+			if name == atEdge {
+				continue // what arrives there is answered by the others, and counted there
+			}
 			rate += one.rate
 			failed += one.rate * one.errors
 		}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -43,53 +44,68 @@ func (r red) cells() []frame.Cell {
 // From so many errors on, something is wrong a little, and wrong.
 const someErrors, tooManyErrors = 0.001, 0.1
 
-// serverErrors are the codes that are the server's fault, the same as alerts count: a limit
-// that refuses does what it is for.
-const serverErrors = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"`
+// serverErrors and requestErrors are the codes and statuses that are the server's fault, the
+// same as alerts count: a limit that refuses does what it is for.
+const (
+	serverErrors  = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"`
+	requestErrors = `http_response_status_code=~"5.."`
+)
+
+// aCall selects what was called by contract, and leaves out plain HTTP.
+const aCall = `rpc_method!=""`
 
 // window is what rates are taken over.
 const window = "1m"
 
+// answered is the rate of what services answer: calls by contract and, where they serve plain
+// HTTP as a web site and the gateway do, requests. Both have the same buckets.
+func answered(series, calls, requests string) string {
+	return fmt.Sprintf(`rate(rpc_server_call_duration_seconds_%[1]s{%[2]s}[%[4]s]) or rate(http_server_request_duration_seconds_%[1]s{%[3]s}[%[4]s])`,
+		series, calls, requests, window)
+}
+
 func rateOf(by, where string) string {
-	return fmt.Sprintf(`sum by (%s) (rate(rpc_server_call_duration_seconds_count{%s}[%s]))`, by, where, window)
+	return fmt.Sprintf(`sum by (%s) (%s)`, by, answered("count", where, where))
 }
 
 func errorsOf(by, where string) string {
-	failed := serverErrors
+	also := where
 	if where != "" {
-		failed = where + "," + failed
+		also += ","
 	}
+	failed := fmt.Sprintf(`sum by (%s) (%s)`, by, answered("count", also+serverErrors, also+requestErrors))
 	rate := rateOf(by, where)
-	return fmt.Sprintf(`(%s or 0 * %s) / (%s > 0)`, rateOf(by, failed), rate, rate)
+	return fmt.Sprintf(`(%s or 0 * %s) / (%s > 0)`, failed, rate, rate)
 }
 
 func quantileOf(q float64, by, where string) string {
-	return fmt.Sprintf(`histogram_quantile(%v, sum by (%s, le) (rate(rpc_server_call_duration_seconds_bucket{%s}[%s])))`, q, by, where, window)
+	return fmt.Sprintf(`histogram_quantile(%v, sum by (%s, le) (%s))`, q, by, answered("bucket", where, where))
 }
 
 // red asks how all services answer.
 func (s *screens) red(ctx context.Context) (map[string]red, error) {
-	return s.redBy(ctx, "service", "")
+	return s.redBy(ctx, "service", "", service)
 }
 
-func (s *screens) redBy(ctx context.Context, label, where string) (map[string]red, error) {
+// redBy asks how what is called by name answers, told apart by labels.
+func (s *screens) redBy(ctx context.Context, by, where string, name func(map[string]string) string) (map[string]red, error) {
 	out := map[string]red{}
 	for _, q := range []struct {
 		query string
 		set   func(*red, float64)
 	}{
-		{rateOf(label, where), func(r *red, v float64) { r.rate, r.known = v, true }},
-		{errorsOf(label, where), func(r *red, v float64) { r.errors = v }},
-		{quantileOf(0.95, label, where), func(r *red, v float64) { r.p95 = v }},
+		{rateOf(by, where), func(r *red, v float64) { r.rate, r.known = v, true }},
+		{errorsOf(by, where), func(r *red, v float64) { r.errors = v }},
+		{quantileOf(0.95, by, where), func(r *red, v float64) { r.p95 = v }},
 	} {
 		resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: q.query})
 		if err != nil {
 			return nil, err
 		}
 		for _, sample := range resp.GetSamples() {
-			one := out[sample.GetLabels()[label]]
+			one := out[name(sample.GetLabels())]
 			q.set(&one, sample.GetValue())
-			out[sample.GetLabels()[label]] = one
+			out[name(sample.GetLabels())] = one
 		}
 	}
 	return out, nil
@@ -187,14 +203,16 @@ func labelText(labels map[string]string) string {
 
 func (s *screens) serviceCharts(r *frame.Request, service string) ([]frame.Chart, error) {
 	where := "service=" + strconv.Quote(service)
-	byCode := func(l map[string]string) string { return l["rpc_response_status_code"] }
+	byCode := func(l map[string]string) string {
+		return cmp.Or(l["rpc_response_status_code"], l["http_response_status_code"])
+	}
 	one := func(name string) func(map[string]string) string {
 		return func(map[string]string) string { return name }
 	}
 	byInstance := func(l map[string]string) string { return l["instance"] }
 	marks := s.marks(r, service)
 	charts, err := s.charts(r, marks,
-		plan{"rate", "Requests", "/s", rateOf("rpc_response_status_code", where), byCode},
+		plan{"rate", "Requests", "/s", rateOf("rpc_response_status_code, http_response_status_code", where), byCode},
 		plan{"errors", "Errors", "%", errorsOf("service", where), one("errors")},
 		plan{"p95", "Duration, p95", "s", quantileOf(0.95, "service", where), one("p95")},
 		plan{"memory", "Memory", "B", `sum by (instance) (process_resident_memory_bytes{` + where + `})`, byInstance},
@@ -204,9 +222,9 @@ func (s *screens) serviceCharts(r *frame.Request, service string) ([]frame.Chart
 	return charts, err
 }
 
-// methodTable is how a service's methods answer.
+// methodTable is how a service's methods answer, and its routes of plain HTTP.
 func (s *screens) methodTable(r *frame.Request, service string) (*frame.Table, error) {
-	methods, err := s.redBy(r.Context(), "rpc_method", "service="+strconv.Quote(service))
+	methods, err := s.redBy(r.Context(), "rpc_method, http_request_method, http_route", "service="+strconv.Quote(service), calledName)
 	if err != nil {
 		return nil, err
 	}
@@ -220,9 +238,17 @@ func (s *screens) methodTable(r *frame.Request, service string) (*frame.Table, e
 	}
 	for name, one := range methods {
 		if one.rate > 0 {
-			t.Rows = append(t.Rows, frame.Row{ID: "method-" + name, Cells: append([]frame.Cell{frame.Mono(strings.TrimPrefix(name, "/"))}, one.cells()...)})
+			t.Rows = append(t.Rows, frame.Row{ID: "method-" + strings.ReplaceAll(name, " ", "-"), Cells: append([]frame.Cell{frame.Mono(name)}, one.cells()...)})
 		}
 	}
 	slices.SortFunc(t.Rows, func(a, b frame.Row) int { return strings.Compare(a.Cells[0].Text, b.Cells[0].Text) })
 	return &t, nil
+}
+
+// calledName is a method of a contract, or a route.
+func calledName(l map[string]string) string {
+	if l["rpc_method"] != "" {
+		return strings.TrimPrefix(l["rpc_method"], "/")
+	}
+	return l["http_request_method"] + " " + cmp.Or(l["http_route"], "(no such page)")
 }

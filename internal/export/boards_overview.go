@@ -2,7 +2,7 @@ package export
 
 import "github.com/gowarren/warren/internal/alerting"
 
-func overview() []row { return []row{objectives(), edge(), eachService(), resilience()} }
+func overview() []row { return []row{objectives(), edge(), eachService(), plainHTTP(), resilience()} }
 
 func objectives() row {
 	return row{"Objectives", []panel{
@@ -16,25 +16,25 @@ func objectives() row {
 }
 
 func edge() row {
-	const requests = `http_server_request_duration_seconds`
+	const requests, arriving = `http_server_request_duration_seconds`, `{` + alerting.AtGateway + `}`
 	return row{"Edge", []panel{
 		{title: "Requests", unit: "reqps", lines: []line{{
-			rate(requests+`_count`, "http_response_status_code"),
+			rate(requests+`_count`+arriving, "http_response_status_code"),
 			"{{http_response_status_code}}",
 		}}},
 		{title: "Share of errors", unit: "percentunit", lines: []line{{
-			`sum(rate(` + requests + `_count{http_response_status_code=~"5.."}[$__rate_interval])) / ` +
-				`sum(rate(` + requests + `_count[$__rate_interval]))`, "5xx",
+			`sum(rate(` + requests + `_count{` + alerting.AtGateway + `,` + alerting.FaultyRequests + `}[$__rate_interval])) / ` +
+				`sum(rate(` + requests + `_count` + arriving + `[$__rate_interval]))`, "5xx",
 		}}},
 		{title: "Duration", unit: "s", lines: []line{
-			{quantile("0.5", requests+"_bucket", ""), "p50"},
-			{quantile("0.95", requests+"_bucket", ""), "p95"}, {quantile("0.99", requests+"_bucket", ""), "p99"},
+			{quantile("0.5", requests+"_bucket"+arriving, ""), "p50"},
+			{quantile("0.95", requests+"_bucket"+arriving, ""), "p95"}, {quantile("0.99", requests+"_bucket"+arriving, ""), "p99"},
 		}},
 		{title: "Slowest routes, p95", unit: "s", lines: []line{{
-			`topk(10, ` + quantile("0.95", requests+"_bucket", "http_route") + `)`,
+			`topk(10, ` + quantile("0.95", requests+"_bucket"+arriving, "http_route") + `)`,
 			"{{http_route}}",
 		}}},
-		{title: "Requests under way", unit: "short", lines: []line{{`sum(http_server_active_requests)`, "requests"}}},
+		{title: "Requests under way", unit: "short", lines: []line{{`sum(http_server_active_requests` + arriving + `)`, "requests"}}},
 		{title: "Refused by rate limits", unit: "reqps", lines: []line{{
 			`sum(rate(warren_gateway_rate_limited_total[$__rate_interval]))`,
 			"refused",
@@ -62,6 +62,37 @@ func eachService() row {
 		{title: "Errors by method", unit: "reqps", lines: []line{{
 			`topk(10, ` + rate(calls+`_count{service=~"$service",`+alerting.Faulty+`}`, "service, rpc_method, rpc_response_status_code") + `)`,
 			"{{rpc_method}} {{rpc_response_status_code}}",
+		}}},
+	}}
+}
+
+// plainHTTP are the services that answer requests themselves, such as a web site.
+// Most of these requests have passed the gateway and are counted there, too.
+func plainHTTP() row {
+	const (
+		requests = `http_server_request_duration_seconds`
+		behind   = `service=~"$service",service!="gateway"`
+		all      = requests + `_count{` + behind + `}`
+		faulty   = requests + `_count{` + behind + `,` + alerting.FaultyRequests + `}`
+		buckets  = requests + `_bucket{` + behind + `}`
+	)
+	return row{"Plain HTTP: rate, errors, duration", []panel{
+		{title: "Requests to services", unit: "reqps", lines: []line{{rate(all, "service"), "{{service}}"}}},
+		{title: "Share of errors of services", unit: "percentunit", lines: []line{{
+			`(` + rate(faulty, "service") + ` or 0 * ` + rate(all, "service") + `) / ` + rate(all, "service"), "{{service}}",
+		}}},
+		{title: "Duration of services, p95", unit: "s", lines: []line{{quantile("0.95", buckets, "service"), "{{service}}"}}},
+		{title: "Busiest pages", unit: "reqps", lines: []line{{
+			`topk(10, ` + rate(all, "service, http_request_method, http_route") + `)`,
+			"{{service}} {{http_request_method}} {{http_route}}",
+		}}},
+		{title: "Slowest pages, p95", unit: "s", lines: []line{{
+			`topk(10, ` + quantile("0.95", buckets, "service, http_request_method, http_route") + `)`,
+			"{{service}} {{http_request_method}} {{http_route}}",
+		}}},
+		{title: "Errors by page", unit: "reqps", lines: []line{{
+			`topk(10, ` + rate(faulty, "service, http_request_method, http_route, http_response_status_code") + `)`,
+			"{{service}} {{http_request_method}} {{http_route}} {{http_response_status_code}}",
 		}}},
 	}}
 }

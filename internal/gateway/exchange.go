@@ -16,6 +16,7 @@ import (
 
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/internal/contract"
+	"github.com/gowarren/warren/internal/requests"
 	"github.com/gowarren/warren/internal/transcode"
 	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/telemetry"
@@ -105,15 +106,8 @@ func (e *exchange) ofSystem() bool {
 	return err == nil
 }
 
-// spanName is the request's name until its route is known. Clients make up
-// methods.
-func spanName(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return method
-	}
-	return "_OTHER"
-}
+// spanName is the request's name until its route is known.
+func spanName(method string) string { return requests.Method(method) }
 
 func scheme(r *http.Request) string {
 	if r.TLS != nil {

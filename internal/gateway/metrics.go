@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gowarren/warren/internal/requests"
 )
 
 // metrics are those of the edge. A route's observers are bound once: looking
@@ -23,13 +25,9 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, routes func() float64) (*metrics, error) {
 	m := &metrics{
-		unseen: reg == nil,
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "http_server_request_duration_seconds",
-			Help:    "How long requests took, by the route's template.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"http_request_method", "http_route", "http_response_status_code", "error_type"}),
-		active: map[string]prometheus.Gauge{},
+		unseen:   reg == nil,
+		duration: requests.NewDuration(),
+		active:   map[string]prometheus.Gauge{},
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "warren_gateway_access_log_dropped_total",
 			Help: "Lines of the access log that were dropped because writing them was too slow.",
@@ -37,8 +35,8 @@ func newMetrics(reg prometheus.Registerer, routes func() float64) (*metrics, err
 		limited: prometheus.NewCounter(prometheus.CounterOpts{Name: "warren_gateway_rate_limited_total", Help: "Requests refused by a rate limit."}),
 	}
 	m.unrouted = m.route("_OTHER", "")
-	active := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "http_server_active_requests", Help: "Requests being handled."}, []string{"http_request_method"})
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"} {
+	active := requests.NewActive()
+	for _, method := range requests.Methods() {
 		m.active[method] = active.WithLabelValues(method)
 	}
 	if reg == nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gowarren/warren/internal/transcode"
 	"github.com/gowarren/warren/registry"
+	"github.com/gowarren/warren/rpc"
 )
 
 // proxy passes requests on to services that serve plain HTTP.
@@ -97,6 +98,11 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 		r.Out.Header.Set("X-Forwarded-For", e.address)
 	}
 	p.g.tracer.Inject(e.ctx, r.Out.Header.Set)
+	if o := &p.g.opts.Client; o.ServiceKey != nil { // without its signed name the trace is taken for a stranger's
+		if token, err := o.ServiceKey.Sign(o.Service); err == nil {
+			r.Out.Header.Set(rpc.MetadataService, token)
+		}
+	}
 }
 
 // attempts is how many instances a request is offered to while none takes it.

@@ -218,7 +218,7 @@ func TestEveryServiceKeepsToTheRegister(t *testing.T) {
 		if err != nil {
 			t.Fatalf("customer %d: %v", i, err)
 		}
-		for _, path := range []string{"/v1/orders/" + o.GetOrderId(), "/v1/products/22423", "/v1/products/none", "/no/such/" + o.GetOrderId()} {
+		for _, path := range []string{"/v1/orders/" + o.GetOrderId(), "/v1/products/22423", "/v1/products/none", "/no/such/" + o.GetOrderId(), "/products/22423"} {
 			if _, err := c.ask(ctx, "GET", path, "", ""); err != nil {
 				t.Fatal(err)
 			}
@@ -231,11 +231,11 @@ func TestEveryServiceKeepsToTheRegister(t *testing.T) {
 			t.Errorf("%s: %s", instance.GetId(), wrong)
 		}
 		for _, f := range families {
-			seen[f.GetName()] = true
+			seen[f.GetName()], seen[f.GetName()+" of "+instance.GetService()] = true, true
 		}
 	}
 	for _, name := range []string{
-		"http_server_request_duration_seconds", "rpc_server_call_duration_seconds", "rpc_client_call_duration_seconds", "db_client_operation_duration_seconds",
+		"http_server_request_duration_seconds of gateway", "http_server_request_duration_seconds of storefront", "rpc_server_call_duration_seconds", "rpc_client_call_duration_seconds", "db_client_operation_duration_seconds",
 		"db_client_connection_count", "messaging_client_sent_messages_total", "messaging_process_duration_seconds", "warren_txn_duration_seconds",
 		"warren_txn_active", "warren_txn_oldest_seconds", "warren_outbox_pending", "warren_outbox_age_seconds", "warren_config_revision", "target_info",
 		"shop_orders_total", "shop_checkout_duration_seconds", "shop_payments_total", "shop_stock_reservations_total",
