@@ -42,7 +42,7 @@ func (k *Keys) Intercept(ctx context.Context, req any, info *grpc.UnaryServerInf
 	if !ok {
 		return handler(ctx, req)
 	}
-	m := k.method(info.FullMethod)
+	m := method(info.FullMethod)
 	key, there := keyOf(ctx)
 	if m == nil || m.IdempotencyKey == contract.KeyNone || !there {
 		return handler(ctx, req)

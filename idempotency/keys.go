@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,7 +66,6 @@ type Keys struct {
 	keep    *config.Value[time.Duration]
 	lease   *config.Value[time.Duration]
 	metrics *metrics
-	methods sync.Map // full name → *contract.Method
 }
 
 // New returns keys that are kept where the options say. The databases have the
@@ -96,15 +94,10 @@ func In(db Database) func(context.Context, string, proto.Message) (Database, err
 }
 
 // method returns the contract of a method, nil if it is not linked in.
-func (k *Keys) method(fullMethod string) *contract.Method {
-	if known, ok := k.methods.Load(fullMethod); ok {
-		m, _ := known.(*contract.Method)
-		return m
+func method(fullMethod string) *contract.Method {
+	read, err := contract.Linked(fullMethod)
+	if err != nil {
+		return nil
 	}
-	var m *contract.Method
-	if read := contract.Linked(fullMethod); read != nil {
-		m = read.Method(path.Base(fullMethod))
-	}
-	k.methods.Store(fullMethod, m)
-	return m
+	return read.Method(path.Base(fullMethod))
 }

@@ -138,7 +138,7 @@ func linkedContracts() func(string) *contract.Method {
 		if m, ok := (*known.Load())[fullName]; ok {
 			return m
 		}
-		read := contract.Linked(fullName) // of one with contradictions nothing is retried
+		read, _ := contract.Linked(fullName) // of one with contradictions nothing is retried
 		mu.Lock()
 		defer mu.Unlock()
 		next := maps.Clone(*known.Load())

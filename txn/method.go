@@ -3,53 +3,25 @@ package txn
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
-	"sync"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/gowarren/warren/internal/contract"
 )
 
-// linked are the contracts that are linked into the program, each read once: they
-// never change, and reading one costs more than the rest of making a saga.
-var linked sync.Map // map[string]*contract.Service
-
-// readContract returns a contract that is linked into the program.
-func readContract(service string) (*contract.Service, error) {
-	if read, ok := linked.Load(service); ok {
-		return read.(*contract.Service), nil
-	}
-	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if err != nil || !ok {
-		return nil, fmt.Errorf("the contract %s is not known; import the package that is generated from it, "+
-			"and use its constant …_FullMethodName", service)
-	}
-	read, err := contract.Read(sd)
-	if err != nil {
-		return nil, fmt.Errorf("read contract %s: %w", service, err)
-	}
-	linked.Store(service, read)
-	return read, nil
-}
-
 // findMethod finds what is called, and the methods of its contract that end
 // what it begins, in the contracts that are linked into the program.
 func findMethod(fullMethod string) (*contract.Method, partners, error) {
-	service, name, ok := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
-	if !ok {
-		return nil, partners{}, fmt.Errorf("%q names no method; give the constant …_FullMethodName that is generated from its contract", fullMethod)
-	}
-	read, err := readContract(service)
+	read, err := contract.Linked(fullMethod)
 	if err != nil {
 		return nil, partners{}, err
 	}
+	name := path.Base(fullMethod)
 	m := read.Method(name)
 	if m == nil {
-		return nil, partners{}, fmt.Errorf("%s has no method %s; it has %s", service, name, names(read))
+		return nil, partners{}, fmt.Errorf("%s has no method %s; it has %s", read.Name, name, names(read))
 	}
 	if !m.Unary() {
 		return nil, partners{}, fmt.Errorf("%s streams; a step takes one message and returns one", m.FullName)
@@ -84,9 +56,9 @@ func encode(m *contract.Method, request proto.Message) ([]byte, error) {
 	if want, got := m.Desc.Input().FullName(), request.ProtoReflect().Descriptor().FullName(); want != got {
 		return nil, fmt.Errorf("%s takes %s, not %s", m.FullName, want, got)
 	}
-	if path := contract.SecretSet(request.ProtoReflect()); path != "" {
+	if field := contract.SecretSet(request.ProtoReflect()); field != "" {
 		return nil, fmt.Errorf("its field %s is a secret, and the coordinator keeps requests, for operators to see; "+
-			"hand the secret over before, and send what the participant finds it by", path)
+			"hand the secret over before, and send what the participant finds it by", field)
 	}
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
 	if err != nil {

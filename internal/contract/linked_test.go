@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"strings"
 	"testing"
 
 	_ "github.com/gowarren/warren/api/warren/shards/v1" // linked, as a contract of ours is
@@ -9,12 +10,19 @@ import (
 
 func TestLinked(t *testing.T) {
 	const move = "/warren.shards.v1.ShardService/Move"
-	if read := contract.Linked(move); read == nil || read.Method("Move") == nil || read.Method("Move").FullName != move {
-		t.Errorf("got %v", read)
+	read, err := contract.Linked(move)
+	if err != nil || read.Method("Move") == nil || read.Method("Move").FullName != move {
+		t.Errorf("got %v, %v", read, err)
 	}
-	for _, nobody := range []string{"", "Move", "/warren.shards.v1.Nobody/Move", "/warren.shards.v1.MoveRequest/Move"} {
-		if read := contract.Linked(nobody); read != nil {
-			t.Errorf("%q is %v", nobody, read)
+	if again, err := contract.Linked("/warren.shards.v1.ShardService/List"); err != nil || again != read {
+		t.Errorf("it is read again: %v", err)
+	}
+	for nobody, says := range map[string]string{
+		"": "names no method", "Move": "names no method",
+		"/warren.shards.v1.Nobody/Move": "Nobody is not known", "/warren.shards.v1.MoveRequest/Move": "MoveRequest is not known",
+	} {
+		if read, err := contract.Linked(nobody); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q is %v, %v", nobody, read, err)
 		}
 	}
 }
