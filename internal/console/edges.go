@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -132,27 +133,33 @@ func (e edge) share() float64 { return float64(e.GetErrors()) / float64(max(1, e
 func (e edge) label() string {
 	switch tone := e.tone(); {
 	case e.breaker != nil && e.breaker.open > 0:
-		return "breaker open"
+		return "open"
 	case tone == frame.Bad || tone == frame.Warn:
 		return frame.Amount(e.share(), "%")
 	}
-	if split := e.split(); len(split) > 1 {
-		return strings.Join(split, " · ")
+	if len(e.GetVersions()) < 2 {
+		return ""
 	}
-	return ""
+	least := slices.MinFunc(e.GetVersions(), func(a, b *observev1.VersionShare) int { return cmp.Compare(a.GetCalls(), b.GetCalls()) })
+	return e.part(least) // there is no room for more
+}
+
+// part is how much of the calls went to a version.
+func (e edge) part(v *observev1.VersionShare) string {
+	var all int64
+	for _, one := range e.GetVersions() {
+		all += one.GetCalls()
+	}
+	return short(v.GetVersion()) + " " + frame.Amount(float64(v.GetCalls())/float64(max(1, all)), "%")
 }
 
 // split is how the calls went to the versions of whom is called.
 func (e edge) split() []string {
-	var all int64
-	for _, v := range e.GetVersions() {
-		all += v.GetCalls()
-	}
 	var out []string
 	for _, v := range e.GetVersions() {
-		text := short(v.GetVersion()) + " " + frame.Amount(float64(v.GetCalls())/float64(max(1, all)), "%")
+		text := e.part(v)
 		if failed := float64(v.GetErrors()) / float64(max(1, v.GetCalls())); failed > someErrors {
-			text += ", of these " + frame.Amount(failed, "%") + " failed"
+			text += ", " + frame.Amount(failed, "%") + " failed"
 		}
 		out = append(out, text)
 	}
