@@ -163,6 +163,28 @@ func (b *Browser) Shape(width, height int64, dark bool) {
 	}))
 }
 
+// Shapes has the page looked at as people have it before them: on a screen and on a
+// phone, by day and by night.
+func (b *Browser) Shapes(look func(shape string)) {
+	b.t.Helper()
+	const screen, phone, height = 1280, 390, 900
+	for _, width := range []int64{screen, phone} {
+		for _, by := range []string{"light", "dark"} {
+			b.Shape(width, height, by == "dark")
+			look(fmt.Sprintf("%d-%s", width, by))
+		}
+	}
+	b.Shape(screen, height, false)
+}
+
+// Press presses keys, one after the other.
+func (b *Browser) Press(keys ...string) {
+	b.t.Helper()
+	for _, key := range keys {
+		b.Run(chromedp.KeyEvent(key))
+	}
+}
+
 // Picture keeps a picture of the page where the environment says so, in
 // WARREN_SCREENSHOTS.
 func (b *Browser) Picture(name string) {

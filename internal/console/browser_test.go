@@ -107,12 +107,7 @@ func TestKeyboard(t *testing.T) {
 	b := openBrowser(t, c.Address())
 	b.shape(1280, 860, false)
 	b.open("/overview")
-	press := func(keys ...string) {
-		t.Helper()
-		for _, key := range keys {
-			b.run(chromedp.KeyEvent(key))
-		}
-	}
+	press := b.Press
 	press("s")
 	b.eventually(`location.pathname === "/services" && document.querySelector("tr[data-href]") !== null`)
 	press("j", "j", "k", "\r")

@@ -65,17 +65,13 @@ func (b *browser) on(path string) {
 // looks checks a page in all its shapes.
 func (b *browser) looks(name string) {
 	b.t.Helper()
-	for _, width := range []int64{1280, 390} {
-		for _, dark := range []bool{false, true} {
-			b.Shape(width, 900, dark)
-			where := fmt.Sprintf("storefront-%s-%d-%s", name, width, map[bool]string{false: "light", true: "dark"}[dark])
-			for line := range strings.Lines(b.Read(faults)) {
-				b.t.Errorf("%s: %s", where, strings.TrimSpace(line))
-			}
-			b.Picture(where)
+	b.Shapes(func(shape string) {
+		where := "storefront-" + name + "-" + shape
+		for line := range strings.Lines(b.Read(faults)) {
+			b.t.Errorf("%s: %s", where, strings.TrimSpace(line))
 		}
-	}
-	b.Shape(1280, 900, false)
+		b.Picture(where)
+	})
 	b.quiet(name)
 }
 

@@ -1,16 +1,20 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
-// fromAFaultToItsCause is a night on call: payment becomes slow; the objective of
-// checkouts burns, its alert fires, and from there the console leads by its links
-// to the edge, to the trace, to the span with the fault, and to the saga that
-// tries again. The experiment ends, and so does the alert.
-func (s *shop) fromAFaultToItsCause(v *viewer) {
-	const objective, alert = "checkouts", "ErrorBudgetBurnsFast"
+// fromAFaultToItsCause is a night on call, without any command: an experiment makes
+// payment slow; the objective of checkouts burns, its alert fires, and from there
+// the console leads by its links to the edge, to the trace, to the span with the
+// fault, and to the saga that tries again. The experiment is stopped, and the alert
+// ends.
+func fromAFaultToItsCause(v *viewer) {
+	const objective, alert, experiment = "checkouts", "ErrorBudgetBurnsFast", "payment-slow"
 	step, began := 0, time.Now()
 	kept := func(what string) {
 		step++
@@ -23,8 +27,13 @@ func (s *shop) fromAFaultToItsCause(v *viewer) {
 	v.Eventually("nothing to fire", "!("+has("Alerts", alert, objective)+")")
 	kept("well")
 
-	s.must("experiment", "start", "latency", "payment", "--delay", "3s", "--share", "0.4", "--name", "payment-slow", "--for", "10m",
-		"--yes", "--reason", "does checkout hold when payment is slow?")
+	v.plan(experiment)
+	kept("blast-radius")
+	v.does("start it", `document.querySelector("#radius a.main")`, "does checkout hold when payment is slow?")
+	v.Eventually("the experiment to run", has("Running", experiment, "running"))
+	kept("experiment-runs")
+
+	v.follow("the alerts", link("Alerts"), "alerts")
 	v.Eventually("the objective to burn", share(objective, "Now")+" < "+share(objective, "Goal"))
 	kept("objective-burns")
 	v.Eventually("the alert to fire", has("Alerts", alert, objective, "firing"))
@@ -52,11 +61,33 @@ func (s *shop) fromAFaultToItsCause(v *viewer) {
 	v.Eventually("the retries", has("Calls", "attempt 2"))
 	kept("saga")
 
-	s.must("experiment", "stop", "payment-slow")
+	v.follow("the experiments", link("Experiments"), "experiments")
+	v.does("stop it", aRow("Running", experiment)+`?.querySelector("a.danger")`, "the cause is found")
+	v.Eventually("the experiment to be over", has("Over", experiment, "stopped"))
 	v.follow("the alerts", link("Alerts"), "alerts")
 	v.Eventually("the alert to be resolved", "!("+has("Alerts", alert, objective)+") && "+has("History", alert, objective, "ended")+" && "+has("Objectives", objective, "quiet"))
 	kept("resolved")
 	v.complained("from a fault to its cause")
+}
+
+// plan writes down the experiment "payment is slow" on its page, until that says what
+// it would hit.
+func (v *viewer) plan(name string) {
+	v.t.Helper()
+	v.follow("the experiments", link("Experiments"), "experiments")
+	v.follow("a plan to begin with", link("Payment is slow"), "experiments")
+	v.Eventually("the plan", hit("payment/1"))
+	for field, value := range map[string]string{"delay": "3s", "share": "40", "for": "10m", "name": name} {
+		v.Run(chromedp.SetValue(fmt.Sprintf("#plan input[name=%s]", field), value, chromedp.ByQuery))
+	}
+	v.Run(chromedp.Click("#plan form button", chromedp.ByQuery))
+	v.Eventually("its blast radius", hit(name, "latency of 3 s", "40 % of the calls", "payment/1", "coordinator", "PaymentService/Hold"))
+}
+
+// hit tells whether a plan's blast radius has these words.
+func hit(words ...string) string {
+	args, _ := json.Marshal(words) // strings have a JSON
+	return fmt.Sprintf(`document.querySelector("#radius") !== null && %s.every((w) => document.querySelector("#radius").innerText.includes(w))`, args)
 }
 
 // share is what an objective's row says in a column, in per cent.

@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/gowarren/warren/internal/browsertest"
 )
 
 // TestConsole sees one running shop, in which customers buy, through its console:
-// what is there right after the start, how a fault leads to its cause, that
-// alerts come and go, and every page.
+// what is there right after the start, how a fault leads to its cause, and every
+// page.
 func TestConsole(t *testing.T) {
 	at := freeAddress(t)
 	v := openConsole(t, at)
@@ -24,7 +26,8 @@ func TestConsole(t *testing.T) {
 	s.hire()
 	s.set("metrics.scrape.interval=1s", "metrics.rules.interval=1s", "alerts.slo.period=1h")
 	s.buying(8, 1500*time.Millisecond)
-	t.Run("from a fault to its cause", func(t *testing.T) { s.as(t).fromAFaultToItsCause(openConsole(t, at)) })
+	t.Run("from a fault to its cause", func(t *testing.T) { fromAFaultToItsCause(openConsole(t, at)) })
+	t.Run("every screen", func(t *testing.T) { s.as(t).everyScreen(openConsole(t, at)) })
 }
 
 // viewer looks at the console.
@@ -49,6 +52,7 @@ func (v *viewer) hasData(ready time.Time) {
 	v.Visit("/overview")
 	v.Eventually("the instances", aRow("Services", "gateway")+" !== undefined")
 	v.t.Logf("%s after the system was ready, the console shows what runs", time.Since(ready).Round(time.Millisecond))
+	v.Run(chromedp.Navigate("about:blank")) // a page that nobody looks at any more would go on renewing itself
 }
 
 // buying has n customers who place an order each pause, until the test ends.
@@ -100,6 +104,32 @@ func (v *viewer) follow(what, element, page string) {
 	v.Eventually(what, `(`+element+`) != null`)
 	v.Read(`(` + element + `).click()`)
 	v.Eventually(what+", followed", fmt.Sprintf(`document.querySelector("main").dataset.page === %q`, page))
+}
+
+// asked opens a question that stands behind a button, by keyboard.
+func (v *viewer) asked(what, button string) {
+	v.t.Helper()
+	v.Eventually(what, `(`+button+`) != null`)
+	v.Read(`(` + button + `).focus()`)
+	v.Press("\r")
+	v.Eventually(what+", and be asked why", `document.querySelector("#dialog[open][data-ready] input[name=reason]") !== null`)
+}
+
+// because answers it.
+func (v *viewer) because(reason string) {
+	v.t.Helper()
+	v.Run(chromedp.Focus(`#dialog input[name=reason]`, chromedp.ByQuery))
+	v.Press(reason, "\r")
+}
+
+// does what stands behind a button, and sees it done.
+func (v *viewer) does(what, button, reason string) {
+	v.t.Helper()
+	v.asked(what, button)
+	v.because(reason)
+	v.Eventually(what+", done", `document.querySelector("#dialog [data-done]") !== null`)
+	v.Press("\u001b")
+	v.Eventually(what+", and be back", `document.querySelector("dialog[open]") === null`)
 }
 
 // complained fails where the browser complained.

@@ -26,6 +26,7 @@
     const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
     row = next.id;
     mark();
+    main().focus({ preventScroll: true }); // enter opens the row, not a link that tab came to before
     next.scrollIntoView({ block: "nearest" });
     say(next.innerText.replace(/\s+/g, " "));
   }

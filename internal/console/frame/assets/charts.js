@@ -108,4 +108,5 @@
   document.addEventListener("warren:page", all);
   document.addEventListener("warren:renewed", all);
   document.addEventListener("warren:themed", anew);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
 })();
