@@ -15,6 +15,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
 )
 
 // api is the gateway's public API: all that this service knows of the shop.
@@ -73,6 +75,18 @@ func (a *api) do(ctx context.Context, c call) error {
 		return away(ctx, fmt.Errorf("read the answer to %s: %w", c.path, err))
 	}
 	return nil
+}
+
+func (a *api) categories(ctx context.Context) ([]*catalogv1.Category, error) {
+	out := &catalogv1.ListCategoriesResponse{}
+	err := a.do(ctx, call{path: "/v1/categories", out: out})
+	return out.GetCategories(), err
+}
+
+func (a *api) list(ctx context.Context, query url.Values) (*catalogv1.ListProductsResponse, error) {
+	out := &catalogv1.ListProductsResponse{}
+	err := a.do(ctx, call{path: "/v1/products", query: query, out: out})
+	return out, err
 }
 
 // send returns an answer of success, whose body the caller closes.

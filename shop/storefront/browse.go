@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"hash/fnv"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	catalogv1 "github.com/gowarren/warren/shop/api/shop/catalog/v1"
@@ -27,51 +25,12 @@ type shelf struct {
 	Products []*catalogv1.Product
 }
 
-// home is the first page.
-type home struct {
-	Categories []*catalogv1.Category
-	Picks      []*catalogv1.Product // of the day, from everywhere
-	Shelves    []shelf
-}
-
-func (home) title() string { return "Gifts and homeware, one parcel away" }
-
-const (
-	homePicks   = 8
-	homeShelves = 3
-	shelfSize   = 4
-)
-
 // home shows what the day has chosen: the same for everybody until tomorrow.
 func (v *visit) home() error {
-	categories, err := v.categories(v.ctx)
+	page, err := v.front.of(v.ctx, v.now().UTC().Format(time.DateOnly))
 	if err != nil {
 		return err
 	}
-	page := home{Categories: categories}
-	day := v.now().UTC().Format(time.DateOnly)
-	chosen := byDay(categories, day, (*catalogv1.Category).GetName)
-	found := make([][]*catalogv1.Product, len(chosen))
-	var all sync.WaitGroup
-	for i, c := range chosen {
-		all.Go(func() {
-			if out, err := v.list(v.ctx, url.Values{"category": {c.GetName()}, "page_size": {"48"}}); err == nil {
-				found[i] = varied(byDay(out.GetProducts(), day, (*catalogv1.Product).GetSku))
-			}
-		})
-	}
-	all.Wait()
-	for i, products := range found {
-		switch {
-		case len(products) < shelfSize:
-		case len(page.Shelves) < homeShelves:
-			page.Shelves = append(page.Shelves, shelf{chosen[i].GetName(), products[:shelfSize]})
-		default:
-			page.Picks = append(page.Picks, products[:shelfSize]...)
-		}
-	}
-	page.Picks = varied(byDay(page.Picks, day, (*catalogv1.Product).GetSku))
-	page.Picks = page.Picks[:min(homePicks, len(page.Picks))]
 	return v.show(200, "home", page)
 }
 
@@ -104,18 +63,6 @@ func byDay[T any](all []T, day string, name func(T) string) []T {
 		return 1
 	})
 	return all
-}
-
-func (v *visit) categories(ctx context.Context) ([]*catalogv1.Category, error) {
-	out := &catalogv1.ListCategoriesResponse{}
-	err := v.api.do(ctx, call{path: "/v1/categories", out: out})
-	return out.GetCategories(), err
-}
-
-func (v *visit) list(ctx context.Context, query url.Values) (*catalogv1.ListProductsResponse, error) {
-	out := &catalogv1.ListProductsResponse{}
-	err := v.api.do(ctx, call{path: "/v1/products", query: query, out: out})
-	return out, err
 }
 
 // browse is products by category and price.
@@ -155,7 +102,7 @@ func (v *visit) browse() error {
 		page.Sort = ""
 	}
 	var err error
-	if page.Categories, err = v.categories(v.ctx); err != nil {
+	if page.Categories, err = v.api.categories(v.ctx); err != nil {
 		return err
 	}
 	for _, c := range page.Categories {
@@ -163,10 +110,10 @@ func (v *visit) browse() error {
 			page.Total += c.GetProductCount()
 		}
 	}
-	out, err := v.list(v.ctx, ask)
+	out, err := v.api.list(v.ctx, ask)
 	if because(err, "BAD_PAGE_TOKEN") { // of another sort, or of long ago: from the beginning
 		ask.Del("page_token")
-		out, err = v.list(v.ctx, ask)
+		out, err = v.api.list(v.ctx, ask)
 	}
 	if err != nil {
 		return err
@@ -263,7 +210,7 @@ func (v *visit) search() error {
 	}
 	if len(page.Products) == 0 {
 		page.Suggestions = v.suggestions(page.Words)
-		page.Categories, _ = v.categories(v.ctx) // without them the page still says what matters
+		page.Categories, _ = v.api.categories(v.ctx) // without them the page still says what matters
 	}
 	page.Stock = v.stockOf(skus(page.Products))
 	return v.show(200, "search", page)

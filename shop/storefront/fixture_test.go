@@ -134,9 +134,10 @@ func newSite(t *testing.T) *site {
 	}
 	t.Cleanup(from.Close)
 	s := &site{t: t, gateway: newGateway()}
-	if s.shop, err = newShop(s.gateway, watchSettings(from), slog.New(slog.DiscardHandler)); err != nil {
+	if s.shop, err = newShop(s.gateway, watchSettings(from), nil, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.shop.front.kept.Close)
 	s.shop.sessions = openSessions(t, storetest.SQLite(t))
 	s.shop.tokens = &tokens{sessions: s.shop.sessions, api: s.shop.api, log: s.shop.log, now: time.Now}
 	mux := http.NewServeMux()

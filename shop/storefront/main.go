@@ -18,10 +18,11 @@ func setup(ctx context.Context, app *warren.App) error {
 		return err
 	}
 	settings := watchSettings(app.Settings())
-	s, err := newShop(app.Gateway(), settings, app.Logger())
+	s, err := newShop(app.Gateway(), settings, app.Metrics(), app.Logger())
 	if err != nil {
 		return err
 	}
+	app.OnStop(func(context.Context) error { s.front.kept.Close(); return nil })
 	s.sessions = &sessions{db: db, keep: settings.keep.Get, now: time.Now}
 	s.tokens = &tokens{sessions: s.sessions, api: s.api, log: app.Logger(), now: time.Now}
 	s.ending = ctx.Done()

@@ -32,9 +32,6 @@ func (s stock) Word() string {
 	return "in"
 }
 
-// lookers is how many products' stock is asked for at once.
-const lookers = 8
-
 // stockOf looks up the stock of products, as far as it is known within a
 // glance: a page without it is better than none.
 func (v *visit) stockOf(skus []string) map[string]stock {
@@ -42,24 +39,17 @@ func (v *visit) stockOf(skus []string) map[string]stock {
 	defer cancel()
 	out := make(map[string]stock, len(skus))
 	var mu sync.Mutex
-	var all sync.WaitGroup
-	free := make(chan struct{}, lookers)
-	for _, sku := range skus {
-		free <- struct{}{}
-		all.Go(func() {
-			defer func() { <-free }()
-			got := &inventoryv1.Stock{}
-			err := v.api.do(ctx, call{path: "/v1/stock/" + url.PathEscape(sku), out: got})
-			one := stock{Known: err == nil, Available: got.GetAvailable()}
-			if because(err, "SKU_NOT_FOUND") { // it was never delivered
-				one.Known = true
-			}
-			mu.Lock()
-			out[sku] = one
-			mu.Unlock()
-		})
-	}
-	all.Wait()
+	beside(v.settings.calls.Get(), len(skus), func(i int) {
+		got := &inventoryv1.Stock{}
+		err := v.api.do(ctx, call{path: "/v1/stock/" + url.PathEscape(skus[i]), out: got})
+		one := stock{Known: err == nil, Available: got.GetAvailable()}
+		if because(err, "SKU_NOT_FOUND") { // it was never delivered
+			one.Known = true
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		out[skus[i]] = one
+	})
 	return out
 }
 
@@ -102,7 +92,7 @@ func (v *visit) product() error {
 func (v *visit) related(of *catalogv1.Product) []*catalogv1.Product {
 	ctx, cancel := v.glance()
 	defer cancel()
-	out, err := v.list(ctx, url.Values{"category": {of.GetCategory()}, "page_size": {"48"}})
+	out, err := v.api.list(ctx, url.Values{"category": {of.GetCategory()}, "page_size": {"48"}})
 	if err != nil {
 		return nil
 	}

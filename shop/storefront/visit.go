@@ -9,11 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // shop is the web site.
 type shop struct {
 	api      *api
+	front    *front
 	sessions *sessions
 	tokens   *tokens
 	settings *settings
@@ -25,7 +28,7 @@ type shop struct {
 	ending   <-chan struct{} // closed when the process ends
 }
 
-func newShop(gateway http.RoundTripper, settings *settings, log *slog.Logger) (*shop, error) {
+func newShop(gateway http.RoundTripper, settings *settings, metrics prometheus.Registerer, log *slog.Logger) (*shop, error) {
 	assets, err := newAssets()
 	if err != nil {
 		return nil, err
@@ -34,8 +37,13 @@ func newShop(gateway http.RoundTripper, settings *settings, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
+	api := &api{transport: gateway, patience: settings.patience.Get}
+	front, err := newFront(api, settings.calls, metrics)
+	if err != nil {
+		return nil, err
+	}
 	return &shop{
-		api: &api{transport: gateway, patience: settings.patience.Get}, settings: settings,
+		api: api, front: front, settings: settings,
 		views: views, assets: assets, origins: http.NewCrossOriginProtection(), log: log, now: time.Now,
 	}, nil
 }
