@@ -75,7 +75,7 @@ func (f *Frame) funcs() template.FuncMap {
 		"clock":   func(t time.Time) string { return t.Format("15:04:05") },
 		"join":    strings.Join,
 		"status":  func(word string, tone Tone) Status { return Status{word, tone} },
-		"on":      func(r *Request, t *Table) tableView { return tableView{r, t} },
+		"on":      func(r *Request, t *Table) tableView { return tableView{r, t.seenBy(r.Caller)} },
 		"json":    Indented,
 	}
 }

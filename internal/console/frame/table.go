@@ -141,6 +141,23 @@ func (t *Table) Next(c Column) string {
 	return "-" + c.Key
 }
 
+// seenBy is the table without what a viewer would only be refused: whatever asks
+// before it is done needs an operator at least.
+func (t *Table) seenBy(c Caller) *Table {
+	if c.Role > Viewer {
+		return t
+	}
+	out := *t
+	out.Rows = slices.Clone(t.Rows)
+	for i, row := range out.Rows {
+		out.Rows[i].Cells = slices.Clone(row.Cells)
+		for n, cell := range row.Cells {
+			out.Rows[i].Cells[n].Actions = slices.DeleteFunc(slices.Clone(cell.Actions), func(l Link) bool { return l.Asks })
+		}
+	}
+	return &out
+}
+
 // words is what a cell says to other programs.
 func (c Cell) words() string {
 	switch {
