@@ -51,7 +51,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	running   map[string]*transaction
-	creating  map[string]int // being written for the first time, and how often
+	creating  map[string]int                   // being written for the first time, and how often
 	waiting   map[string]map[*transaction]bool // for a lock
 	draining  atomic.Bool
 	away      atomic.Bool  // the database, as of the last commit
