@@ -29,7 +29,7 @@ func TestProfile(t *testing.T) {
 	if done := strings.Join(w.asked(), ";"); done != "profile payment/2 PROFILE_KIND_HEAP 2.5s" {
 		t.Errorf("done: %s", done)
 	}
-	for _, wrong := range []string{"kind=heap&seconds=90&reason=x", "kind=heap&seconds=x&reason=x", "kind=heap&seconds=1"} {
+	for _, wrong := range []string{"kind=heap&seconds=9000&reason=x", "kind=heap&seconds=NaN&reason=x", "kind=heap&seconds=x&reason=x", "kind=heap&seconds=1"} {
 		if resp := (signedIn{}).post(t, at+"/services/payment/2/profile", wrong); resp.StatusCode != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %s", wrong, resp.Status)
 		}

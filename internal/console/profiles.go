@@ -76,14 +76,14 @@ func (s *screens) profileAction() frame.Action {
 				Fields: []frame.Field{
 					{Name: "kind", Label: "Of what", Kind: "choice", Choices: profileKinds(), Value: kind,
 						Help: "Heap and goroutine are of one moment, the others are recorded."},
-					{Name: "seconds", Label: "For how many seconds", Kind: "number", Value: "5", Help: "30 at most."},
+					{Name: "seconds", Label: "For how many seconds", Kind: "number", Value: "5", Help: "The setting profiles.duration.max says how many at most, usually 30."},
 				},
 			}, nil
 		},
 		Do: func(r *frame.Request) (frame.Outcome, error) {
 			seconds, err := strconv.ParseFloat(strings.TrimSpace(r.PostForm.Get("seconds")), 64)
-			if err != nil || seconds < 0 || seconds > 30 {
-				return frame.Outcome{}, &frame.Problem{Status: 422, Title: "Not a number", Text: "For how many seconds? A number up to 30, please."}
+			if err != nil || !(seconds >= 0 && seconds <= time.Hour.Seconds()) { // how many it may be is the system's to say
+				return frame.Outcome{}, &frame.Problem{Status: 422, Title: "Not a number", Text: "For how many seconds? Want a number such as 5 or 0.5."}
 			}
 			kind := observev1.ProfileKind_value["PROFILE_KIND_"+strings.ToUpper(r.PostForm.Get("kind"))]
 			taken, err := s.profiles.Take(r.Context(), &observev1.TakeProfileRequest{

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -35,40 +37,41 @@ type Options struct {
 	Find func(name string) (Target, error)
 	// Settings give the limits; nil: their defaults.
 	Settings *config.Settings
-	Logger   *slog.Logger
+	// Metrics gets the warren_profiles_* metrics; nil: none.
+	Metrics prometheus.Registerer
+	Logger  *slog.Logger
 }
-
-const (
-	// maxBytes bounds a profile, which has to fit into one message.
-	maxBytes = 3 << 20
-	// usual is how long is recorded where nobody says, and longest the most.
-	usual, longest = 5 * time.Second, 30 * time.Second
-	// atOnce bounds what is recorded at the same time.
-	atOnce = 4
-)
 
 // Service takes and keeps profiles.
 type Service struct {
 	observev1.UnimplementedProfileServiceServer
-	find   func(string) (Target, error)
-	client *http.Client
-	shelf  *shelf
-	turns  chan struct{}
+	find      func(string) (Target, error)
+	client    *http.Client
+	shelf     *shelf
+	limits    limits
+	metrics   *metrics
+	recording atomic.Int64
 }
 
 // Open makes the folder, and serves what is in it.
 func Open(opts Options) (*Service, error) {
-	kept := config.Watch(opts.Settings, settingKept, config.Scope{})
-	s := &shelf{dir: opts.Dir, kept: kept.Get, log: cmp.Or(opts.Logger, slog.Default())}
-	if err := s.open(); err != nil {
+	l := watch(opts.Settings)
+	s := &Service{find: opts.Find, client: &http.Client{}, limits: l}
+	var err error
+	if s.metrics, err = newMetrics(opts.Metrics, s); err != nil {
 		return nil, err
 	}
-	return &Service{find: opts.Find, client: &http.Client{}, shelf: s, turns: make(chan struct{}, atOnce)}, nil
+	s.shelf = &shelf{dir: opts.Dir, kept: l.kept.Get, bytes: l.bytes.Get, dropped: s.metrics.dropped.Inc, log: cmp.Or(opts.Logger, slog.Default())}
+	if err := s.shelf.open(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Take records a profile of a process, and keeps it.
-func (s *Service) Take(ctx context.Context, req *observev1.TakeProfileRequest) (*observev1.TakeProfileResponse, error) {
-	length, err := lengthOf(req)
+func (s *Service) Take(ctx context.Context, req *observev1.TakeProfileRequest) (_ *observev1.TakeProfileResponse, err error) {
+	defer func() { s.metrics.ended(req.GetKind(), err) }()
+	length, err := s.lengthOf(req)
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +79,10 @@ func (s *Service) Take(ctx context.Context, req *observev1.TakeProfileRequest) (
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case s.turns <- struct{}{}:
-		defer func() { <-s.turns }()
-	default:
-		return nil, status.Errorf(codes.ResourceExhausted, "%d profiles are being recorded already; try again in a while", atOnce)
+	defer s.recording.Add(-1)
+	if now, most := s.recording.Add(1), s.limits.atOnce.Get(); now > int64(most) {
+		return nil, status.Errorf(codes.ResourceExhausted,
+			"%d profiles are being recorded already, and the setting profiles.at_once allows no more; try again in a while", now-1)
 	}
 	data, err := s.record(ctx, target, req.GetKind(), length)
 	if err != nil {
@@ -100,14 +102,14 @@ func (s *Service) Take(ctx context.Context, req *observev1.TakeProfileRequest) (
 }
 
 // lengthOf is for how long to record; zero where a kind is of one moment.
-func lengthOf(req *observev1.TakeProfileRequest) (time.Duration, error) {
-	length := req.GetDuration().AsDuration()
-	if length < 0 || length > longest {
-		return 0, status.Errorf(codes.InvalidArgument, "record for %s at most, not %s", longest, length)
+func (s *Service) lengthOf(req *observev1.TakeProfileRequest) (time.Duration, error) {
+	length, most := req.GetDuration().AsDuration(), s.limits.most.Get()
+	if length < 0 || length > most {
+		return 0, status.Errorf(codes.InvalidArgument, "record for %s at most, as the setting profiles.duration.max says, not %s", most, length)
 	}
 	switch req.GetKind() {
 	case observev1.ProfileKind_PROFILE_KIND_CPU, observev1.ProfileKind_PROFILE_KIND_MUTEX, observev1.ProfileKind_PROFILE_KIND_BLOCK:
-		return cmp.Or(length, usual), nil
+		return cmp.Or(length, min(s.limits.duration.Get(), most)), nil
 	case observev1.ProfileKind_PROFILE_KIND_ALLOCS:
 		return length, nil
 	case observev1.ProfileKind_PROFILE_KIND_HEAP, observev1.ProfileKind_PROFILE_KIND_GOROUTINE:

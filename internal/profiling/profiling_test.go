@@ -4,19 +4,24 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/config/fileconfig"
 	"github.com/gowarren/warren/internal/admin"
 	"github.com/gowarren/warren/internal/flame"
 	"github.com/gowarren/warren/internal/profiling"
@@ -39,7 +44,12 @@ func process(t *testing.T, h http.Handler) profiling.Target {
 
 func open(t *testing.T, dir string, target profiling.Target, settings *config.Settings) *profiling.Service {
 	t.Helper()
-	s, err := profiling.Open(profiling.Options{Dir: dir, Settings: settings, Find: func(name string) (profiling.Target, error) {
+	return counted(t, dir, target, settings, nil)
+}
+
+func counted(t *testing.T, dir string, target profiling.Target, settings *config.Settings, metrics prometheus.Registerer) *profiling.Service {
+	t.Helper()
+	s, err := profiling.Open(profiling.Options{Dir: dir, Settings: settings, Metrics: metrics, Find: func(name string) (profiling.Target, error) {
 		if name != "order" && name != "order/1" {
 			return profiling.Target{}, status.Error(codes.NotFound, "no "+name)
 		}
@@ -188,9 +198,9 @@ func TestRefused(t *testing.T) {
 		says    string
 	}{
 		"no kind":       {self, take(0, 0), codes.InvalidArgument, "name a kind"},
-		"too long":      {self, take(cpu, time.Minute), codes.InvalidArgument, "30s at most"},
+		"too long":      {self, take(cpu, time.Minute), codes.InvalidArgument, "record for 30s at most, as the setting profiles.duration.max says, not 1m0s"},
 		"nobody":        {self, &observev1.TakeProfileRequest{Instance: "ordre", Kind: cpu}, codes.NotFound, "no ordre"},
-		"too large":     {process(t, large), take(goroutine, 0), codes.ResourceExhausted, "more than 3 MiB"},
+		"too large":     {process(t, large), take(goroutine, 0), codes.ResourceExhausted, "more than the 3145728 bytes that the setting profiles.size allows"},
 		"at it":         {process(t, taken), take(cpu, 0), codes.FailedPrecondition, "somebody records one"},
 		"not there":     {away, take(goroutine, 0), codes.Unavailable, "order/1"},
 		"not one of us": {process(t, http.NotFoundHandler()), take(goroutine, 0), codes.FailedPrecondition, "404"},
@@ -205,6 +215,144 @@ func TestRefused(t *testing.T) {
 				t.Errorf("kept: %v", left)
 			}
 		})
+	}
+}
+
+// TestLimitsAreLive changes each limit while the service runs: the next profile
+// obeys, and the metrics tell.
+func TestLimitsAreLive(t *testing.T) {
+	driver, err := fileconfig.Open(t.Context(), &url.URL{Scheme: "file", Path: filepath.Join(t.TempDir(), "settings.json")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer driver.Close()
+	settings, err := config.New(config.Options{Driver: driver})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer settings.Close()
+	centre, err := config.NewCentre(driver, "local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := centre.Define(t.Context(), "warren", profiling.Definitions()); err != nil {
+		t.Fatal(err)
+	}
+	set := func(name, value string) {
+		t.Helper()
+		if _, err := centre.Set(t.Context(), []config.Edit{{Name: name, New: &value}}, "test", "to see"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const room = 400 << 10
+	asked, answer := make(chan string, 100), make(chan bool, 100)
+	registry := prometheus.NewRegistry()
+	s := counted(t, t.TempDir(), process(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.RawQuery
+		<-answer
+		_, _ = w.Write(make([]byte, room))
+	})), settings, registry)
+	taken := func(req *observev1.TakeProfileRequest) (string, error) {
+		answer <- true
+		_, err := s.Take(t.Context(), req)
+		select {
+		case query := <-asked:
+			return query, err
+		default:
+			<-answer
+			return "", err
+		}
+	}
+	refused := func(req *observev1.TakeProfileRequest, because string) func() bool {
+		return func() bool {
+			_, err := taken(req)
+			return err != nil && strings.Contains(err.Error(), because)
+		}
+	}
+
+	set("profiles.duration.max", "2s")
+	eventually(t, "a long one to be refused", refused(take(cpu, 3*time.Second), "record for 2s at most"))
+	set("profiles.duration", "1500ms")
+	eventually(t, "the usual length", func() bool {
+		query, err := taken(take(cpu, 0))
+		return err == nil && query == "seconds=1.5"
+	})
+	set("profiles.bytes", "1048576") // two of them
+	eventually(t, "the oldest to go", func() bool {
+		_, err := taken(take(goroutine, 0))
+		return err == nil && gauge(t, registry, "warren_profiles_kept") == 2 && gauge(t, registry, "warren_profiles_kept_bytes") > 2*room
+	})
+	set("profiles.size", "1024")
+	eventually(t, "a large one to be refused", refused(take(goroutine, 0), "more than the 1024 bytes"))
+	set("profiles.size", "3145728")
+	set("profiles.at_once", "1")
+	eventually(t, "a second one at once to be refused", func() bool {
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := s.Take(t.Context(), take(goroutine, 0))
+				ended <- err
+			}()
+		}
+		<-asked
+		recording := gauge(t, registry, "warren_profiles_recording")
+		select {
+		case <-asked: // it is not in force yet
+			answer <- true
+			answer <- true
+			<-ended
+			<-ended
+			return false
+		case err := <-ended:
+			answer <- true
+			return <-ended == nil && recording >= 1 && err != nil && strings.Contains(err.Error(), "profiles.at_once allows no more")
+		}
+	})
+	set("profiles.patience", "1s")
+	eventually(t, "one that does not answer to be given up", func() bool {
+		began := time.Now()
+		_, err := s.Take(t.Context(), take(goroutine, 0))
+		took := time.Since(began)
+		<-asked
+		answer <- true
+		return status.Code(err) == codes.Unavailable && took < 20*time.Second
+	})
+	for _, outcome := range []string{"taken", "refused", "failed"} {
+		if gauge(t, registry, "warren_profiles_total", "outcome", outcome) == 0 {
+			t.Errorf("none was %s", outcome)
+		}
+	}
+	if gauge(t, registry, "warren_profiles_dropped_total") == 0 || gauge(t, registry, "warren_profiles_recording") != 0 {
+		t.Error("none had to make room, or one is recorded yet")
+	}
+}
+
+// gauge is the sum of a metric, of the series with the labels.
+func gauge(t *testing.T, from prometheus.Gatherer, name string, labels ...string) (sum float64) {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if len(labels) == 0 || slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == labels[0] && l.GetValue() == labels[1] }) {
+				sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within a minute: %s", what)
+		}
 	}
 }
 

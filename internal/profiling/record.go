@@ -41,8 +41,8 @@ func (s *Service) record(ctx context.Context, t Target, kind observev1.ProfileKi
 
 // fetch asks for one profile.
 func (s *Service) fetch(ctx context.Context, t Target, what string, length time.Duration) ([]byte, error) {
-	const patience = 25 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, length+patience)
+	maxBytes := s.limits.size.Get()
+	ctx, cancel := context.WithTimeout(ctx, length+s.limits.patience.Get())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Admin+"/debug/pprof/"+what, nil)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Service) fetch(ctx context.Context, t Target, what string, length time.
 		return nil, status.Error(codes.Unavailable, fmt.Sprintf("profile %s: %v", t.Instance, err))
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, int64(maxBytes)+1))
 	switch {
 	case err != nil:
 		return nil, status.Error(codes.Unavailable, fmt.Sprintf("profile %s: %v", t.Instance, err))
@@ -64,7 +64,8 @@ func (s *Service) fetch(ctx context.Context, t Target, what string, length time.
 		why := strings.TrimSpace(string(data[:min(len(data), enough)]))
 		return nil, status.Error(codes.FailedPrecondition, fmt.Sprintf("profile %s: %s %s", t.Instance, resp.Status, why))
 	case len(data) > maxBytes:
-		return nil, status.Error(codes.ResourceExhausted, fmt.Sprintf("profile %s: it has more than %d MiB", t.Instance, maxBytes>>20))
+		return nil, status.Error(codes.ResourceExhausted, fmt.Sprintf(
+			"profile %s: it has more than the %d bytes that the setting profiles.size allows", t.Instance, maxBytes))
 	}
 	return data, nil
 }

@@ -22,10 +22,13 @@ import (
 // shelf keeps profiles in a folder: ID.pb.gz is what pprof reads, ID.json what
 // is known of it. Ids begin with the time, so that their order is that of age.
 type shelf struct {
-	dir  string
-	kept func() int
-	log  *slog.Logger
+	dir         string
+	kept, bytes func() int
+	dropped     func()
+	log         *slog.Logger
+
 	mu   sync.Mutex
+	room map[string]int64 // of the files of each profile that is kept, by id
 }
 
 const data, about = ".pb.gz", ".json"
@@ -36,16 +39,43 @@ func (s *shelf) open() error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("open the folder of profiles: %w", err)
 	}
+	ids, err := s.ids()
+	if err != nil {
+		return err
+	}
+	s.room = map[string]int64{}
+	for _, id := range ids {
+		s.room[id] = s.bytesOf(id)
+	}
 	return nil
+}
+
+// bytesOf is what the files of a profile take.
+func (s *shelf) bytesOf(id string) (out int64) {
+	for _, end := range []string{about, data} {
+		if info, err := os.Stat(filepath.Join(s.dir, id+end)); err == nil {
+			out += info.Size()
+		}
+	}
+	return out
+}
+
+// size is how many profiles are kept, and how many bytes they have.
+func (s *shelf) size() (n int, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.room {
+		bytes += one
+	}
+	return len(s.room), bytes
 }
 
 // add keeps a profile, names it, and lets the oldest go.
 func (s *shelf) add(p *observev1.Profile, content []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kind := strings.ToLower(strings.TrimPrefix(p.GetKind().String(), "PROFILE_KIND_"))
 	at := p.GetTime().AsTime().UTC().Format("20060102-150405.000")
-	p.Id = strings.NewReplacer("/", "-", ".", "-").Replace(strings.ToLower(at + "-" + p.GetInstance() + "-" + kind))
+	p.Id = strings.NewReplacer("/", "-", ".", "-").Replace(strings.ToLower(at + "-" + p.GetInstance() + "-" + kindName(p.GetKind())))
 	if !idForm.MatchString(p.GetId()) {
 		return fmt.Errorf("keep a profile: %q is no name for it", p.GetId())
 	}
@@ -59,6 +89,7 @@ func (s *shelf) add(p *observev1.Profile, content []byte) error {
 	if err := s.write(p.GetId()+about, text); err != nil {
 		return fmt.Errorf("keep a profile: %w", err)
 	}
+	s.room[p.GetId()] = int64(len(content) + len(text))
 	return s.tidy()
 }
 
@@ -71,16 +102,25 @@ func (s *shelf) write(name string, content []byte) error {
 	return os.Rename(path+".new", path)
 }
 
+// tidy lets the oldest go until the rest is within the limits; the newest stays
+// in any case.
 func (s *shelf) tidy() error {
 	ids, err := s.ids()
 	if err != nil {
 		return err
 	}
-	for _, id := range ids[min(len(ids), s.kept()):] {
+	room, most := int64(0), int64(s.bytes())
+	for i, id := range ids {
+		room += s.room[id]
+		if i == 0 || i < s.kept() && room <= most {
+			continue
+		}
 		err := errors.Join(os.Remove(filepath.Join(s.dir, id+about)), os.Remove(filepath.Join(s.dir, id+data)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove an old profile: %w", err)
 		}
+		delete(s.room, id)
+		s.dropped()
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 // openProfiles serves profiles of the processes, and of this one.
 func (s *Supervisor) openProfiles() error {
-	p, err := profiling.Open(profiling.Options{Dir: s.data.path("profiles"), Find: s.profiled, Settings: s.settings, Logger: s.log})
+	p, err := profiling.Open(profiling.Options{Dir: s.data.path("profiles"), Find: s.profiled, Settings: s.settings, Metrics: s.own, Logger: s.log})
 	if err != nil {
 		return err
 	}

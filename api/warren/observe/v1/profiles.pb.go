@@ -206,8 +206,9 @@ type TakeProfileRequest struct {
 	// ready; or "warren", the supervisor.
 	Instance string      `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	Kind     ProfileKind `protobuf:"varint,2,opt,name=kind,proto3,enum=warren.observe.v1.ProfileKind" json:"kind,omitempty"`
-	// For how long it is recorded; zero: 5 s, of allocations since the process
-	// began. Heap and goroutines are of one moment.
+	// For how long it is recorded; zero: the setting profiles.duration, 5 s, of
+	// allocations since the process began. No longer than the setting
+	// profiles.duration.max, 30 s. Heap and goroutines are of one moment.
 	Duration      *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -267,7 +268,7 @@ func (x *TakeProfileRequest) GetDuration() *durationpb.Duration {
 type TakeProfileResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Profile *Profile               `protobuf:"bytes,1,opt,name=profile,proto3" json:"profile,omitempty"`
-	// As pprof writes it, compressed: at most 3 MiB.
+	// As pprof writes it, compressed: at most the setting profiles.size, 3 MiB.
 	Data          []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -515,13 +516,14 @@ const file_warren_observe_v1_profiles_proto_rawDesc = "" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x125\n" +
 	"\bduration\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x12\n" +
 	"\x04size\x18\a \x01(\x03R\x04size\x12\x18\n" +
-	"\aversion\x18\b \x01(\tR\aversion\"\xc1\x01\n" +
+	"\aversion\x18\b \x01(\tR\aversion\"\xc2\x01\n" +
 	"\x12TakeProfileRequest\x12&\n" +
 	"\binstance\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\binstance\x12>\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1e.warren.observe.v1.ProfileKindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12C\n" +
-	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b\x1e2\x00R\bduration\"_\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12D\n" +
+	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\xac\x022\x00R\bduration\"_\n" +
 	"\x13TakeProfileResponse\x124\n" +
 	"\aprofile\x18\x01 \x01(\v2\x1a.warren.observe.v1.ProfileR\aprofile\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\";\n" +
@@ -542,9 +544,10 @@ const file_warren_observe_v1_profiles_proto_rawDesc = "" +
 	"\x13PROFILE_KIND_ALLOCS\x10\x03\x12\x1a\n" +
 	"\x16PROFILE_KIND_GOROUTINE\x10\x04\x12\x16\n" +
 	"\x12PROFILE_KIND_MUTEX\x10\x05\x12\x16\n" +
-	"\x12PROFILE_KIND_BLOCK\x10\x062\xbf\x02\n" +
-	"\x0eProfileService\x12b\n" +
-	"\x04Take\x12%.warren.observe.v1.TakeProfileRequest\x1a&.warren.observe.v1.TakeProfileResponse\"\v\xe2\xd4\x1c\a\b\x01\x1a\x0360s\x12f\n" +
+	"\x12PROFILE_KIND_BLOCK\x10\x062\xbe\x02\n" +
+	"\x0eProfileService\x12a\n" +
+	"\x04Take\x12%.warren.observe.v1.TakeProfileRequest\x1a&.warren.observe.v1.TakeProfileResponse\"\n" +
+	"\xe2\xd4\x1c\x06\b\x01\x1a\x026m\x12f\n" +
 	"\x04List\x12&.warren.observe.v1.ListProfilesRequest\x1a'.warren.observe.v1.ListProfilesResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x025s\x90\x02\x01\x12a\n" +
 	"\x03Get\x12$.warren.observe.v1.GetProfileRequest\x1a%.warren.observe.v1.GetProfileResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x025s\x90\x02\x01B<Z:github.com/gowarren/warren/api/warren/observe/v1;observev1b\x06proto3"
 
