@@ -228,9 +228,43 @@ func (l Letter) edited(event []byte) ([]byte, error) {
 		return nil, fmt.Errorf("read event %s: %w", l.Topic, err)
 	}
 	if before, err := l.event(); err == nil {
-		edited.ProtoReflect().SetUnknown(before.ProtoReflect().GetUnknown())
+		keepUnknown(edited.ProtoReflect(), before.ProtoReflect())
 	}
 	return proto.Marshal(edited)
+}
+
+// keepUnknown gives a message what the one that it replaces had beyond what this
+// program knows, and so on with the messages in both: those of maps by their keys,
+// those of lists by their places, where it still has as many.
+func keepUnknown(edited, before protoreflect.Message) {
+	edited.SetUnknown(before.GetUnknown())
+	before.Range(func(fd protoreflect.FieldDescriptor, was protoreflect.Value) bool {
+		if !edited.Has(fd) {
+			return true
+		}
+		now := edited.Get(fd)
+		switch {
+		case fd.IsMap():
+			if fd.MapValue().Message() != nil {
+				was.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+					if now.Map().Has(k) {
+						keepUnknown(now.Map().Get(k).Message(), v.Message())
+					}
+					return true
+				})
+			}
+		case fd.Message() == nil:
+		case fd.IsList():
+			for i := range was.List().Len() {
+				if was.List().Len() == now.List().Len() {
+					keepUnknown(now.List().Get(i).Message(), was.List().Get(i).Message())
+				}
+			}
+		default:
+			keepUnknown(now.Message(), was.Message())
+		}
+		return true
+	})
 }
 
 // Replay has the letters that the filter chooses handled again, by the group that

@@ -92,7 +92,7 @@ func (p *place) idle(ctx context.Context, d time.Duration) {
 	}
 }
 
-// waiting tells whether the outbox has something to publish, and shows it.
+// waiting tells whether the outbox has something to publish.
 func (p *place) waiting(ctx context.Context) (bool, error) {
 	var n int
 	err := p.db.QueryRow(ctx, `SELECT COUNT(*) FROM (SELECT seq FROM warren_outbox WHERE state = 0 LIMIT 1) w`).Scan(&n)

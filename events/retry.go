@@ -75,18 +75,26 @@ func (p *place) retry(r *run, s *subscription) {
 				return
 			}
 			tasks.Go(func() {
-				if err := p.tryAgain(r.work, s, w); err != nil && r.work.Err() == nil {
+				mine, err := p.tryAgain(r.work, s, w)
+				if err != nil && r.work.Err() == nil {
 					p.outage.began(part, err)
 					pause(r.taking, first)
 				}
-				running.remove(w.seq)
 				<-free
+				if err == nil && !mine {
+					pause(r.taking, takenPause)
+				}
+				running.remove(w.seq)
 				wake(p.waker(s))
 			})
 		}
 		p.rest(r.taking, s, min(next, jitter(p.limits.poll.Get())))
 	}
 }
+
+// takenPause is how long a row that another process is trying is let be: it stays
+// due until that one is done, however long its handler takes.
+const takenPause = 250 * time.Millisecond
 
 // rest waits until the subscription's retries are woken, or for d.
 func (p *place) rest(ctx context.Context, s *subscription, d time.Duration) {
@@ -162,21 +170,21 @@ func (p *place) rows(ctx context.Context, which string, args ...any) (out []*wai
 	return out, rows.Err()
 }
 
-// tryAgain handles a row that is due. Whoever deletes the row has handled it, so
-// two processes that try it at once have one effect.
-func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) error {
+// tryAgain handles a row that is due; not mine: somebody else is at it, or has
+// finished it. Whoever deletes the row has handled it, so two processes that try it
+// at once have one effect.
+func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) (mine bool, err error) {
 	at, err := p.placeOf(ctx, s, w.message)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if at.place != p && at.doubt == nil {
-		_, err := p.move(ctx, s, w, at.place)
-		return err
+		return p.move(ctx, s, w, at.place)
 	}
 	attempt := w.attempts + 1
 	ctx, end := s.trace(ctx, p.Bus, w.message, attempt)
 	began := time.Now()
-	var mine, called bool
+	var called bool
 	failure, err := p.attempt(ctx, func(ctx context.Context, tx *store.Tx) (failure, err error) {
 		called = false
 		if mine, err = w.lock(ctx, tx); err != nil || !mine {
@@ -194,7 +202,7 @@ func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) error
 		}
 		return s.run(ctx, tx, p.Bus, w.message, attempt), nil
 	})
-	if err != nil && called && failure == nil && !away(err) {
+	if failure == nil && called && keptToItself(err) {
 		failure = err
 	}
 	outcome := "done"
@@ -205,5 +213,5 @@ func (p *place) tryAgain(ctx context.Context, s *subscription, w *waiting) error
 	if err == nil && mine {
 		p.metrics.handled(s, began, outcome)
 	}
-	return err
+	return mine, err
 }

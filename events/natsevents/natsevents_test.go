@@ -49,6 +49,23 @@ func start(tb testing.TB) eventstest.Harness {
 	}
 }
 
+// TestCluster runs the parts in which brokers make a difference on three members, with
+// three copies of everything: the one that leads the stream is stopped under traffic.
+func TestCluster(t *testing.T) {
+	eventstest.Run(t, startCluster, "OnceAndInOrder", "BrokerKilled")
+}
+
+func startCluster(tb testing.TB) eventstest.Harness {
+	cluster := enginestest.StartNATSCluster(tb)
+	return eventstest.Harness{
+		Open: func(tb testing.TB) eventstest.Connection {
+			return connect(tb, cluster.URL("shop")+"?replicas=3&lanes=2&ack_wait=1s")
+		},
+		Stop:  func(tb testing.TB) { cluster.StopLeader(tb, "shop-events") },
+		Start: cluster.Start,
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	for raw, want := range map[string]string{
 		"nats://127.0.0.1:1":                     "no name of a system",

@@ -3,9 +3,11 @@ package shards_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/shards"
+	"github.com/gowarren/warren/store/storetest"
 )
 
 // Who only reads does not wait for a fence; and once the move is decided, nobody
@@ -52,4 +54,31 @@ func TestReadsPassTheFence(t *testing.T) {
 			t.Errorf("%d of 3 checks, %+v", passed, p)
 		}
 	})
+}
+
+// Of three databases two are read at once, and the third when one of them is done.
+func TestReadsAreLimited(t *testing.T) {
+	opts := options()
+	opts.Concurrency = 2
+	s := open(t, opts, storetest.SQLite(t), storetest.SQLite(t), storetest.SQLite(t))
+	arrived, release, done := make(chan struct{}, 3), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- s.Each(t.Context(), func(context.Context, *store.Tx, []int) error {
+			arrived <- struct{}{}
+			<-release
+			return nil
+		})
+	}()
+	<-arrived
+	<-arrived
+	select {
+	case <-arrived:
+		t.Error("three databases are read at once, of at most two")
+	case <-time.After(200 * time.Millisecond): // it would have been there by now
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	<-arrived
 }
