@@ -48,7 +48,7 @@ func (s *System) Experiment(path string) (stop func()) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			for _, e := range running {
-				s.report("end the experiment", experiment.Withdraw(ctx, centre, e, "test"))
+				s.report("end the experiment", experiment.Withdraw(ctx, centre, e, "test", "the test has seen it"))
 			}
 		})
 	}

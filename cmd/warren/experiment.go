@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ type trial struct {
 func (t *trial) flags(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&t.name, "name", "", "of the experiment (default made of the fault)")
 	c.Flags().StringVar(&t.reason, "reason", "", "what is to be learned, for the record (required)")
-	c.Flags().DurationVar(&t.duration, "for", 0, "how long (default experiment.duration, 5 minutes)")
+	c.Flags().Var((*spanFlag)(&t.duration), "for", "how long (default experiment.duration, 5 minutes)")
 	c.Flags().BoolVar(&t.yes, "yes", false, "start without asking")
 	return c
 }
@@ -60,8 +61,9 @@ func newStartLatency(t *trial) *cobra.Command {
 			return t.start(cmd, &observev1.Fault{Kind: &observev1.Fault_Latency{Latency: f}})
 		},
 	})
-	c.Flags().DurationVar(&delay, "delay", time.Second, "how long calls are held back")
-	c.Flags().DurationVar(&jitter, "jitter", 0, "how much longer or shorter, by chance")
+	delay = time.Second
+	c.Flags().Var((*spanFlag)(&delay), "delay", "how long calls are held back")
+	c.Flags().Var((*spanFlag)(&jitter), "jitter", "how much longer or shorter, by chance")
 	shared(c, &f.Method, &f.Share)
 	return c
 }
@@ -84,18 +86,54 @@ func newStartError(t *trial) *cobra.Command {
 // shared are the flags of faults that hit calls. A share of 0, which the contract
 // takes for one that was not given, is refused: whoever writes it wants to hit none.
 func shared(c *cobra.Command, method *string, share *float64) {
-	c.PreRunE = func(*cobra.Command, []string) error {
-		if *share == 0 {
-			return errors.New("start: a share is more than 0, and at most 1")
-		}
-		return nil
-	}
+	*share = 1
 	c.Flags().StringVar(method, "method", "", "one method, such as shop.payment.v1.PaymentService/Capture (default all)")
-	c.Flags().Float64Var(share, "share", 1, "of the calls that are hit")
+	c.Flags().Var((*shareFlag)(share), "share", "of the calls that are hit")
 }
 
+// spanFlag is a time. What it says of another text is what the console says.
+type spanFlag time.Duration
+
+func (f *spanFlag) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return time.Duration(*f).String()
+}
+
+// Set implements [pflag.Value].
+func (f *spanFlag) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return errors.New("want a time such as 300ms, 2s or 5m")
+	}
+	*f = spanFlag(d)
+	return nil
+}
+
+// Type implements [pflag.Value].
+func (*spanFlag) Type() string { return "duration" }
+
+// shareFlag is a part of the calls, but not none.
+type shareFlag float64
+
+func (f *shareFlag) String() string { return strconv.FormatFloat(float64(*f), 'g', -1, 64) }
+
+// Set implements [pflag.Value].
+func (f *shareFlag) Set(text string) error {
+	share, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(share > 0 && share <= 1) {
+		return errors.New("want more than 0 and at most 1, which is every call")
+	}
+	*f = shareFlag(share)
+	return nil
+}
+
+// Type implements [pflag.Value].
+func (*shareFlag) Type() string { return "share" }
+
 func newStartKill(t *trial) *cobra.Command {
-	var every time.Duration
+	every := 30 * time.Second
 	c := t.flags(&cobra.Command{
 		Use: "kill service", Short: "Kill an instance again and again",
 		Args: takes(1, 1, "one service"), ValidArgsFunction: t.completeServices,
@@ -104,7 +142,7 @@ func newStartKill(t *trial) *cobra.Command {
 			return t.start(cmd, &observev1.Fault{Kind: &observev1.Fault_Kill{Kill: f}})
 		},
 	})
-	c.Flags().DurationVar(&every, "every", 30*time.Second, "how often")
+	c.Flags().Var((*spanFlag)(&every), "every", "how often")
 	return c
 }
 
@@ -121,11 +159,11 @@ func newStartPartition(t *trial) *cobra.Command {
 
 // start begins one experiment that was named on the command line.
 func (t *trial) start(cmd *cobra.Command, f *observev1.Fault) error {
-	if t.reason == "" {
+	if strings.TrimSpace(t.reason) == "" {
 		return errNoReason
 	}
 	req := &observev1.ExperimentServiceStartRequest{Name: t.name, Fault: f, Reason: t.reason}
-	if t.duration != 0 {
+	if cmd.Flags().Changed("for") {
 		req.Duration = durationpb.New(t.duration)
 	}
 	return t.withExperiments(func(c observev1.ExperimentServiceClient) error {
@@ -133,7 +171,7 @@ func (t *trial) start(cmd *cobra.Command, f *observev1.Fault) error {
 		if err != nil || t.json {
 			return err
 		}
-		return note(cmd, "%s runs; end it before with: warren experiment stop %s", started[0].GetName(), started[0].GetName())
+		return note(cmd, "%s runs; end it before with: warren experiment stop %s --reason 'why'", started[0].GetName(), started[0].GetName())
 	})
 }
 
@@ -165,7 +203,7 @@ func (t *trial) begin(
 			err = printJSON(cmd.OutOrStdout(), resp)
 		}
 		if err != nil {
-			return nil, errors.Join(err, stopAll(cmd, c, started))
+			return nil, errors.Join(err, stopAll(cmd, c, started, "one that begins with it could not"))
 		}
 	}
 	return started, nil
@@ -221,7 +259,7 @@ func newExperimentList(o *options) *cobra.Command {
 				if o.json {
 					return printJSON(cmd.OutOrStdout(), resp)
 				}
-				return printExperiments(cmd.OutOrStdout(), resp.GetExperiments())
+				return printExperiments(cmd.OutOrStdout(), resp.GetExperiments(), ended)
 			})
 		},
 	}
@@ -229,23 +267,39 @@ func newExperimentList(o *options) *cobra.Command {
 	return c
 }
 
-func printExperiments(w io.Writer, all []*observev1.Experiment) error {
-	t := newTable(w, "NAME", "STATE", "FAULT", "ENDS", "AUTHOR", "REASON")
+// printExperiments lists them; with those that are over also who stopped them, and why.
+func printExperiments(w io.Writer, all []*observev1.Experiment, ended bool) error {
+	columns := []string{"NAME", "STATE", "FAULT", "ENDS", "AUTHOR", "REASON"}
+	if ended {
+		columns = append(columns, "STOPPED BY", "WHY")
+	}
+	t := newTable(w, columns...)
 	for _, e := range all {
 		state := strings.ToLower(strings.TrimPrefix(e.GetState().String(), "STATE_"))
-		t.row(e.GetName(), state, experiment.Describe(e.GetFault()), e.GetEnds().AsTime().Local().Format(time.DateTime),
-			orDash(e.GetAuthor()), orDash(oneLine(e.GetReason())))
+		row := []string{
+			e.GetName(), state, experiment.Describe(e.GetFault()), e.GetEnds().AsTime().Local().Format(time.DateTime),
+			orDash(e.GetAuthor()), orDash(oneLine(e.GetReason())),
+		}
+		if ended {
+			row = append(row, orDash(e.GetStoppedBy()), orDash(oneLine(e.GetStopReason())))
+		}
+		t.row(row...)
 	}
 	return t.flush()
 }
 
 func newExperimentStop(o *options) *cobra.Command {
-	return &cobra.Command{
+	var reason string
+	c := &cobra.Command{
 		Use: "stop name", Short: "End an experiment at once", Args: takes(1, 1, "the name of an experiment; warren experiment list has them"),
+		Example:           "  warren experiment stop latency-payment --reason 'seen enough'",
 		ValidArgsFunction: o.completeExperiments,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return errNoReason
+			}
 			return o.withExperiments(func(c observev1.ExperimentServiceClient) error {
-				resp, err := c.Stop(cmd.Context(), &observev1.ExperimentServiceStopRequest{Name: args[0], Author: author()})
+				resp, err := c.Stop(cmd.Context(), &observev1.ExperimentServiceStopRequest{Name: args[0], Author: author(), Reason: reason})
 				if err != nil {
 					return err
 				}
@@ -256,6 +310,8 @@ func newExperimentStop(o *options) *cobra.Command {
 			})
 		},
 	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the history (required)")
+	return c
 }
 
 func (o *options) completeExperiments(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

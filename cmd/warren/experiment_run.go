@@ -59,19 +59,19 @@ func (t *trial) await(cmd *cobra.Command, c observev1.ExperimentServiceClient, s
 		select {
 		case <-ticker.C:
 		case <-cmd.Context().Done():
-			return errors.Join(cmd.Context().Err(), stopAll(cmd, c, started))
+			return errors.Join(cmd.Context().Err(), stopAll(cmd, c, started, "the command that runs their file was ended"))
 		}
 	}
 }
 
 // stopAll ends experiments, also when the command itself was told to end.
-func stopAll(cmd *cobra.Command, c observev1.ExperimentServiceClient, started []*observev1.Experiment) error {
+func stopAll(cmd *cobra.Command, c observev1.ExperimentServiceClient, started []*observev1.Experiment, why string) error {
 	const patience = 20 * time.Second
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), patience)
 	defer cancel()
 	var errs []error
 	for _, e := range started {
-		_, err := c.Stop(ctx, &observev1.ExperimentServiceStopRequest{Name: e.GetName(), Author: author()})
+		_, err := c.Stop(ctx, &observev1.ExperimentServiceStopRequest{Name: e.GetName(), Author: author(), Reason: why})
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -142,7 +142,7 @@ func newFrame(opts Options) (*frame.Frame, error) {
 	}
 	return frame.New(frame.Options{
 		Pages: s.pages(), Actions: s.actions(), Feeds: []frame.Feed{{Path: "/metrics/complete", Show: s.complete}},
-		Templates: own, Header: s.header, Find: s.find, Home: "/overview",
+		Templates: own, Header: s.header, Notices: s.notices, Find: s.find, Home: "/overview",
 		Version: opts.Version, Access: access, Audit: keep, Logger: opts.Logger,
 	})
 }

@@ -24,7 +24,9 @@ func (s *screens) experimentActions() []frame.Action {
 			},
 			Do: func(r *frame.Request) (frame.Outcome, error) {
 				name := r.PathValue("name")
-				_, err := s.experiments.Stop(r.Context(), &observev1.ExperimentServiceStopRequest{Name: name, Author: r.Caller.Name})
+				_, err := s.experiments.Stop(r.Context(), &observev1.ExperimentServiceStopRequest{
+					Name: name, Author: r.Caller.Name, Reason: r.Reason(),
+				})
 				return frame.Outcome{Title: name + " is over", Back: "/experiments"}, err
 			},
 		},

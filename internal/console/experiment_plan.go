@@ -77,40 +77,46 @@ func (p plannedFault) fields() []planField {
 	return append(out, planField{"for", p.For, ""}, planField{"name", p.Name, ""})
 }
 
-// request is what is asked of the system, or which field can't be read.
+// request is what is asked of the system, or which field can't be read: in the
+// words of the command, and of the system itself about the rest.
 func (p plannedFault) request() (*observev1.ExperimentServiceStartRequest, error) {
 	var wrong error
+	refuse := func(format, value string) {
+		if wrong == nil {
+			wrong = unreadable(format, value)
+		}
+	}
 	span := func(what, text string) *durationpb.Duration {
 		if text == "" {
 			return nil
 		}
 		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
-			wrong = unreadable(what+": a time such as 300ms, 2s or 5m is wanted, not %q.", text)
+		if err != nil {
+			refuse(what+": want a time such as 300ms, 2s or 5m; got %q", text)
 		}
 		return durationpb.New(d)
 	}
 	share, err := strconv.ParseFloat(p.Share, 64)
 	if err != nil || !(share > 0 && share <= 100) {
-		wrong = unreadable("Share: a part of the calls in percent is wanted, more than 0 and 100 at most, not %q.", p.Share)
+		refuse("share: want more than 0 and at most 100 percent, which is every call; got %q", p.Share)
 	}
 	share /= 100
 	req := &observev1.ExperimentServiceStartRequest{Name: p.Name, Fault: &observev1.Fault{}}
 	switch p.Kind {
 	case "latency":
 		req.Fault.Kind = &observev1.Fault_Latency{Latency: &observev1.LatencyFault{
-			Service: p.Service, Method: p.Method, Delay: span("Delay", p.Delay), Jitter: span("Jitter", p.Jitter), Share: share,
+			Service: p.Service, Method: p.Method, Delay: span("delay", p.Delay), Jitter: span("jitter", p.Jitter), Share: share,
 		}}
 	case "error":
 		req.Fault.Kind = &observev1.Fault_Error{Error: &observev1.ErrorFault{Service: p.Service, Method: p.Method, Code: p.Code, Share: share}}
 	case "kill":
-		req.Fault.Kind = &observev1.Fault_Kill{Kill: &observev1.KillFault{Service: p.Service, Every: span("Every", p.Every)}}
+		req.Fault.Kind = &observev1.Fault_Kill{Kill: &observev1.KillFault{Service: p.Service, Every: span("every", p.Every)}}
 	case "partition":
 		req.Fault.Kind = &observev1.Fault_Partition{Partition: &observev1.PartitionFault{From: p.Caller, To: p.Service}}
 	default:
-		wrong = unreadable("There is no fault %q: latency, error, kill and partition are those that can be made.", p.Kind)
+		refuse("fault: want one of latency, error, kill and partition; got %q", p.Kind)
 	}
-	req.Duration = span("How long", p.For)
+	req.Duration = span("for", p.For)
 	return req, wrong
 }
 

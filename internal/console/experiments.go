@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"html/template"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,6 +81,19 @@ func (s *screens) experimentList(r *frame.Request) (any, error) {
 		}
 	}
 	return v, nil
+}
+
+// Mark is what stands at the field that the problem is about, by whose name the
+// problem begins.
+func (v experimentsView) Mark(name string) template.HTMLAttr {
+	field, _, _ := strings.Cut(v.Problem, ":")
+	if v.Plan.Kind == "partition" {
+		field = cmp.Or(map[string]string{"from": "caller", "to": "service"}[field], field)
+	}
+	if field != name {
+		return ""
+	}
+	return ` aria-invalid="true" aria-describedby="plan-problem"`
 }
 
 // sayShort is what an error says on a page that goes on without.
@@ -162,14 +176,14 @@ func experimentTable(caption string, all []*observev1.Experiment, r *frame.Reque
 func experimentRecords(all []*observev1.Experiment, r *frame.Request) *frame.Table {
 	t := &frame.Table{Columns: []frame.Column{
 		{Title: "Experiment"}, {Title: "State"}, {Title: "Fault"}, {Title: "Where"}, {Title: "Method"}, {Title: "Since"}, {Title: "Ends"},
-		{Title: "Who"}, {Title: "Why"}, {Title: "Stopped by"}, {Title: "Kills"},
+		{Title: "Who"}, {Title: "Why"}, {Title: "Stopped by"}, {Title: "Why stopped"}, {Title: "Kills"},
 	}}
 	for _, e := range all {
 		where, method := whereText(e.GetFault())
 		t.Rows = append(t.Rows, frame.Row{Cells: []frame.Cell{
 			frame.Text(e.GetName()), experimentState(e, r.Now), frame.Text(faultText(e.GetFault())), frame.Text(where), frame.Text(method),
 			frame.At(e.GetStarted().AsTime()), frame.At(e.GetEnds().AsTime()), frame.Text(e.GetAuthor()), frame.Text(e.GetReason()),
-			frame.Text(e.GetStoppedBy()), frame.Text(strconv.Itoa(int(e.GetKills()))),
+			frame.Text(e.GetStoppedBy()), frame.Text(e.GetStopReason()), frame.Text(strconv.Itoa(int(e.GetKills()))),
 		}})
 	}
 	return t
@@ -208,6 +222,9 @@ func experimentState(e *observev1.Experiment, now time.Time) frame.Cell {
 	case observev1.Experiment_STATE_STOPPED:
 		c := frame.Stated("stopped", frame.Idle)
 		c.Sub = "by " + cmp.Or(e.GetStoppedBy(), "somebody")
+		if e.GetStopReason() != "" {
+			c.Sub, c.Title = c.Sub+": "+brief(e.GetStopReason()), e.GetStopReason()
+		}
 		return c
 	}
 	c := frame.Stated("ended", frame.Good)

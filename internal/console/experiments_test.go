@@ -28,10 +28,12 @@ func TestPlan(t *testing.T) {
 		"fault=partition&service=payment&caller=order": {
 			"order → payment", "warren experiment start partition order payment --reason", "partition: {from: order, to: payment}",
 		},
-		"fault=latency&service=payment&delay=soon": {"Delay: a time such as 300ms, 2s or 5m is wanted, not &#34;soon&#34;."},
-		"fault=latency&service=payment&share=0":    {"Share: a part of the calls in percent is wanted"},
-		"fault=latency&service=payment&for=2h":     {"experiment.duration.max allows 1h"},
-		"fault=flood&service=payment":              {"There is no fault &#34;flood&#34;"},
+		"fault=latency&service=payment&delay=soon": {
+			"delay: want a time such as 300ms, 2s or 5m; got &#34;soon&#34;", `<input name="delay" aria-invalid="true" aria-describedby="plan-problem"`, `id="plan-problem"`,
+		},
+		"fault=latency&service=payment&share=0":    {"share: want more than 0 and at most 100 percent"},
+		"fault=latency&service=payment&for=2h":     {"experiment.duration.max", `<input name="for" aria-invalid="true"`},
+		"fault=flood&service=payment":              {"fault: want one of latency, error, kill and partition; got &#34;flood&#34;"},
 		"fault=latency&service=payment&method=a/B": {"payment has no method a/B", "All its methods", `<option value="a/B" selected>a/B</option>`},
 		"": {"Payment is slow", "which service?", "nothing happens until you start it", "crashes", "9 kills"},
 		"fault=latency&service=payment&name=%27+%3B+rm+-r": {`--name &#39;&#39;\&#39;&#39; ; rm -r&#39;`, `- name: &#34;&#39; ; rm -r&#34;`},
@@ -46,7 +48,7 @@ func TestPlan(t *testing.T) {
 			}
 		}
 	}
-	if _, body := get(t, at+"/experiments?format=csv"); !strings.HasPrefix(body, "Experiment,State,Fault,Where,Method,Since,Ends,Who,Why,Stopped by,Kills\n") || strings.Count(body, "\n") != 4 {
+	if _, body := get(t, at+"/experiments?format=csv"); !strings.HasPrefix(body, "Experiment,State,Fault,Where,Method,Since,Ends,Who,Why,Stopped by,Why stopped,Kills\n") || strings.Count(body, "\n") != 4 {
 		t.Errorf("csv:\n%s", body)
 	}
 	if done := w.asked(); len(done) != 0 {
@@ -79,7 +81,7 @@ func TestExperimentRoles(t *testing.T) {
 			}
 		}
 	}
-	if done := strings.Join(w.asked(), ";"); done != "start latency-payment for 5m0s by operator: to see;stop crashes by operator" {
+	if done := strings.Join(w.asked(), ";"); done != "start latency-payment for 5m0s by operator: to see;stop crashes by operator: to see" {
 		t.Errorf("done: %s", done)
 	}
 }
@@ -115,7 +117,7 @@ func TestExperimentByHand(t *testing.T) {
 	b.eventually(`document.querySelector("#dialog [data-done]") !== null`)
 	b.run(chromedp.KeyEvent("\u001b"))
 	b.eventually(running + ` === null`)
-	want := "start latency-payment for 2m0s by ada: does checkout hold?;stop latency-payment by ada"
+	want := "start latency-payment for 2m0s by ada: does checkout hold?;stop latency-payment by ada: seen enough"
 	if done := strings.Join(w.asked(), ";"); done != want {
 		t.Errorf("done: %s, want %s", done, want)
 	}

@@ -99,7 +99,7 @@ func (s *screens) experimentEvents(ctx context.Context, _ time.Time) ([]happened
 		add(e.GetStarted(), frame.Warn, " begins", e.GetAuthor()+": "+e.GetReason())
 		switch e.GetState() {
 		case observev1.Experiment_STATE_STOPPED:
-			add(e.GetStopped(), frame.Good, " is stopped", e.GetStoppedBy())
+			add(e.GetStopped(), frame.Good, " is stopped", strings.Trim(e.GetStoppedBy()+": "+e.GetStopReason(), ": "))
 		case observev1.Experiment_STATE_ENDED:
 			add(e.GetEnds(), frame.Good, " is over", "")
 		}

@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type experimentsWorld struct {
 
 	mu      sync.Mutex
 	running []*observev1.Experiment
+	lists   int // how often it was asked
 }
 
 func newExperimentsWorld(w *world) *experimentsWorld {
@@ -35,7 +37,8 @@ func newExperimentsWorld(w *world) *experimentsWorld {
 func (x *experimentsWorld) List(_ context.Context, req *observev1.ExperimentServiceListRequest) (*observev1.ExperimentServiceListResponse, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	out := &observev1.ExperimentServiceListResponse{Experiments: append([]*observev1.Experiment(nil), x.running...)}
+	x.lists++
+	out := &observev1.ExperimentServiceListResponse{Experiments: slices.Clone(x.running)}
 	if req.GetEnded() {
 		out.Experiments = append(out.Experiments, &observev1.Experiment{
 			Name: "payment-slow", Reason: "checkout holds when payment is slow", Author: "ada", Started: ago(3 * time.Hour), Ends: ago(3*time.Hour - 2*time.Minute),
@@ -45,10 +48,17 @@ func (x *experimentsWorld) List(_ context.Context, req *observev1.ExperimentServ
 		}, &observev1.Experiment{
 			Name: "partition-order-catalog", Reason: "are orders kept?", Author: "ada", Started: ago(26 * time.Hour), Ends: ago(26*time.Hour - 5*time.Minute),
 			Fault: &observev1.Fault{Kind: &observev1.Fault_Partition{Partition: &observev1.PartitionFault{From: "order", To: "catalog"}}},
-			State: observev1.Experiment_STATE_STOPPED, Stopped: ago(26*time.Hour - time.Minute), StoppedBy: "grace",
+			State: observev1.Experiment_STATE_STOPPED, Stopped: ago(26*time.Hour - time.Minute), StoppedBy: "grace", StopReason: "the list of orders was empty",
 		})
 	}
 	return out, nil
+}
+
+// expire lets the time of one that runs be over.
+func (x *experimentsWorld) expire(name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.running = slices.DeleteFunc(x.running, func(e *observev1.Experiment) bool { return e.GetName() == name })
 }
 
 func (x *experimentsWorld) Start(_ context.Context, req *observev1.ExperimentServiceStartRequest) (*observev1.ExperimentServiceStartResponse, error) {
@@ -59,7 +69,7 @@ func (x *experimentsWorld) Start(_ context.Context, req *observev1.ExperimentSer
 		lasts = req.GetDuration().AsDuration()
 	}
 	if lasts > time.Hour {
-		return nil, status.Errorf(codes.InvalidArgument, "an experiment of %s: experiment.duration.max allows 1h", lasts)
+		return nil, status.Errorf(codes.InvalidArgument, "for: want more than 0 and at most 1h, as the setting experiment.duration.max says; got %s", lasts)
 	}
 	f := req.GetFault()
 	service := f.GetLatency().GetService() + f.GetError().GetService() + f.GetKill().GetService() + f.GetPartition().GetTo()
@@ -77,7 +87,7 @@ func (x *experimentsWorld) Start(_ context.Context, req *observev1.ExperimentSer
 		e.Radius.Warnings = []string{service + " has one instance: until it is back, nobody serves it"}
 	}
 	if method := f.GetLatency().GetMethod(); method != "" && !strings.HasPrefix(method, "shop.payment.v1.PaymentService/") {
-		return nil, status.Errorf(codes.NotFound, "%s has no method %s; it has %s", service, method, strings.Join(e.GetRadius().GetMethods(), ", "))
+		return nil, status.Errorf(codes.NotFound, "method: %s has no method %s; it has %s", service, method, strings.Join(e.GetRadius().GetMethods(), ", "))
 	}
 	if !req.GetDryRun() {
 		e.State = observev1.Experiment_STATE_RUNNING
@@ -93,7 +103,7 @@ func (x *experimentsWorld) Stop(_ context.Context, req *observev1.ExperimentServ
 	for i, e := range x.running {
 		if e.GetName() == req.GetName() {
 			x.running = append(x.running[:i:i], x.running[i+1:]...)
-			x.world.did("stop " + req.GetName() + " by " + req.GetAuthor())
+			x.world.did("stop " + req.GetName() + " by " + req.GetAuthor() + ": " + req.GetReason())
 			return &observev1.ExperimentServiceStopResponse{Experiment: e}, nil
 		}
 	}

@@ -38,6 +38,8 @@ type world struct {
 	replicas map[string]int
 	done     []string // what was asked of it
 	log      []string // JSON lines of the supervisor
+
+	experiments *experimentsWorld
 }
 
 const (
@@ -47,6 +49,7 @@ const (
 
 func newWorld() *world {
 	w := &world{began: time.Now().Add(-90 * time.Minute), replicas: map[string]int{"catalog": 2, "order": 2, "payment": 2, "inventory": 1, "shipping": 1, "gateway": 1}}
+	w.experiments = newExperimentsWorld(w)
 	w.write("ready", "payment/1 is ready after 0.4 s")
 	w.write("restart", "payment/2 ended by itself (killed by SIGKILL) and is started again")
 	return w
@@ -96,7 +99,7 @@ func (w *world) serve(t *testing.T, opts console.Options, without ...string) *co
 		"contracts":   func() { contractsv1.RegisterContractServiceServer(api, contractsWorld{world: w}) },
 		"txn":         func() { txnv1.RegisterOperatorServiceServer(api, &txnWorld{world: w}) },
 		"letters":     func() { eventsv1.RegisterLetterServiceServer(api, &lettersWorld{world: w}) },
-		"experiments": func() { observev1.RegisterExperimentServiceServer(api, newExperimentsWorld(w)) },
+		"experiments": func() { observev1.RegisterExperimentServiceServer(api, w.experiments) },
 		"observe": func() {
 			observev1.RegisterMetricServiceServer(api, metricsWorld{})
 			observev1.RegisterAlertServiceServer(api, &alertsWorld{world: w})

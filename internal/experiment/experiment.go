@@ -143,15 +143,16 @@ func (r *Runner) Start(ctx context.Context, req *observev1.ExperimentServiceStar
 // admit names the experiment, and refuses one too many. The lock is held.
 func (r *Runner) admit(e *observev1.Experiment) error {
 	if most := r.limits.running.Get(); len(r.live) >= most {
-		return status.Errorf(codes.ResourceExhausted, "%d experiments run, and experiment.running allows no more", len(r.live))
+		return status.Errorf(codes.ResourceExhausted, "%d experiments run, and the setting experiment.running allows no more: stop one, or raise it", len(r.live))
 	}
 	if e.GetName() != "" {
 		if r.live[e.GetName()] != nil {
-			return status.Errorf(codes.AlreadyExists, "an experiment called %s runs; warren experiment stop %s ends it", e.GetName(), e.GetName())
+			return status.Errorf(codes.AlreadyExists, "name: an experiment called %s runs: give another name, or stop that one", e.GetName())
 		}
 		return nil
 	}
 	base := defaultName(e.GetFault())
+	base = base[:min(len(base), mostName-len("-1000"))]
 	for n := 1; ; n++ {
 		if e.Name = base; n > 1 {
 			e.Name = fmt.Sprintf("%s-%d", base, n)
@@ -164,6 +165,9 @@ func (r *Runner) admit(e *observev1.Experiment) error {
 
 // Stop implements the contract.
 func (r *Runner) Stop(ctx context.Context, req *observev1.ExperimentServiceStopRequest) (*observev1.ExperimentServiceStopResponse, error) {
+	if err := checkReason(req.GetReason()); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	r.mu.Lock()
@@ -173,12 +177,12 @@ func (r *Runner) Stop(ctx context.Context, req *observev1.ExperimentServiceStopR
 		return nil, status.Error(codes.NotFound, r.unknown(req.GetName()))
 	}
 	if e.GetState() == observev1.Experiment_STATE_RUNNING {
-		if err := Withdraw(ctx, r.opts.Centre, e, req.GetAuthor()); err != nil {
+		if err := Withdraw(ctx, r.opts.Centre, e, req.GetAuthor(), req.GetReason()); err != nil {
 			return nil, status.Error(codes.Unavailable, err.Error())
 		}
-		e.Stopped, e.StoppedBy = timestamppb.Now(), req.GetAuthor()
+		e.Stopped, e.StoppedBy, e.StopReason = timestamppb.Now(), req.GetAuthor(), req.GetReason()
 		r.end(e, observev1.Experiment_STATE_STOPPED)
-		r.opts.Log.Warn("experiment stopped", "experiment", e.GetName(), "author", req.GetAuthor())
+		r.opts.Log.Warn("experiment stopped", "experiment", e.GetName(), "author", req.GetAuthor(), "reason", req.GetReason())
 	}
 	return &observev1.ExperimentServiceStopResponse{Experiment: proto.CloneOf(e)}, nil
 }
@@ -199,10 +203,10 @@ func (r *Runner) unknown(name string) string {
 		running = append(running, n)
 	}
 	if len(running) == 0 {
-		return fmt.Sprintf("no experiment %q; none runs", name)
+		return fmt.Sprintf("name: no experiment %q; none runs", name)
 	}
 	slices.Sort(running)
-	return fmt.Sprintf("no experiment %q; there are %s", name, strings.Join(running, ", "))
+	return fmt.Sprintf("name: no experiment %q; there are %s", name, strings.Join(running, ", "))
 }
 
 // run looks after an experiment until its end. The lock is held.
@@ -237,7 +241,7 @@ func (r *Runner) finish(ctx context.Context, e *observev1.Experiment) {
 	if e.GetState() != observev1.Experiment_STATE_RUNNING {
 		return // stopped in this moment
 	}
-	if err := Withdraw(ctx, r.opts.Centre, e, e.GetAuthor()); err != nil { // over it is all the same
+	if err := Withdraw(ctx, r.opts.Centre, e, e.GetAuthor(), "its time is over"); err != nil { // over it is all the same
 		r.opts.Log.Warn("settings of an experiment that ended not removed", "experiment", e.GetName(), "error", err)
 	}
 	r.end(e, observev1.Experiment_STATE_ENDED)

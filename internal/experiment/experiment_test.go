@@ -1,6 +1,7 @@
 package experiment_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,10 +38,14 @@ func request(f *observev1.Fault, d time.Duration) *observev1.ExperimentServiceSt
 	return &observev1.ExperimentServiceStartRequest{Fault: f, Duration: durationpb.New(d), Reason: "to see", Author: "ada"}
 }
 
+func stop(name string) *observev1.ExperimentServiceStopRequest {
+	return &observev1.ExperimentServiceStopRequest{Name: name, Author: "bob", Reason: "seen enough"}
+}
+
 func TestLifeOfAnExperiment(t *testing.T) {
 	w := newWorld(t)
 	dry := request(latency("payment", "", time.Second, 0.5), 0)
-	dry.DryRun = true
+	dry.DryRun, dry.Duration, dry.Reason = true, nil, ""
 	planned := w.start(dry)
 	r := planned.GetRadius()
 	if !slices.Equal(r.GetInstances(), []string{"payment/1", "payment/2"}) || !slices.Equal(r.GetCallers(), []string{"coordinator", "order"}) ||
@@ -62,15 +67,15 @@ func TestLifeOfAnExperiment(t *testing.T) {
 			t.Errorf("no %q in %s", want, value)
 		}
 	}
-	resp, err := w.Stop(t.Context(), &observev1.ExperimentServiceStopRequest{Name: "latency-payment", Author: "bob"})
+	resp, err := w.Stop(t.Context(), stop("latency-payment"))
 	w.check(err)
-	if e := resp.GetExperiment(); e.GetState() != observev1.Experiment_STATE_STOPPED || e.GetStoppedBy() != "bob" {
+	if e := resp.GetExperiment(); e.GetState() != observev1.Experiment_STATE_STOPPED || e.GetStoppedBy() != "bob" || e.GetStopReason() != "seen enough" {
 		t.Errorf("stopped: %v", e)
 	}
 	if value := w.written()["rpc.fault.latency payment"]; strings.Contains(value, "experiment=latency-payment ") || !strings.Contains(value, "latency-payment-2") {
 		t.Errorf("left: %s", value)
 	}
-	_, err = w.Stop(t.Context(), &observev1.ExperimentServiceStopRequest{Name: "latency-payment-2"})
+	_, err = w.Stop(t.Context(), stop("latency-payment-2"))
 	w.check(err)
 
 	w.start(request(partition("order", "payment"), time.Second))
@@ -83,29 +88,51 @@ func TestLifeOfAnExperiment(t *testing.T) {
 	}
 	changes, err := w.centre.History(t.Context(), 10)
 	w.check(err)
-	if !slices.ContainsFunc(changes, func(c config.Change) bool { return c.Author == "ada" && strings.Contains(c.Reason, "to see") }) {
-		t.Errorf("history: %+v", changes)
+	for author, reason := range map[string]string{"ada": "to see", "bob": "end of experiment latency-payment: seen enough"} {
+		if !slices.ContainsFunc(changes, func(c config.Change) bool { return c.Author == author && strings.Contains(c.Reason, reason) }) {
+			t.Errorf("no %q by %s in the history: %+v", reason, author, changes)
+		}
 	}
 }
 
 func TestRefused(t *testing.T) {
 	w := newWorld(t)
+	named := func(name string) *observev1.ExperimentServiceStartRequest {
+		return &observev1.ExperimentServiceStartRequest{Fault: failure("payment", ""), Reason: "x", Name: name}
+	}
 	for want, req := range map[string]*observev1.ExperimentServiceStartRequest{
-		"needs a fault":                         request(nil, time.Minute),
-		`no service "nobody"`:                   request(failure("nobody", ""), time.Minute),
-		"has no method a/B; it has " + payments: request(latency("payment", "/a/B", time.Second, 0), time.Minute),
-		"order serves no contract":              request(partition("payment", "order"), time.Minute),
-		"between two services":                  request(partition("order", "order"), time.Minute),
-		"no code of a failure":                  request(failure("payment", "LOUD"), time.Minute),
-		"a share is more than 0":                request(latency("payment", "", time.Second, 2), time.Minute),
-		"a delay of 0s":                         request(latency("payment", "", 0, 0), time.Minute),
-		"every 1s at most":                      request(kill("payment", time.Millisecond), time.Minute),
-		"experiment.duration.max allows 1h":     request(failure("payment", ""), 2*time.Hour),
-		"lasts for a time":                      request(failure("payment", ""), -time.Hour),
-		"needs a reason":                        {Fault: failure("payment", "")},
-		"a name is lower-case":                  {Fault: failure("payment", ""), Reason: "x", Name: "A b"},
+		"fault: want one of latency, error, kill and partition":                request(nil, time.Minute),
+		`service: no service "nobody"`:                                         request(failure("nobody", ""), time.Minute),
+		`service: no service ""`:                                               request(kill("", time.Minute), time.Minute),
+		`from: no service "nobody"`:                                            request(partition("nobody", "payment"), time.Minute),
+		`to: no service "nobody"`:                                              request(partition("payment", "nobody"), time.Minute),
+		"method: payment has no method a/B; it has " + payments:                request(latency("payment", "/a/B", time.Second, 0), time.Minute),
+		"to: order serves no contract":                                         request(partition("payment", "order"), time.Minute),
+		`to: want another service`:                                             request(partition("order", "order"), time.Minute),
+		`DEADLINE_EXCEEDED; got "LOUD"`:                                        request(failure("payment", "LOUD"), time.Minute),
+		"share: want more than 0 and at most 1, which is every call; got 2":    request(latency("payment", "", time.Second, 2), time.Minute),
+		"at most 1, which is every call; got NaN":                              request(latency("payment", "", time.Second, math.NaN()), time.Minute),
+		"delay: want more than 0 and at most 10m, such as 300ms or 2s; got 0s": request(latency("payment", "", 0, 0), time.Minute),
+		"such as 300ms or 2s; got 11m":                                         request(latency("payment", "", 11*time.Minute, 0), time.Minute),
+		"every: want 1s to 1h; got 1ms":                                        request(kill("payment", time.Millisecond), time.Minute),
+		"every: want 1s to 1h; got 0s":                                         request(kill("payment", 0), time.Minute),
+		"as the setting experiment.duration.max says; got 2h":                  request(failure("payment", ""), 2*time.Hour),
+		"for: want more than 0 and at most 1h":                                 request(failure("payment", ""), -time.Hour),
+		"got 0s":                                                               request(failure("payment", ""), 0),
+		"reason: say why":                                                      {Fault: failure("payment", ""), Reason: " "},
+		"reason: want at most 2000 bytes; got 2001":                            {Fault: failure("payment", ""), Reason: strings.Repeat("x", 2001)},
+		`got "A b"`: named("A b"),
+		`got "7"`:   named("7"),
+		`name: want lower-case letters, digits and -, a letter first, at most 63 of them; got "xx`: named(strings.Repeat("x", 64)),
 	} {
 		if _, err := w.Start(t.Context(), req); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	for want, req := range map[string]*observev1.ExperimentServiceStopRequest{
+		`name: no experiment "nothing"; none runs`: stop("nothing"), "reason: say why": {Name: "nothing", Author: "bob"},
+	} {
+		if _, err := w.Stop(t.Context(), req); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
@@ -117,7 +144,7 @@ func TestRefused(t *testing.T) {
 	w.check(err)
 	eventually(t, "a second experiment is one too many", func() bool {
 		_, err := w.Start(t.Context(), request(failure("payment", ""), time.Hour))
-		return err != nil && strings.Contains(err.Error(), "experiment.running allows no more")
+		return err != nil && strings.Contains(err.Error(), "experiment.running allows no more: stop one, or raise it")
 	})
 }
 
@@ -149,7 +176,7 @@ func TestRunnerThatDies(t *testing.T) {
 	if all := w.all(); all[0].GetState() != observev1.Experiment_STATE_RUNNING || all[1].GetState() != observev1.Experiment_STATE_ENDED {
 		t.Errorf("after the second start: %v", all)
 	}
-	if _, err := w.Stop(t.Context(), &observev1.ExperimentServiceStopRequest{Name: "latency-payment"}); err != nil || len(w.written()) != 0 {
+	if _, err := w.Stop(t.Context(), stop("latency-payment")); err != nil || len(w.written()) != 0 {
 		t.Errorf("stop: %v; %v", err, w.written())
 	}
 }
@@ -183,10 +210,11 @@ experiments:
 	}
 	for text, want := range map[string]string{
 		"experiments: []":                                     "there are none",
-		"experiments: [{name: x}]":                            "number 1: want one of latency, error, kill and partition",
+		"experiments: [{name: x}]":                            "number 1: fault: want one of latency, error, kill and partition",
 		"experiments: [{latncy: {}}]":                         "latncy",
 		"experiments: [{latency: {service: a, delay: fast}}]": "fast",
-		"experiments: [{error: {service: a, share: 0}}]":      "share 0: a share is more than 0",
+		"experiments: [{error: {service: a, share: 0}}]":      "number 1: share: want more than 0 and at most 1, which is every call; got 0",
+		"experiments: [{kill: {service: a, every: 0s}}]":      "number 1: every: want 1s to 1h; got 0s",
 	} {
 		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)

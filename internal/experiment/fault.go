@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,61 +19,91 @@ const (
 	mostDelay    = 10 * time.Minute
 	defaultEvery = 30 * time.Second
 	leastEvery   = time.Second
-	mostReason   = 1024
+	mostEvery    = time.Hour
+	// mostReason is less than the history of settings takes, with an author.
+	mostReason = 2000
+	mostName   = 63
 )
 
-// check tells what is wrong with what is asked for, and how long it lasts.
+var nameForm = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+
+// check tells what is wrong with what is asked for, and how long it lasts. What
+// is wrong begins with the field, as flags, files and the console call it.
 func (r *Runner) check(req *observev1.ExperimentServiceStartRequest) (time.Duration, error) {
-	duration := req.GetDuration().AsDuration()
-	if duration == 0 {
-		duration = min(r.limits.duration.Get(), r.limits.most.Get())
+	most := r.limits.most.Get()
+	duration := min(r.limits.duration.Get(), most)
+	if req.GetDuration() != nil {
+		duration = req.GetDuration().AsDuration()
 	}
-	switch most := r.limits.most.Get(); {
-	case duration < 0:
-		return 0, errors.New("an experiment lasts for a time")
-	case duration > most:
-		return 0, fmt.Errorf("an experiment of %s: experiment.duration.max allows %s", duration, most)
-	case req.GetReason() == "" && !req.GetDryRun():
-		return 0, errors.New("an experiment needs a reason: it is written down with it")
-	case len(req.GetReason()) > mostReason:
-		return 0, fmt.Errorf("a reason may have %d bytes", mostReason)
-	case strings.Trim(req.GetName(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
-		return 0, fmt.Errorf("experiment %q: a name is lower-case letters, digits and -", req.GetName())
+	if duration <= 0 || duration > most {
+		return 0, fmt.Errorf("for: want more than 0 and at most %s, as the setting experiment.duration.max says; got %s", words(most), words(duration))
+	}
+	if name := req.GetName(); name != "" && (len(name) > mostName || !nameForm.MatchString(name)) {
+		return 0, fmt.Errorf("name: want lower-case letters, digits and -, a letter first, at most %d of them; got %q", mostName, name)
+	}
+	if err := checkReason(req.GetReason()); err != nil && (req.GetReason() != "" || !req.GetDryRun()) {
+		return 0, err
 	}
 	return duration, checkFault(req.GetFault())
 }
 
-func checkFault(f *observev1.Fault) error {
-	share := func(s float64) error {
-		if !(s >= 0 && s <= 1) {
-			return fmt.Errorf("share %v: a share is more than 0, and at most 1", max(s, 0))
-		}
-		return nil
+func checkReason(reason string) error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return errors.New("reason: say why: it is kept with the experiment")
+	case len(reason) > mostReason:
+		return fmt.Errorf("reason: want at most %d bytes; got %d", mostReason, len(reason))
 	}
+	return nil
+}
+
+func checkFault(f *observev1.Fault) error {
 	switch f := f.GetKind().(type) {
 	case *observev1.Fault_Latency:
 		delay, jitter := f.Latency.GetDelay().AsDuration(), f.Latency.GetJitter().AsDuration()
-		if delay <= 0 || delay > mostDelay || jitter < 0 || jitter > mostDelay {
-			return fmt.Errorf("a delay of %s ± %s: want one of up to %s", delay, jitter, mostDelay)
+		if delay <= 0 || delay > mostDelay {
+			return fmt.Errorf("delay: want more than 0 and at most %s, such as 300ms or 2s; got %s", words(mostDelay), words(delay))
 		}
-		return share(f.Latency.GetShare())
+		if jitter < 0 || jitter > mostDelay {
+			return fmt.Errorf("jitter: want 0 to %s, such as 200ms; got %s", words(mostDelay), words(jitter))
+		}
+		return checkShare(f.Latency.GetShare())
 	case *observev1.Fault_Error:
 		if _, err := code(f.Error); err != nil {
-			return err
+			return fmt.Errorf("code: want the name of an error, such as UNAVAILABLE, INTERNAL or DEADLINE_EXCEEDED; got %q", f.Error.GetCode())
 		}
-		return share(f.Error.GetShare())
+		return checkShare(f.Error.GetShare())
 	case *observev1.Fault_Kill:
-		if every := f.Kill.GetEvery().AsDuration(); every != 0 && every < leastEvery {
-			return fmt.Errorf("to kill every %s: want every %s at most", every, leastEvery)
+		if every := f.Kill.GetEvery().AsDuration(); f.Kill.GetEvery() != nil && (every < leastEvery || every > mostEvery) {
+			return fmt.Errorf("every: want %s to %s; got %s", words(leastEvery), words(mostEvery), words(every))
 		}
 		return nil
 	case *observev1.Fault_Partition:
 		if f.Partition.GetFrom() == f.Partition.GetTo() {
-			return errors.New("a partition is between two services")
+			return fmt.Errorf("to: want another service than the one that calls; got %q for both", f.Partition.GetTo())
 		}
 		return nil
 	}
-	return errors.New("an experiment needs a fault: latency, error, kill or partition")
+	return errors.New("fault: want one of latency, error, kill and partition")
+}
+
+func checkShare(s float64) error {
+	if s >= 0 && s <= 1 {
+		return nil
+	}
+	return fmt.Errorf("share: want more than 0 and at most 1, which is every call; got %v", max(s, 0))
+}
+
+// words is a duration as people type it: 10m, not 10m0s.
+func words(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func code(e *observev1.ErrorFault) (codes.Code, error) {

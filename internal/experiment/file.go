@@ -19,9 +19,9 @@ type file struct {
 }
 
 type entry struct {
-	Name    string        `yaml:"name"`
-	Reason  string        `yaml:"reason"`
-	For     time.Duration `yaml:"for"`
+	Name    string         `yaml:"name"`
+	Reason  string         `yaml:"reason"`
+	For     *time.Duration `yaml:"for"`
 	Latency *struct {
 		Service string        `yaml:"service"`
 		Method  string        `yaml:"method"`
@@ -36,8 +36,8 @@ type entry struct {
 		Share   *float64 `yaml:"share"`
 	} `yaml:"error"`
 	Kill *struct {
-		Service string        `yaml:"service"`
-		Every   time.Duration `yaml:"every"`
+		Service string         `yaml:"service"`
+		Every   *time.Duration `yaml:"every"`
 	} `yaml:"kill"`
 	Partition *struct {
 		From string `yaml:"from"`
@@ -71,9 +71,7 @@ func ReadFile(path string) ([]*observev1.ExperimentServiceStartRequest, error) {
 
 func (e entry) request() (*observev1.ExperimentServiceStartRequest, error) {
 	req := &observev1.ExperimentServiceStartRequest{Name: e.Name, Reason: e.Reason, Fault: &observev1.Fault{}}
-	if e.For != 0 {
-		req.Duration = durationpb.New(e.For)
-	}
+	req.Duration = span(e.For)
 	faults := 0
 	if l := e.Latency; l != nil {
 		faults++
@@ -87,16 +85,24 @@ func (e entry) request() (*observev1.ExperimentServiceStartRequest, error) {
 	}
 	if k := e.Kill; k != nil {
 		faults++
-		req.Fault.Kind = &observev1.Fault_Kill{Kill: &observev1.KillFault{Service: k.Service, Every: durationpb.New(k.Every)}}
+		req.Fault.Kind = &observev1.Fault_Kill{Kill: &observev1.KillFault{Service: k.Service, Every: span(k.Every)}}
 	}
 	if p := e.Partition; p != nil {
 		faults++
 		req.Fault.Kind = &observev1.Fault_Partition{Partition: &observev1.PartitionFault{From: p.From, To: p.To}}
 	}
 	if faults != 1 {
-		return nil, errors.New("want one of latency, error, kill and partition")
+		return nil, errors.New("fault: want one of latency, error, kill and partition")
 	}
 	return req, checkFault(req.GetFault())
+}
+
+// span is a time that is written down, also if it is 0: which is refused.
+func span(written *time.Duration) *durationpb.Duration {
+	if written == nil {
+		return nil
+	}
+	return durationpb.New(*written)
 }
 
 // share is the one that is written down; where none is, all calls are hit. Who

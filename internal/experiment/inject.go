@@ -17,9 +17,10 @@ func Inject(ctx context.Context, centre *config.Centre, e *observev1.Experiment)
 	return rewrite(ctx, centre, e, e.GetAuthor(), fmt.Sprintf("experiment %s: %s", e.GetName(), e.GetReason()), true)
 }
 
-// Withdraw takes the fault of an experiment back.
-func Withdraw(ctx context.Context, centre *config.Centre, e *observev1.Experiment, author string) error {
-	return rewrite(ctx, centre, e, cmp.Or(author, e.GetAuthor()), "end of experiment "+e.GetName(), false)
+// Withdraw takes the fault of an experiment back; the history of the settings
+// keeps who has done so, and why.
+func Withdraw(ctx context.Context, centre *config.Centre, e *observev1.Experiment, author, reason string) error {
+	return rewrite(ctx, centre, e, cmp.Or(author, e.GetAuthor()), fmt.Sprintf("end of experiment %s: %s", e.GetName(), reason), false)
 }
 
 // rewrite changes the one setting of the experiment's fault: others may have

@@ -19,19 +19,20 @@ import (
 func (r *Runner) radius(ctx context.Context, f *observev1.Fault) (*observev1.BlastRadius, error) {
 	switch f := f.GetKind().(type) {
 	case *observev1.Fault_Latency:
-		return r.served(ctx, f.Latency.GetService(), f.Latency.GetMethod())
+		return r.served(ctx, "service", f.Latency.GetService(), f.Latency.GetMethod())
 	case *observev1.Fault_Error:
-		return r.served(ctx, f.Error.GetService(), f.Error.GetMethod())
+		return r.served(ctx, "service", f.Error.GetService(), f.Error.GetMethod())
 	case *observev1.Fault_Kill:
 		return r.killed(ctx, f.Kill.GetService())
 	case *observev1.Fault_Partition:
 		return r.parted(ctx, f.Partition.GetFrom(), f.Partition.GetTo())
 	}
-	return nil, status.Error(codes.InvalidArgument, "an experiment needs a fault")
+	return nil, status.Error(codes.InvalidArgument, "fault: want one of latency, error, kill and partition")
 }
 
-func (r *Runner) served(ctx context.Context, service, method string) (*observev1.BlastRadius, error) {
-	instances, err := r.instances(ctx, service)
+// served is what can be hit at a service, which the field names.
+func (r *Runner) served(ctx context.Context, field, service, method string) (*observev1.BlastRadius, error) {
+	instances, err := r.instances(ctx, field, service)
 	if err != nil {
 		return nil, err
 	}
@@ -40,11 +41,11 @@ func (r *Runner) served(ctx context.Context, service, method string) (*observev1
 		return nil, err
 	}
 	if len(methods) == 0 {
-		return nil, status.Errorf(codes.FailedPrecondition, "%s serves no contract, so that no call to it can be hit", service)
+		return nil, status.Errorf(codes.FailedPrecondition, "%s: %s serves no contract, so that no call to it can be hit; want another service", field, service)
 	}
 	if method = strings.TrimPrefix(method, "/"); method != "" {
 		if !slices.Contains(methods, method) {
-			return nil, status.Errorf(codes.NotFound, "%s has no method %s; it has %s", service, method, strings.Join(methods, ", "))
+			return nil, status.Errorf(codes.NotFound, "method: %s has no method %s; it has %s", service, method, strings.Join(methods, ", "))
 		}
 		methods = []string{method}
 	}
@@ -54,7 +55,7 @@ func (r *Runner) served(ctx context.Context, service, method string) (*observev1
 }
 
 func (r *Runner) killed(ctx context.Context, service string) (*observev1.BlastRadius, error) {
-	instances, err := r.instances(ctx, service)
+	instances, err := r.instances(ctx, "service", service)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +73,11 @@ func (r *Runner) killed(ctx context.Context, service string) (*observev1.BlastRa
 }
 
 func (r *Runner) parted(ctx context.Context, from, to string) (*observev1.BlastRadius, error) {
-	callers, err := r.instances(ctx, from)
+	callers, err := r.instances(ctx, "from", from)
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.served(ctx, to, "")
+	out, err := r.served(ctx, "to", to, "")
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +89,14 @@ func (r *Runner) parted(ctx context.Context, from, to string) (*observev1.BlastR
 	return out, nil
 }
 
-// instances are those of a service of which there must be one.
-func (r *Runner) instances(ctx context.Context, service string) ([]*fleetv1.Instance, error) {
+// instances are those of a service, which the field names; there must be one.
+func (r *Runner) instances(ctx context.Context, field, service string) ([]*fleetv1.Instance, error) {
 	resp, err := fleetv1.NewFleetServiceClient(r.opts.API).List(ctx, &fleetv1.ListRequest{Services: []string{service}})
 	if err != nil {
-		return nil, err
+		return nil, status.Errorf(status.Code(err), "%s: %s", field, status.Convert(err).Message())
 	}
 	if len(resp.GetInstances()) == 0 {
-		return nil, status.Errorf(codes.FailedPrecondition, "%s has no instance", service)
+		return nil, status.Errorf(codes.FailedPrecondition, "%s: %s has no instance; warren scale %s=1 starts one", field, service, service)
 	}
 	return resp.GetInstances(), nil
 }
@@ -153,7 +154,7 @@ func (r *Runner) callers(ctx context.Context, service string) []string {
 func (r *Runner) kill(ctx context.Context, e *observev1.Experiment) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	instances, err := r.instances(ctx, e.GetFault().GetKill().GetService())
+	instances, err := r.instances(ctx, "service", e.GetFault().GetKill().GetService())
 	instances = slices.DeleteFunc(instances, func(i *fleetv1.Instance) bool { return i.GetState() != fleetv1.State_STATE_READY })
 	if err != nil || len(instances) == 0 {
 		return // nobody is there: the next time somebody may be

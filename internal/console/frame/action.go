@@ -65,6 +65,7 @@ func (f *Frame) do(a *Action) http.Handler {
 		}
 		outcome, err := a.Do(r)
 		f.audit(r, a, form, err)
+		f.board.forget()
 		if err != nil {
 			f.drawForm(w, r, a, problemOf(err, r.ID).Text)
 			return

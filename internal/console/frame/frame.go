@@ -103,6 +103,9 @@ type Options struct {
 	Templates fs.FS
 	// Header is asked for every full page.
 	Header func(context.Context) Header
+	// Notices are what every page says while it is so; nil: nothing. It is asked
+	// once a second while somebody looks, for all of them.
+	Notices func(context.Context) ([]Notice, error)
 	// Find turns what was typed into the search into a path; empty: not found.
 	Find func(ctx context.Context, text string) string
 	// Home is where / leads.
@@ -126,9 +129,10 @@ type Frame struct {
 	lives     chan struct{}
 	done      chan struct{}
 	nav       []navGroup
+	board     *board
 }
 
-// mostLive bounds the pages that are kept up to date at once.
+// mostLive bounds the open pages that hear of what changes.
 const mostLive = 128
 
 // New reads the templates and serves the pages of the options.
@@ -136,6 +140,7 @@ func New(opts Options) (*Frame, error) {
 	f := &Frame{
 		opts: opts, pages: http.NewServeMux(), mux: http.NewServeMux(),
 		lives: make(chan struct{}, mostLive), done: make(chan struct{}), sessions: newSessions(opts.Access),
+		board: &board{ask: opts.Notices},
 	}
 	var err error
 	if f.assets, err = readAssets(); err != nil {

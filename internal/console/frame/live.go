@@ -13,7 +13,9 @@ import (
 // heartbeat tells a browser, and what is between, that the stream is alive.
 const heartbeat = 15 * time.Second
 
-// live sends a page again whenever it has changed, as server-sent events.
+// live sends the notices, and a page again, whenever they have changed, as
+// server-sent events. Of a page that does not renew itself, or that somebody has
+// paused, only the notices come.
 func (f *Frame) live(w http.ResponseWriter, r *http.Request) {
 	at, err := url.Parse(ownPath(r.URL.Query().Get("at")))
 	if err != nil {
@@ -24,7 +26,10 @@ func (f *Frame) live(w http.ResponseWriter, r *http.Request) {
 	again.URL, again.RequestURI = at, at.RequestURI()
 	again.Header.Set("X-Fragment", "inside")
 	every := f.liveEvery(again)
-	if every == 0 {
+	if r.URL.Query().Get("only") == "notices" {
+		every = 0
+	}
+	if every == 0 && f.opts.Notices == nil {
 		w.WriteHeader(http.StatusNoContent) // which ends the browser's attempts
 		return
 	}
@@ -38,50 +43,94 @@ func (f *Frame) live(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
-	f.stream(w, again, every)
+	s := &stream{frame: f, again: again, w: w, out: http.NewResponseController(w), last: map[string]uint64{}, sent: time.Now()}
+	if s.write("retry: 2000\n\n") == nil {
+		s.run(every)
+	}
 }
 
-func (f *Frame) stream(w http.ResponseWriter, again *http.Request, every time.Duration) {
-	out := http.NewResponseController(w)
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	var last uint64
-	sent := time.Now()
-	if _, err := fmt.Fprint(w, "retry: 2000\n\n"); err != nil || out.Flush() != nil {
-		return
+// stream is one browser's, until it goes on to another page.
+type stream struct {
+	frame *Frame
+	again *http.Request
+	w     http.ResponseWriter
+	out   *http.ResponseController
+	last  map[string]uint64 // what was sent, by the name of the event
+	sent  time.Time
+}
+
+// run sends the notices at once: much may have happened since the page was drawn.
+func (s *stream) run(every time.Duration) {
+	var pages <-chan time.Time
+	if every > 0 {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		pages = ticker.C
 	}
-	for {
+	notices := time.NewTicker(noticeEvery)
+	defer notices.Stop()
+	next := s.notices
+	for next() == nil {
 		select {
-		case <-ticker.C:
-		case <-f.done:
+		case <-pages:
+			next = s.page
+		case <-notices.C:
+			next = s.notices
+		case <-s.frame.done:
 			return
-		case <-again.Context().Done():
-			return
-		}
-		if !f.still(again) {
-			return
-		}
-		page := &recorder{header: http.Header{}}
-		f.pages.ServeHTTP(page, again)
-		sum := fnv.New64a()
-		_, _ = sum.Write(page.body.Bytes())
-		text := ": still here\n\n"
-		if now := sum.Sum64(); now != last {
-			last = now
-			text = event(page.body.String())
-		} else if time.Since(sent) < heartbeat {
-			continue
-		}
-		if _, err := fmt.Fprint(w, text); err != nil || out.Flush() != nil {
+		case <-s.again.Context().Done():
 			return
 		}
-		sent = time.Now()
+		if !s.frame.still(s.again) {
+			return
+		}
 	}
+}
+
+func (s *stream) page() error {
+	page := &recorder{header: http.Header{}}
+	s.frame.pages.ServeHTTP(page, s.again)
+	return s.changed("page", page.body.String(), page.body.String())
+}
+
+func (s *stream) notices() error {
+	if s.frame.opts.Notices == nil {
+		return nil
+	}
+	text, sum, err := s.frame.notices(s.again)
+	if err != nil {
+		return err
+	}
+	return s.changed("notices", text, sum)
+}
+
+// changed sends a text whose sum is another one than that which was sent, and
+// tells from time to time that there was nothing to send.
+func (s *stream) changed(name, text, sum string) error {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(sum))
+	last, known := s.last[name]
+	switch now := hash.Sum64(); {
+	case !known || now != last:
+		s.last[name] = now
+		return s.write(event(name, text))
+	case time.Since(s.sent) < heartbeat:
+		return nil
+	}
+	return s.write(": still here\n\n")
+}
+
+func (s *stream) write(text string) error {
+	if _, err := fmt.Fprint(s.w, text); err != nil {
+		return err
+	}
+	s.sent = time.Now()
+	return s.out.Flush()
 }
 
 // event writes text as one event of several lines.
-func event(text string) string {
-	return "event: page\ndata: " + strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), "\n", "\ndata: ") + "\n\n"
+func event(name, text string) string {
+	return "event: " + name + "\ndata: " + strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), "\n", "\ndata: ") + "\n\n"
 }
 
 // liveEvery is how often the page of the request is renewed.

@@ -349,7 +349,7 @@ func (x *ErrorFault) GetShare() float64 {
 type KillFault struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
-	// Zero: 30 s.
+	// Unset: 30 s.
 	Every         *durationpb.Duration `protobuf:"bytes,2,opt,name=every,proto3" json:"every,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -548,7 +548,9 @@ type Experiment struct {
 	Stopped   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=stopped,proto3" json:"stopped,omitempty"`
 	StoppedBy string                 `protobuf:"bytes,10,opt,name=stopped_by,json=stoppedBy,proto3" json:"stopped_by,omitempty"`
 	// How many instances were killed.
-	Kills         int32 `protobuf:"varint,11,opt,name=kills,proto3" json:"kills,omitempty"`
+	Kills int32 `protobuf:"varint,11,opt,name=kills,proto3" json:"kills,omitempty"`
+	// Why it was stopped.
+	StopReason    string `protobuf:"bytes,12,opt,name=stop_reason,json=stopReason,proto3" json:"stop_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -660,6 +662,13 @@ func (x *Experiment) GetKills() int32 {
 	return 0
 }
 
+func (x *Experiment) GetStopReason() string {
+	if x != nil {
+		return x.StopReason
+	}
+	return ""
+}
+
 type ExperimentServiceListRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ended         bool                   `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
@@ -753,11 +762,13 @@ type ExperimentServiceStartRequest struct {
 	// Empty: one is made of the fault.
 	Name  string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Fault *Fault `protobuf:"bytes,2,opt,name=fault,proto3" json:"fault,omitempty"`
-	// Zero: 5 minutes. No longer than the setting experiment.duration.max.
-	Duration      *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
-	Reason        string               `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	Author        string               `protobuf:"bytes,5,opt,name=author,proto3" json:"author,omitempty"`
-	DryRun        bool                 `protobuf:"varint,6,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Unset: the setting experiment.duration, 5 minutes. No longer than the setting
+	// experiment.duration.max.
+	Duration *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
+	// Needed unless dry_run.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Author        string `protobuf:"bytes,5,opt,name=author,proto3" json:"author,omitempty"`
+	DryRun        bool   `protobuf:"varint,6,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -882,6 +893,7 @@ type ExperimentServiceStopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Author        string                 `protobuf:"bytes,2,opt,name=author,proto3" json:"author,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -926,6 +938,13 @@ func (x *ExperimentServiceStopRequest) GetName() string {
 func (x *ExperimentServiceStopRequest) GetAuthor() string {
 	if x != nil {
 		return x.Author
+	}
+	return ""
+}
+
+func (x *ExperimentServiceStopRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -999,12 +1018,11 @@ const file_warren_observe_v1_experiments_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\aservice\x12 \n" +
 	"\x06method\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06method\x12\x1b\n" +
 	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18 R\x04code\x12-\n" +
-	"\x05share\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\x05share\"q\n" +
+	"\x05share\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\x05share\"s\n" +
 	"\tKillFault\x12$\n" +
 	"\aservice\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\aservice\x12>\n" +
-	"\x05every\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
-	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x05every\"L\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\aservice\x12@\n" +
+	"\x05every\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\x90\x1c2\x02\b\x01R\x05every\"L\n" +
 	"\x0ePartitionFault\x12\x1e\n" +
 	"\x04from\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04from\x12\x1a\n" +
@@ -1015,7 +1033,7 @@ const file_warren_observe_v1_experiments_proto_rawDesc = "" +
 	"\amethods\x18\x02 \x03(\tR\amethods\x12\x1c\n" +
 	"\tinstances\x18\x03 \x03(\tR\tinstances\x12\x18\n" +
 	"\acallers\x18\x04 \x03(\tR\acallers\x12\x1a\n" +
-	"\bwarnings\x18\x05 \x03(\tR\bwarnings\"\x9b\x04\n" +
+	"\bwarnings\x18\x05 \x03(\tR\bwarnings\"\xbc\x04\n" +
 	"\n" +
 	"Experiment\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
@@ -1030,7 +1048,9 @@ const file_warren_observe_v1_experiments_proto_rawDesc = "" +
 	"\n" +
 	"stopped_by\x18\n" +
 	" \x01(\tR\tstoppedBy\x12\x14\n" +
-	"\x05kills\x18\v \x01(\x05R\x05kills\"U\n" +
+	"\x05kills\x18\v \x01(\x05R\x05kills\x12\x1f\n" +
+	"\vstop_reason\x18\f \x01(\tR\n" +
+	"stopReason\"U\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_RUNNING\x10\x01\x12\x0f\n" +
@@ -1043,17 +1063,19 @@ const file_warren_observe_v1_experiments_proto_rawDesc = "" +
 	"\x1dExperimentServiceStartRequest\x124\n" +
 	"\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9-]{0,62})?$R\x04name\x126\n" +
 	"\x05fault\x18\x02 \x01(\v2\x18.warren.observe.v1.FaultB\x06\xbaH\x03\xc8\x01\x01R\x05fault\x12?\n" +
-	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\bduration\x12 \n" +
-	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12 \n" +
+	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\bduration\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06reason\x12 \n" +
 	"\x06author\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06author\x12\x17\n" +
 	"\adry_run\x18\x06 \x01(\bR\x06dryRun\"_\n" +
 	"\x1eExperimentServiceStartResponse\x12=\n" +
 	"\n" +
 	"experiment\x18\x01 \x01(\v2\x1d.warren.observe.v1.ExperimentR\n" +
-	"experiment\"_\n" +
+	"experiment\"\x83\x01\n" +
 	"\x1cExperimentServiceStopRequest\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04name\x12 \n" +
-	"\x06author\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06author\"^\n" +
+	"\x06author\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06author\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\xd0\x0fR\x06reason\"^\n" +
 	"\x1dExperimentServiceStopResponse\x12=\n" +
 	"\n" +
 	"experiment\x18\x01 \x01(\v2\x1d.warren.observe.v1.ExperimentR\n" +

@@ -1,6 +1,7 @@
 // Pages that renew themselves: by server-sent events, morphed into what is
 // there, so that focus, selection and open parts stay as they are. A hidden tab
-// asks for nothing; what somebody is working with isn't changed under them.
+// asks for nothing; what somebody is working with isn't changed under them. The
+// notices above every page come by the same stream, also while it is paused.
 "use strict";
 (() => {
   const main = () => document.getElementById("main");
@@ -12,9 +13,11 @@
   function connect() {
     disconnect();
     const m = main();
-    if (!m || paused || document.hidden || !(Number(m.dataset.live) > 0)) return;
-    source = new EventSource("/live?at=" + encodeURIComponent(m.dataset.at));
+    if (!m || document.hidden) return;
+    const renewed = !paused && Number(m.dataset.live) > 0;
+    source = new EventSource("/live?at=" + encodeURIComponent(m.dataset.at) + (renewed ? "" : "&only=notices"));
     const at = m.dataset.at;
+    source.addEventListener("notices", (e) => notify(e.data));
     source.addEventListener("page", (e) => {
       if (main().dataset.at === at) receive(e.data);
     });
@@ -67,12 +70,49 @@
   function pause(on) {
     paused = on;
     marks(on ? new Date().toLocaleTimeString() : "");
-    if (on) disconnect();
-    else {
-      connect();
-      again();
+    connect();
+    if (!on) again();
+  }
+
+  // Notices. They say themselves how long they hold, by no clock but the stream's.
+
+  function notify(html) {
+    const place = document.getElementById("notices");
+    if (!place) return;
+    const before = place.querySelector("[data-notices]");
+    const names = before ? [...before.querySelectorAll("b")].map((b) => b.textContent).join(", ") : "";
+    const key = before ? before.dataset.notices : "";
+    const focused = place.contains(document.activeElement);
+    Idiomorph.morph(place, html, { morphStyle: "innerHTML" });
+    htmx.process(place);
+    if (focused && !place.contains(document.activeElement)) main().focus({ preventScroll: true });
+    count();
+    const now = place.querySelector("[data-notices]");
+    if (key === (now ? now.dataset.notices : "")) return;
+    find("#said").textContent = now ? now.dataset.spoken : names + ": over";
+  }
+
+  function count() {
+    for (const left of document.querySelectorAll("[data-left]")) {
+      if (left.told === left.dataset.left) continue;
+      left.told = left.dataset.left;
+      left.until = performance.now() + 1000 * Number(left.told);
     }
   }
+
+  const two = (n) => String(n).padStart(2, "0");
+  function span(s) {
+    if (s < 60) return s + " s";
+    if (s < 3600) return Math.floor(s / 60) + " min " + two(s % 60) + " s";
+    return Math.floor(s / 3600) + " h " + two(Math.floor(s / 60) % 60) + " min";
+  }
+
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const left of document.querySelectorAll("[data-left]")) {
+      left.textContent = span(Math.max(0, Math.round((left.until - performance.now()) / 1000)));
+    }
+  }, 1000);
 
   let since = "";
   function marks(at) {
@@ -92,7 +132,7 @@
     if (e.target.closest("[data-show-held]") && held) show(held);
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
-  document.addEventListener("warren:page", () => { paused = false; connect(); });
-  document.addEventListener("warren:changed", again);
+  document.addEventListener("warren:page", () => { paused = false; count(); connect(); });
+  document.addEventListener("warren:changed", () => { connect(); again(); });
   window.addEventListener("pagehide", disconnect);
 })();
