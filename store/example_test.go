@@ -58,3 +58,43 @@ func Example() {
 	// <nil>
 	// too few in stock
 }
+
+type product struct {
+	sku   string
+	units int64
+}
+
+// One function reads a product of a list, and the only one of a row.
+func scanProduct(scan func(...any) error) (p product, err error) {
+	err = scan(&p.sku, &p.units)
+	return p, err
+}
+
+func ExampleCollect() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+
+	db, err := store.Open(ctx, "sqlite:"+filepath.Join(dir, "stock.db"), store.Options{Name: "stock"})
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(ctx, stockSchema); err != nil {
+		panic(err)
+	}
+	if _, err := db.Exec(ctx, `INSERT INTO stock (sku, units) VALUES (?, ?), (?, ?)`, "85123A", 5, "22423", 2); err != nil {
+		panic(err)
+	}
+
+	all, err := store.Collect(ctx, db, scanProduct, `SELECT sku, units FROM stock WHERE units > ? ORDER BY sku`, 0)
+	fmt.Println(all, err)
+	one, err := scanProduct(db.QueryRow(ctx, `SELECT sku, units FROM stock WHERE sku = ?`, "22423").Scan)
+	fmt.Println(one, err)
+	// Output:
+	// [{22423 2} {85123A 5}] <nil>
+	// {22423 2} <nil>
+}

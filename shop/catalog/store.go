@@ -68,20 +68,11 @@ func (s *products) list(ctx context.Context, f filter, after string, limit int) 
 		where, args = append(where, `price_units <= ?`), append(args, *f.max)
 	}
 	query := `SELECT ` + columns + ` FROM products WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY ` + order + ` LIMIT ?`
-	rows, err := s.db.Query(ctx, query, append(args, limit)...)
+	out, err := store.Collect(ctx, s.db, scanProduct, query, append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list products: %w", err)
 	}
-	defer rows.Close()
-	var out []product
-	for rows.Next() {
-		p, err := scanProduct(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("list products: %w", err)
-		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
 // category is a category with the number of its products.
@@ -91,20 +82,14 @@ type category struct {
 }
 
 func (s *products) categories(ctx context.Context) ([]category, error) {
-	rows, err := s.db.Query(ctx, `SELECT category, COUNT(*) FROM products GROUP BY category ORDER BY category`)
+	out, err := store.Collect(ctx, s.db, func(scan func(...any) error) (c category, err error) {
+		err = scan(&c.name, &c.count)
+		return c, err
+	}, `SELECT category, COUNT(*) FROM products GROUP BY category ORDER BY category`)
 	if err != nil {
 		return nil, fmt.Errorf("list categories: %w", err)
 	}
-	defer rows.Close()
-	var out []category
-	for rows.Next() {
-		var c category
-		if err := rows.Scan(&c.name, &c.count); err != nil {
-			return nil, fmt.Errorf("list categories: %w", err)
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
 // create adds a product, and returns it as it is kept.

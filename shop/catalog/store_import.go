@@ -113,18 +113,11 @@ func lockedAll(ctx context.Context, tx *store.Tx, batch []product) (map[string]*
 	for i, p := range batch {
 		args[i] = p.sku
 	}
-	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM products WHERE sku IN (?`+strings.Repeat(`, ?`, len(args)-1)+`) ORDER BY sku FOR UPDATE`, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
+	all, err := store.Collect(ctx, tx, scanProduct,
+		`SELECT `+columns+` FROM products WHERE sku IN (?`+strings.Repeat(`, ?`, len(args)-1)+`) ORDER BY sku FOR UPDATE`, args...)
 	kept := map[string]*product{}
-	for rows.Next() {
-		p, err := scanProduct(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range all {
 		kept[p.sku] = &p
 	}
-	return kept, rows.Err()
+	return kept, err
 }

@@ -117,21 +117,12 @@ func (s *users) list(ctx context.Context, role string, after place, limit int) (
 	if !known {
 		return nil, invalid("role", "there is no role %q", role)
 	}
-	rows, err := s.db.Query(ctx, `SELECT `+userColumns+` FROM users WHERE (create_time > ? OR (create_time = ? AND id > ?))`+
+	out, err := store.Collect(ctx, s.db, scanUser, `SELECT `+userColumns+` FROM users WHERE (create_time > ? OR (create_time = ? AND id > ?))`+
 		condition+` ORDER BY create_time, id LIMIT ?`, after.Created, after.Created, after.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
-	defer rows.Close()
-	var out []user
-	for rows.Next() {
-		u, err := scanUser(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("list users: %w", err)
-		}
-		out = append(out, u)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
 // locked waits until nobody else does what the lock is named after.

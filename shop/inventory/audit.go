@@ -41,7 +41,7 @@ func (s *stocks) audit(ctx context.Context) (*inventoryv1.AuditStockResponse, er
 	out := &inventoryv1.AuditStockResponse{}
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out.Reset() // the transaction may be run again
-		promised, err := collect(ctx, tx, scanLine, `SELECT l.sku, SUM(l.quantity) FROM reservations r
+		promised, err := store.Collect(ctx, tx, scanLine, `SELECT l.sku, SUM(l.quantity) FROM reservations r
 			JOIN reservation_lines l ON l.reservation_id = r.id WHERE r.state = ? GROUP BY l.sku`, int64(held))
 		if err != nil {
 			return err
@@ -50,7 +50,7 @@ func (s *stocks) audit(ctx context.Context) (*inventoryv1.AuditStockResponse, er
 		for _, l := range promised {
 			bySKU[l.sku] = l.quantity
 		}
-		accounts, err := collect(ctx, tx, scanAccount, `SELECT s.sku, s.on_hand, s.reserved, s.version,
+		accounts, err := store.Collect(ctx, tx, scanAccount, `SELECT s.sku, s.on_hand, s.reserved, s.version,
 			COALESCE(SUM(m.on_hand), 0), COALESCE(SUM(m.reserved), 0), COUNT(m.version), COALESCE(MAX(m.version), 0)
 			FROM stock s LEFT JOIN movements m ON m.sku = s.sku GROUP BY s.sku, s.on_hand, s.reserved, s.version ORDER BY s.sku`)
 		if err != nil {

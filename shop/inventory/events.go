@@ -13,7 +13,7 @@ import (
 // it was told last, and returns of how many. A product that is sold a thousand
 // times a second is so told once per period, and who sells it writes no event.
 func (s *stocks) tell(ctx context.Context, limit int) (int, error) {
-	skus, err := collect(ctx, s.db, scanText, `SELECT sku FROM stock WHERE untold = TRUE ORDER BY sku LIMIT ?`, limit)
+	skus, err := store.Collect(ctx, s.db, scanText, `SELECT sku FROM stock WHERE untold = TRUE ORDER BY sku LIMIT ?`, limit)
 	if err != nil {
 		return 0, fmt.Errorf("find stock that has changed: %w", err)
 	}

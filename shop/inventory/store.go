@@ -48,29 +48,11 @@ func (s *stocks) get(ctx context.Context, sku string) (stock, error) {
 
 // list returns the first stock after a code.
 func (s *stocks) list(ctx context.Context, after string, limit int) ([]stock, error) {
-	list, err := collect(ctx, s.db, scanStock, `SELECT `+stockColumns+` FROM stock WHERE sku > ? ORDER BY sku LIMIT ?`, after, limit)
+	list, err := store.Collect(ctx, s.db, scanStock, `SELECT `+stockColumns+` FROM stock WHERE sku > ? ORDER BY sku LIMIT ?`, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list stock: %w", err)
 	}
 	return list, nil
-}
-
-// collect reads all rows of a query.
-func collect[T any](ctx context.Context, q store.Querier, scan func(func(...any) error) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		entry, err := scan(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, entry)
-	}
-	return out, rows.Err()
 }
 
 // move makes movements, whose products stand in the order of their codes, all
@@ -114,7 +96,7 @@ func locked(ctx context.Context, tx *store.Tx, skus []string) (map[string]stock,
 	for i, sku := range skus {
 		args[i] = sku
 	}
-	list, err := collect(ctx, tx, scanStock, `SELECT `+stockColumns+` FROM stock WHERE sku IN (?`+strings.Repeat(`, ?`, len(skus)-1)+
+	list, err := store.Collect(ctx, tx, scanStock, `SELECT `+stockColumns+` FROM stock WHERE sku IN (?`+strings.Repeat(`, ?`, len(skus)-1)+
 		`) ORDER BY sku FOR UPDATE`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("lock stock: %w", err)
@@ -199,7 +181,7 @@ func (s *stocks) adjust(ctx context.Context, m movement, now time.Time) (stock, 
 // movements returns the movements of a product before a version, the latest
 // first.
 func (s *stocks) movements(ctx context.Context, sku string, before int64, limit int) ([]movement, error) {
-	list, err := collect(ctx, s.db, func(scan func(...any) error) (movement, error) {
+	list, err := store.Collect(ctx, s.db, func(scan func(...any) error) (movement, error) {
 		var m movement
 		err := scan(&m.sku, &m.version, &m.kind, &m.onHand, &m.reserved, &m.reference, &m.reason, &m.author, &m.at)
 		return m, err

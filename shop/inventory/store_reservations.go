@@ -43,7 +43,7 @@ func readReservation(ctx context.Context, q store.Querier, id, lock string) (res
 	if err != nil {
 		return reservation{}, err
 	}
-	r.lines, err = collect(ctx, q, scanLine, `SELECT sku, quantity FROM reservation_lines WHERE reservation_id = ? ORDER BY sku`, id)
+	r.lines, err = store.Collect(ctx, q, scanLine, `SELECT sku, quantity FROM reservation_lines WHERE reservation_id = ? ORDER BY sku`, id)
 	return r, err
 }
 
@@ -162,7 +162,7 @@ func change(ctx context.Context, tx *store.Tx, id string, now time.Time, decide 
 // expire ends reservations that nobody has confirmed in time, at most so many,
 // and returns how many it ended. Several may do so at once.
 func (s *stocks) expire(ctx context.Context, now time.Time, limit int) (int, error) {
-	ids, err := collect(ctx, s.db, scanText, `SELECT id FROM reservations WHERE state = ? AND expire_time <= ? ORDER BY expire_time LIMIT ?`,
+	ids, err := store.Collect(ctx, s.db, scanText, `SELECT id FROM reservations WHERE state = ? AND expire_time <= ? ORDER BY expire_time LIMIT ?`,
 		int64(held), now, limit)
 	if err != nil {
 		return 0, fmt.Errorf("find expired reservations: %w", err)
@@ -220,7 +220,7 @@ func (s *stocks) restock(ctx context.Context, id string, lines []line, now time.
 }
 
 func sameReturn(ctx context.Context, tx *store.Tx, id string, lines []line) error {
-	kept, err := collect(ctx, tx, scanLine, `SELECT sku, quantity FROM return_lines WHERE return_id = ? ORDER BY sku`, id)
+	kept, err := store.Collect(ctx, tx, scanLine, `SELECT sku, quantity FROM return_lines WHERE return_id = ? ORDER BY sku`, id)
 	if err == nil && !slices.Equal(kept, lines) {
 		err = rpc.Errorf(inventoryv1.Reason_OTHER_LINES, "there is a return %q with other lines", id)
 	}

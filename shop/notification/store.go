@@ -92,20 +92,11 @@ func (s *feeds) list(ctx context.Context, user string, unread bool, before *plac
 		query += ` AND (create_time < ? OR (create_time = ? AND id < ?))`
 		args = append(args, before.Created, before.Created, before.ID)
 	}
-	rows, err := s.db.Query(ctx, query+` ORDER BY create_time DESC, id DESC LIMIT ?`, append(args, limit)...)
+	out, err := store.Collect(ctx, s.db, scanNotification, query+` ORDER BY create_time DESC, id DESC LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list notifications: %w", err)
 	}
-	defer rows.Close()
-	var out []notification
-	for rows.Next() {
-		n, err := scanNotification(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("list notifications: %w", err)
-		}
-		out = append(out, n)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
 // markRead notes that a user read something; somebody else's does not exist.

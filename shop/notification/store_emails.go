@@ -29,19 +29,6 @@ func scanEmail(scan func(...any) error) (email, error) {
 	return e, json.Unmarshal([]byte(about), &e.facts)
 }
 
-func scanEmails(rows *store.Rows) ([]email, error) {
-	defer rows.Close()
-	var out []email
-	for rows.Next() {
-		e, err := scanEmail(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e)
-	}
-	return out, rows.Err()
-}
-
 // due returns when the next e-mail is due, if there is one.
 func (s *feeds) due(ctx context.Context) (at time.Time, there bool, err error) {
 	err = s.db.QueryRow(ctx, `SELECT due_time FROM emails WHERE state = ? ORDER BY due_time LIMIT 1`, string(waiting)).Scan(&at)
@@ -58,13 +45,10 @@ func (s *feeds) due(ctx context.Context) (at time.Time, there bool, err error) {
 // process dies, others take them then.
 func (s *feeds) claim(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]email, error) {
 	var out []email
-	err := s.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT `+emailColumns+` FROM emails WHERE state = ? AND due_time <= ?
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		out, err = store.Collect(ctx, tx, scanEmail, `SELECT `+emailColumns+` FROM emails WHERE state = ? AND due_time <= ?
 			ORDER BY due_time LIMIT ? FOR UPDATE SKIP LOCKED`, string(waiting), now, limit)
 		if err != nil {
-			return err
-		}
-		if out, err = scanEmails(rows); err != nil {
 			return err
 		}
 		for i := range out {
@@ -117,11 +101,7 @@ func (s *feeds) emails(ctx context.Context, state emailState, before *place, lim
 		query += ` AND (create_time < ? OR (create_time = ? AND id < ?))`
 		args = append(args, before.Created, before.Created, before.ID)
 	}
-	rows, err := s.db.Query(ctx, query+` ORDER BY create_time DESC, id DESC LIMIT ?`, append(args, limit)...)
-	if err != nil {
-		return nil, fmt.Errorf("list e-mails: %w", err)
-	}
-	list, err := scanEmails(rows)
+	list, err := store.Collect(ctx, s.db, scanEmail, query+` ORDER BY create_time DESC, id DESC LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list e-mails: %w", err)
 	}

@@ -97,21 +97,8 @@ func (s *ledger) claim(ctx context.Context, now time.Time, lease time.Duration, 
 }
 
 func dueTopUps(ctx context.Context, tx *store.Tx, now time.Time, limit int) ([]topUp, error) {
-	rows, err := tx.Query(ctx, `SELECT `+topUpColumns+` FROM top_ups WHERE state = ? AND due_time <= ?
+	return store.Collect(ctx, tx, scanTopUp, `SELECT `+topUpColumns+` FROM top_ups WHERE state = ? AND due_time <= ?
 		ORDER BY due_time LIMIT ? FOR UPDATE SKIP LOCKED`, string(pending), now, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []topUp
-	for rows.Next() {
-		t, err := scanTopUp(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, rows.Err()
 }
 
 // postpone has the provider asked again later.

@@ -35,24 +35,6 @@ func scanShipment(scan func(...any) error) (shipment, error) {
 	return s, err
 }
 
-// collect reads all rows of a query.
-func collect[T any](ctx context.Context, q store.Querier, scan func(func(...any) error) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		entry, err := scan(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, entry)
-	}
-	return out, rows.Err()
-}
-
 // read returns a shipment with its lines, or store.ErrNoRows; forUpdate keeps
 // others from changing it until the transaction ends.
 func read(ctx context.Context, q store.Querier, id, lock string) (shipment, error) {
@@ -67,7 +49,7 @@ func read(ctx context.Context, q store.Querier, id, lock string) (shipment, erro
 const forUpdate = ` FOR UPDATE`
 
 func linesOf(ctx context.Context, q store.Querier, id string) ([]line, error) {
-	return collect(ctx, q, func(scan func(...any) error) (line, error) {
+	return store.Collect(ctx, q, func(scan func(...any) error) (line, error) {
 		var l line
 		err := scan(&l.sku, &l.quantity)
 		return l, err
@@ -97,7 +79,7 @@ func (s *shipments) ofOrder(ctx context.Context, order string) (found shipment, 
 		if found, err = read(ctx, tx, id, ""); err != nil {
 			return err
 		}
-		way, err = collect(ctx, tx, scanHappening, `SELECT state, event, create_time FROM tracking WHERE shipment_id = ? ORDER BY number`, id)
+		way, err = store.Collect(ctx, tx, scanHappening, `SELECT state, event, create_time FROM tracking WHERE shipment_id = ? ORDER BY number`, id)
 		return err
 	}, store.ReadOnly)
 	if errors.Is(err, store.ErrNoRows) {
@@ -128,7 +110,7 @@ func (s *shipments) list(ctx context.Context, state shippingv1.State, after posi
 	if state != 0 {
 		where, args = where+` AND state = ?`, append(args, int64(state))
 	}
-	list, err := collect(ctx, s.db, scanShipment, `SELECT `+columns+` FROM shipments WHERE order_id <> '' AND `+where+
+	list, err := store.Collect(ctx, s.db, scanShipment, `SELECT `+columns+` FROM shipments WHERE order_id <> '' AND `+where+
 		` ORDER BY create_time DESC, id DESC LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list shipments: %w", err)
@@ -256,7 +238,7 @@ func (s *shipments) cancel(ctx context.Context, id string, now time.Time) error 
 
 // due returns the shipments whose next step is due, at most so many.
 func (s *shipments) due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	ids, err := collect(ctx, s.db, func(scan func(...any) error) (id string, err error) {
+	ids, err := store.Collect(ctx, s.db, func(scan func(...any) error) (id string, err error) {
 		err = scan(&id)
 		return id, err
 	}, `SELECT id FROM shipments WHERE moving = TRUE AND next_time <= ? ORDER BY next_time LIMIT ?`, now, limit)

@@ -148,6 +148,31 @@ var portable = map[string]func(*bench){
 			b.Errorf("got %q", seen)
 		}
 	},
+	"Collect": func(b *bench) {
+		b.schema(shopSchema)
+		const query = `SELECT sku FROM products WHERE price > ? ORDER BY sku`
+		sku := func(scan func(...any) error) (s string, err error) {
+			err = scan(&s)
+			return s, err
+		}
+		b.must(b.db.InTx(b.ctx, func(ctx context.Context, tx *store.Tx) error {
+			for price, want := range map[int][]string{0: {"B1", "a1", "a2"}, 1000: nil} {
+				if got, err := store.Collect(ctx, tx, sku, query, price); err != nil || !slices.Equal(got, want) {
+					b.Errorf("more than %d: got %q, %v", price, got, err)
+				}
+			}
+			unreadable := errors.New("unreadable")
+			got, err := store.Collect(ctx, tx, func(func(...any) error) (string, error) { return "x", unreadable }, query, 0)
+			if got != nil || !errors.Is(err, unreadable) {
+				b.Errorf("rows that can't be read: got %q, %v", got, err)
+			}
+			_, err = store.Collect(ctx, tx, sku, query, 0) // the rows before are closed
+			return err
+		}))
+		if _, err := store.Collect(b.ctx, b.db, sku, `SELECT * FROM nowhere`); err == nil {
+			b.Errorf("a query that is wrong was taken")
+		}
+	},
 	"Errors": func(b *bench) {
 		for _, query := range []string{`SELECT * FROM nowhere`, `SELEC 1`, ``} {
 			rows, err := b.db.Query(b.ctx, query)
@@ -162,18 +187,12 @@ var portable = map[string]func(*bench){
 // column reads a query of one column as text.
 func (b *bench) column(query string, args ...any) string {
 	b.Helper()
-	rows, err := b.db.Query(b.ctx, query, args...)
+	out, err := store.Collect(b.ctx, b.db, func(scan func(...any) error) (s string, err error) {
+		err = scan(&s)
+		return s, err
+	}, query, args...)
 	if err != nil {
 		b.Errorf("%s: %v", query, err)
-		return ""
 	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var s string
-		b.must(rows.Scan(&s))
-		out = append(out, s)
-	}
-	b.must(rows.Err())
 	return strings.Join(out, " ")
 }
