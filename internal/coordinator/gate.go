@@ -3,6 +3,7 @@ package coordinator
 import (
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gowarren/warren/config"
 )
@@ -29,6 +30,9 @@ type gate struct {
 // a call begins with a small stack, and growing it to what gRPC needs is a tenth of
 // what a call costs.
 const mostSpare = 64
+
+// spareTime is how long one waits for a next call before it goes.
+const spareTime = 10 * time.Second
 
 func newGates(e *Engine) *gates {
 	return &gates{engine: e, byName: map[string]*gate{}, policy: map[string]*callPolicy{}}
@@ -103,12 +107,33 @@ func (g *gate) pop() func() {
 }
 
 func (g *gate) run(f func()) {
+	idle := time.NewTimer(spareTime)
+	defer idle.Stop()
 	for f != nil {
 		f()
 		var more <-chan func()
 		if f, more = g.next(); more != nil {
-			f = <-more
+			idle.Reset(spareTime)
+			select {
+			case f = <-more:
+			case <-idle.C:
+				f = g.retire(more)
+			}
 		}
+	}
+}
+
+// retire counts out a goroutine that has waited for long, unless there is work for it
+// at this very moment.
+func (g *gate) retire(more <-chan func()) func() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case f := <-more: // nil: the gate is closed
+		return f
+	default:
+		g.spare--
+		return nil
 	}
 }
 

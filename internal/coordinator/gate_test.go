@@ -4,12 +4,14 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gowarren/warren/config"
 )
 
 // However many calls there are at once, no more run than may, none is forgotten, and
-// of their goroutines a bounded number stays for the next ones, until the gate is closed.
+// of their goroutines a bounded number stays for the next ones, until there are none for
+// a while or the gate is closed.
 func TestGateKeepsFewGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		settings := quick(t, config.Entry{Name: "txn.participant.concurrency", Value: "100"})
@@ -50,6 +52,19 @@ func TestGateKeepsFewGoroutines(t *testing.T) {
 		}
 		if one.spare != mostSpare {
 			t.Errorf("%d goroutines wait after single calls, want %d", one.spare, mostSpare)
+		}
+		for range 6 {
+			time.Sleep(spareTime / 2)
+			one.enter(func() {})
+			synctest.Wait()
+		}
+		if one.spare < 1 || one.spare > 6 {
+			t.Errorf("%d goroutines wait after a time with a call now and then", one.spare)
+		}
+		time.Sleep(2 * spareTime)
+		synctest.Wait()
+		if one.spare != 0 {
+			t.Errorf("%d goroutines wait after a time without calls", one.spare)
 		}
 		all.close()
 		done := make(chan struct{})
