@@ -51,7 +51,8 @@ func (s *screens) alert(r *frame.Request) (any, error) {
 	r.Missing("The history", err)
 	if len(of)+len(now)+len(history.GetChanges()) == 0 {
 		return nil, &frame.Problem{
-			Status: http.StatusNotFound, Title: "It is not there", Text: fmt.Sprintf("No rule is called %q, and none was.", name), Tip: "Alerts lists the rules in force.",
+			Status: http.StatusNotFound, Title: "It is not there", Text: fmt.Sprintf("No rule is called %q, and none was.", name),
+			Tip: "Alerts lists the rules in force.",
 		}
 	}
 	v := alertView{Name: name, State: alertState(observev1.Alert_STATE_INACTIVE), History: alertHistory(history.GetChanges())}
@@ -61,9 +62,7 @@ func (s *screens) alert(r *frame.Request) (any, error) {
 		v.State = gravest(now)
 	}
 	v.rule(of, now)
-	if err := s.alertPast(r, &v, of); err != nil {
-		return nil, err
-	}
+	s.alertPast(r, &v, of)
 	return v, nil
 }
 
@@ -125,7 +124,7 @@ func lastingText(d time.Duration) string {
 
 // alertPast adds when it was true, whom it told, and, of an objective's alert,
 // how fast budgets burn.
-func (s *screens) alertPast(r *frame.Request, v *alertView, rules []*observev1.Rule) error {
+func (s *screens) alertPast(r *frame.Request, v *alertView, rules []*observev1.Rule) {
 	if len(v.Expressions) == 1 {
 		chart, _, err := s.chart(r, plan{"rule", "What the rule finds", "", v.Expressions[0], nil})
 		r.Missing("When it was true", err)
@@ -152,7 +151,6 @@ func (s *screens) alertPast(r *frame.Request, v *alertView, rules []*observev1.R
 		v.Told = deliveryTable(slices.DeleteFunc(told.GetDeliveries(), func(d *observev1.Delivery) bool { return !slices.Contains(d.GetAlerts(), v.Name) }))
 	}
 	v.Links = append(v.Links, frame.Link{Text: "Silence", Href: silenceHref(v.Name, nil), Asks: true})
-	return nil
 }
 
 // burnTable is how fast error budgets are spent, a row for each window.

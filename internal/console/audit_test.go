@@ -1,10 +1,10 @@
 package console_test
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +33,7 @@ func TestAudit(t *testing.T) {
 		t.Errorf("signed out: %v, %v", resp, err)
 	}
 	for i := range 3000 {
-		w.write("noise", fmt.Sprint(i))
+		w.write("noise", strconv.Itoa(i))
 	}
 	again := newWorld().serve(t, console.Options{Audit: opts.Audit}) // on the same file, as after a restart
 	_, page := get(t, "http://"+again.Address()+"/audit")
@@ -60,7 +60,7 @@ func TestAuditIsTurnedOver(t *testing.T) {
 	const many, least = 300, 100
 	long := strings.Repeat("\x00", 1<<20)
 	for i := range many {
-		if err := a.Add(console.Entry{Author: "ada", Action: fmt.Sprint(i), Reason: long, Target: long, Error: long}); err != nil {
+		if err := a.Add(console.Entry{Author: "ada", Action: strconv.Itoa(i), Reason: long, Target: long, Error: long}); err != nil {
 			t.Fatal(err)
 		}
 	}

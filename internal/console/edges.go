@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -106,9 +105,9 @@ func (s *screens) servers(ctx context.Context) (map[string][]string, error) {
 func (b *breakers) status() frame.Status {
 	switch {
 	case b.open > 0:
-		return frame.Status{Word: fmt.Sprintf("%s open", frame.Count(int64(b.open))), Tone: frame.Bad}
+		return frame.Status{Word: frame.Count(int64(b.open)) + " open", Tone: frame.Bad}
 	case b.trying > 0:
-		return frame.Status{Word: fmt.Sprintf("%s half-open", frame.Count(int64(b.trying))), Tone: frame.Warn}
+		return frame.Status{Word: frame.Count(int64(b.trying)) + " half-open", Tone: frame.Warn}
 	}
 	return frame.Status{Word: "closed", Tone: frame.Good}
 }

@@ -34,8 +34,9 @@ func (s *screens) kept(r *frame.Request) *keptView {
 		v.Facts[len(v.Facts)-1].Value = frame.Ago(at.AsTime(), r.Now)
 	}
 	reasons := map[string]string{
-		"queue": "more came than the disk takes", "disk": "too little room on the disk", "trace_size": "a trace had too many spans", "line_size": "a line was too long",
-		"thinned": "the budget was nearly used", "expired": "too old, or the budget was used", "probe": "health checks",
+		"queue": "more came than the disk takes", "disk": "too little room on the disk", "trace_size": "a trace had too many spans",
+		"line_size": "a line was too long",
+		"thinned":   "the budget was nearly used", "expired": "too old, or the budget was used", "probe": "health checks",
 	}
 	for _, d := range stats.GetDropped() {
 		why := reasons[d.GetReason()]

@@ -126,7 +126,8 @@ func relatedTo(sum *observev1.TraceSummary) []related {
 	began := sum.GetStart().AsTime()
 	if gid := sum.GetGid(); gid != "" {
 		out = append(out, related{"Transaction", gid, []frame.Link{
-			{Text: "its steps", Href: txnHref(gid)}, {Text: "its traces", Href: tracesOf("gid", gid, began)}, {Text: "its log lines", Href: linesNaming(gid, began)},
+			{Text: "its steps", Href: txnHref(gid)}, {Text: "its traces", Href: tracesOf("gid", gid, began)},
+			{Text: "its log lines", Href: linesNaming(gid, began)},
 		}})
 	}
 	if order := sum.GetOrderId(); order != "" {
