@@ -2,14 +2,11 @@ package e2e
 
 import (
 	"os"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/gowarren/warren/internal/engines/enginestest"
 )
 
-// TestBrokerIsAway stops the broker, a server of its own, while customers buy:
+// TestBrokerIsAway kills the broker, a process of its own, while customers buy:
 // orders are taken all the same, and when it is back, everything arrives once. With
 // SOAK, it is away for a minute.
 func TestBrokerIsAway(t *testing.T) {
@@ -17,10 +14,8 @@ func TestBrokerIsAway(t *testing.T) {
 	if os.Getenv("SOAK") != "" {
 		away = time.Minute
 	}
-	nats := enginestest.StartNATS(t)
-	s := openWith(t, variant(t, func(text string) string {
-		return strings.Replace(text, "events: embedded", "events: nats://"+nats.Endpoint()+"/{system}", 1)
-	}))
+	nats := startBroker(t)
+	s := openWithBroker(t, nats)
 	customers := s.customers(8, func(int) int64 { return 9_000_000 })
 	tr := &traffic{t: t, customers: customers, seed: 3, pace: 500 * time.Millisecond,
 		skus: []string{"22423", "22752", "22111", "21730", "22910"}, scarce: []string{"22086", "22632", "22866"}}
@@ -37,7 +32,7 @@ func TestBrokerIsAway(t *testing.T) {
 	tr.start(s.within(10*time.Minute), endless)
 	more(20, "before the broker is away")
 
-	nats.Stop(t)
+	nats.kill()
 	began, placed := time.Now(), tr.placed.Load()
 	more(40, "while the broker is away")
 	s.pause(away - time.Since(began))
@@ -45,7 +40,7 @@ func TestBrokerIsAway(t *testing.T) {
 		t.Error("no event waits for the broker, which is away")
 	}
 	t.Logf("the broker was away for %s, and %d orders were taken", time.Since(began).Round(time.Millisecond), tr.placed.Load()-placed)
-	nats.Start(t)
+	nats.start()
 
 	more(20, "once the broker is back")
 	tr.left.Store(0)

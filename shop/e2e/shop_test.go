@@ -62,7 +62,7 @@ func (s *shop) hire() {
 
 // as is the same shop for a part of its test.
 func (s *shop) as(t *testing.T) *shop {
-	here := &system{t: t, cmd: s.cmd, file: s.file, data: s.data, args: s.args, url: s.url, info: s.info, log: s.log}
+	here := &system{t: t, cmd: s.cmd, file: s.file, data: s.data, args: s.args, url: s.url, info: s.info, log: s.log, broker: s.broker}
 	return &shop{system: here, staff: s.staff}
 }
 

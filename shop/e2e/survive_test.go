@@ -3,6 +3,7 @@ package e2e
 import (
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -15,14 +16,14 @@ type soak struct {
 	customers, checkouts int
 	pace                 time.Duration // between two checkouts of a customer
 	kills                time.Duration // between two kills, on average
-	cuts                 int           // how often everything is killed at once, with the broker
+	cuts                 int           // how often everything is killed at once
 	bound                time.Duration // for all traffic
 	rest                 time.Duration // for what is under way then
 }
 
-// TestCheckoutSurvives has customers buy while every process is killed with -9
-// again and again, and once everything at once, with the broker; then it is quiet,
-// and the invariants I1 to I10 hold. SOAK=10000 is the long form of as many
+// TestCheckoutSurvives has customers buy while every process, the broker among
+// them, is killed with -9 again and again, and once everything at once; then it is
+// quiet, and the invariants I1 to I10 hold. SOAK=10000 is the long form of as many
 // checkouts; SEED chooses another course.
 func TestCheckoutSurvives(t *testing.T) {
 	plan := soak{customers: 24, checkouts: 400, pace: 900 * time.Millisecond, kills: 1500 * time.Millisecond, cuts: 1,
@@ -36,7 +37,7 @@ func TestCheckoutSurvives(t *testing.T) {
 		seed = n
 	}
 	t.Logf("SEED=%d, %+v", seed, plan)
-	s := open(t)
+	s := openWithBroker(t, startBroker(t))
 	// Some shipments are refused, so that sagas go back from there.
 	s.set("shipping.carrier.refusals=0.03")
 	customers := s.customers(plan.customers, func(i int) int64 { return []int64{1000, 20_000, 9_000_000, 9_000_000}[i%4] })
@@ -69,6 +70,7 @@ func (s *shop) breakThings(tr *traffic, plan soak, dice *rand.Rand) {
 	s.t.Helper()
 	all := tr.left.Load()
 	kills, cuts := map[string]int{}, 0
+	victims := s.victims(dice)
 	for tr.running() {
 		s.pause(plan.kills/2 + time.Duration(dice.Int64N(int64(plan.kills))))
 		if cuts < plan.cuts && tr.left.Load() < all-all*int64(cuts+1)/int64(plan.cuts+1) {
@@ -76,15 +78,43 @@ func (s *shop) breakThings(tr *traffic, plan soak, dice *rand.Rand) {
 			s.cut()
 			continue
 		}
-		instances := s.info.GetInstances()
-		victim := instances[dice.IntN(len(instances))].GetId()
-		if _, err := s.ctl("kill", victim); err != nil {
+		victim := victims()
+		if victim == theBroker {
+			s.broker.kill()
+			s.pause(time.Duration(dice.Int64N(int64(plan.kills))))
+			s.broker.start()
+		} else if _, err := s.ctl("kill", victim); err != nil {
 			s.t.Log(err) // it is just being started again
 			continue
 		}
 		kills[victim]++
 	}
 	s.t.Logf("killed with -9: everything %d times, and %v", cuts, kills)
+	if kills[theBroker] == 0 {
+		s.t.Error("the broker was never killed alone")
+	}
+}
+
+const theBroker = "broker"
+
+// victims names all that can be killed one by one: each once, the broker first, and
+// then again and again in an order of chance.
+func (s *shop) victims(dice *rand.Rand) func() string {
+	next := []string{theBroker}
+	for _, i := range s.info.GetInstances() {
+		next = append(next, i.GetId())
+	}
+	all := slices.Clone(next)
+	shuffle := func(ids []string) { dice.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] }) }
+	shuffle(next[1:])
+	return func() (id string) {
+		if len(next) == 0 {
+			next = slices.Clone(all)
+			shuffle(next)
+		}
+		id, next = next[0], next[1:]
+		return id
+	}
 }
 
 // settle waits until it is quiet and checks everything.

@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
+	if dir := os.Getenv(brokerVariable); dir != "" {
+		return beBroker(dir, os.Args[1])
+	}
 	dir, err := os.MkdirTemp("", "warren-e2e")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -63,6 +66,8 @@ type system struct {
 	info *fleetv1.ListResponse
 	log  *output
 	once sync.Once
+	// broker is a process of its own; nil: it is in the supervisor.
+	broker *broker
 }
 
 // output collects what a process prints while it runs.
@@ -135,11 +140,16 @@ func (s *system) start() {
 }
 
 // cut kills the supervisor with -9, and with it every process and the engines
-// inside it, the broker too; then it starts the shop again where it was.
+// inside it, and the broker; then it starts the shop again where it was, before the
+// broker is back.
 func (s *system) cut() {
 	s.t.Helper()
 	if err := s.cmd.Process.Kill(); err != nil {
 		s.t.Fatal(err)
+	}
+	if s.broker != nil {
+		s.broker.kill()
+		defer s.broker.start()
 	}
 	_ = s.cmd.Wait() // it says that it was killed
 	until(s.t, 20*time.Second, "the gateway to be dead, too", func() bool {
