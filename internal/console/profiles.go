@@ -76,7 +76,10 @@ func (s *screens) profileAction() frame.Action {
 				Fields: []frame.Field{
 					{Name: "kind", Label: "Of what", Kind: "choice", Choices: profileKinds(), Value: kind,
 						Help: "Heap and goroutine are of one moment, the others are recorded."},
-					{Name: "seconds", Label: "For how many seconds", Kind: "number", Value: "5", Help: "The setting profiles.duration.max says how many at most, usually 30."},
+					{
+						Name: "seconds", Label: "For how many seconds", Kind: "number", Value: "5",
+						Help: "The setting profiles.duration.max says how many at most, usually 30.",
+					},
 				},
 			}, nil
 		},

@@ -143,7 +143,8 @@ func (r *Runner) Start(ctx context.Context, req *observev1.ExperimentServiceStar
 // admit names the experiment, and refuses one too many. The lock is held.
 func (r *Runner) admit(e *observev1.Experiment) error {
 	if most := r.limits.running.Get(); len(r.live) >= most {
-		return status.Errorf(codes.ResourceExhausted, "%d experiments run, and the setting experiment.running allows no more: stop one, or raise it", len(r.live))
+		return status.Errorf(codes.ResourceExhausted,
+			"%d experiments run, and the setting experiment.running allows no more: stop one, or raise it", len(r.live))
 	}
 	if e.GetName() != "" {
 		if r.live[e.GetName()] != nil {

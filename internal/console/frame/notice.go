@@ -127,8 +127,9 @@ func (f *Frame) notices(r *http.Request) (text, sum string, err error) {
 	if err := f.templates["nowhere"].ExecuteTemplate(&out, "notices", v); err != nil {
 		return "", "", err
 	}
+	var lasting strings.Builder
 	for _, n := range v.All {
-		sum += fmt.Sprintln(n.ID, n.Text, n.By, n.Until.UnixNano())
+		fmt.Fprintln(&lasting, n.ID, n.Text, n.By, n.Until.UnixNano())
 	}
-	return out.String(), sum, nil
+	return out.String(), lasting.String(), nil
 }
