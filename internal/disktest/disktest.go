@@ -46,7 +46,7 @@ func Main(m *testing.M, story func(*Disk) error) int {
 // Run plays the story that Main was given, in a process of its own.
 func Run(t *testing.T) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // itself
 	cmd.Env = append(os.Environ(), folder+"="+t.TempDir())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("on a full disk: %v\n%s", err, out)

@@ -70,9 +70,10 @@ func (s *Store) startScraping(l Limits) (err error) {
 // the supervisor says of a service is that service's. It asks for protobuf, the
 // format that says when a counter began.
 func (s *Store) scrapeConfig(l Limits) (*promconfig.Config, error) {
-	text := "scrape_configs:\n"
+	var text strings.Builder
+	text.WriteString("scrape_configs:\n")
 	for name, interval := range map[string]time.Duration{job: l.ScrapeInterval, newJob: min(soon, l.ScrapeInterval)} {
-		text += fmt.Sprintf(`- job_name: %s
+		fmt.Fprintf(&text, `- job_name: %s
   honor_labels: true
   scrape_interval: %s
   scrape_timeout: %s
@@ -84,7 +85,7 @@ func (s *Store) scrapeConfig(l Limits) (*promconfig.Config, error) {
   body_size_limit: 32MB
 `, name, model.Duration(interval), model.Duration(min(mostTimeout, interval)), l.SampleLimit)
 	}
-	return promconfig.Load(text, s.opts.Logger)
+	return promconfig.Load(text.String(), s.opts.Logger)
 }
 
 // SetTargets makes the store scrape these and no others. One that is new is
