@@ -50,6 +50,13 @@ type interest struct{ topic, group string }
 // they were until all have told.
 func (b *Bus) look(ctx context.Context) error {
 	w := backlog{retries: map[interest]int{}, letters: map[interest]int{}}
+	b.mu.Lock()
+	subs := append([]*subscription(nil), b.subs...)
+	b.mu.Unlock()
+	for _, s := range subs { // nothing is told as 0: an alert on what grows needs where it began
+		of := interest{s.topic, s.group}
+		w.retries[of], w.letters[of] = 0, 0
+	}
 	for _, p := range b.all() {
 		if !p.prepared() {
 			continue
@@ -62,9 +69,6 @@ func (b *Bus) look(ctx context.Context) error {
 	if b.driver.Incarnation() == "" {
 		return nil
 	}
-	b.mu.Lock()
-	subs := append([]*subscription(nil), b.subs...)
-	b.mu.Unlock()
 	for _, s := range subs {
 		if lag, err := b.driver.Lag(ctx, s.topic, s.group); err == nil {
 			b.metrics.lag.WithLabelValues(s.topic, s.group).Set(float64(lag))

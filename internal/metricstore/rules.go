@@ -166,6 +166,14 @@ func stateOf(given Rule, group string, r rules.Rule) RuleState {
 	return state
 }
 
+// Evaluate evaluates every rule once, as of a moment, besides the evaluations that
+// the store makes by the machine's clock: for who has a clock of another pace.
+func (s *Store) Evaluate(ctx context.Context, at time.Time) {
+	for _, g := range s.rules.RuleGroups() {
+		g.Eval(ctx, at)
+	}
+}
+
 func (s *Store) notify(_ context.Context, _ string, alerts ...*rules.Alert) {
 	if s.opts.Notify == nil || len(alerts) == 0 {
 		return
