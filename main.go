@@ -50,18 +50,24 @@ func run(ctx context.Context, env node.Environment, setup func(ctx context.Conte
 	}
 	defer func() { err = errors.Join(err, n.Finish()) }()
 	app := newApp(ctx, n)
-	if err := setup(app.ctx, app); err != nil {
+	part, err := app.prepare(setup)
+	if err != nil {
+		app.server.Stop()
 		if ctx.Err() != nil {
 			return nil // told to end while it waited for something
 		}
-		return fmt.Errorf("set up service %s: %w", env.Service, err)
-	}
-	if err := app.startEngines(); err != nil {
-		return fmt.Errorf("set up service %s: %w", env.Service, err)
-	}
-	part, err := app.listen()
-	if err != nil {
 		return err
 	}
 	return n.Run(ctx, part)
+}
+
+// prepare does all that comes before the service serves.
+func (a *App) prepare(setup func(ctx context.Context, app *App) error) (node.Part, error) {
+	if err := setup(a.ctx, a); err != nil {
+		return node.Part{}, fmt.Errorf("set up service %s: %w", a.Service(), err)
+	}
+	if err := a.startEngines(); err != nil {
+		return node.Part{}, fmt.Errorf("set up service %s: %w", a.Service(), err)
+	}
+	return a.listen()
 }

@@ -85,7 +85,8 @@ type serverSettings struct {
 }
 
 // NewServer returns a server that serves health and reflection, and what is
-// registered with it.
+// registered with it. End it with Drain or Stop, also if it never served: it
+// keeps goroutines for calls.
 func NewServer(opts ServerOptions) *Server {
 	s := &Server{opts: opts, logger: opts.Logger, draining: make(chan struct{})}
 	s.intercept = chained(opts.Intercept)
