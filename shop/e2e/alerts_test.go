@@ -16,16 +16,9 @@ func unshown() map[string]string {
 	const (
 		disk     = "needs a disk of its own to fill"
 		prepared = "needs parts that a database holds prepared and nobody decides"
-		fleet    = "needs a supervisor, whose processes end"
 	)
 	return map[string]string{
 		"Watchdog":            "always fires, which the test wants",
-		"CrashLoop":           fleet,
-		"InstanceFlapping":    fleet,
-		"InstancesMissing":    fleet,
-		"ServiceDown":         fleet,
-		"SignalsDropped":      disk,
-		"MetricsNotStored":    disk,
 		"DiskAlmostFull":      disk,
 		"DiskWillFill":        disk,
 		"MetricsNotCompacted": disk,
@@ -39,7 +32,6 @@ func unshown() map[string]string {
 		"RegistryDoubted":     "needs most instances to expire at once, while they run",
 		"ShardMoveFailed":     "needs a service whose shards are being moved",
 		// Of the shop: what the shop counts is held to by the tests of its services.
-		"StockOversold":           "needs a database that was written into by hand",
 		"StockReservationsFail":   "needs reservations that fail by the shop's own fault for minutes",
 		"StockReservationsExpire": "needs a reservation that nobody ends for days",
 		"PaymentsFail":            "needs payments that fail by the shop's own fault for minutes",
