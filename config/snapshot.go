@@ -2,10 +2,10 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 // loadSnapshot puts the last good document of an earlier life in force.
@@ -37,26 +37,7 @@ func (f *follower) saveSnapshot(data []byte) {
 	if path == "" {
 		return
 	}
-	if err := replaceFile(path, data); err != nil {
+	if err := wholefile.Write(path, data); err != nil {
 		f.settings.logger.Warn("the snapshot of the settings is not written", "error", err)
 	}
-}
-
-func replaceFile(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temporary.Name()))
-	}
-	return nil
 }

@@ -10,9 +10,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 // header begins a snapshot on disk; the checksum of what follows it ends the
@@ -82,21 +83,9 @@ func (s *saver) save(snapshot *Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("encode registry snapshot: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+	content := fmt.Appendf(nil, "%s%x\n%s\n", header, sha256.Sum256(body), body)
+	if err := wholefile.Write(s.path, content); err != nil {
 		return fmt.Errorf("save registry snapshot: %w", err)
-	}
-	// A new file replaces the old one whole, whatever happens on the way.
-	file, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".*")
-	if err != nil {
-		return fmt.Errorf("save registry snapshot: %w", err)
-	}
-	_, err = fmt.Fprintf(file, "%s%x\n%s\n", header, sha256.Sum256(body), body)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), s.path)
-	}
-	if err != nil {
-		return fmt.Errorf("save registry snapshot: %w", errors.Join(err, os.Remove(file.Name())))
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ import (
 
 	"github.com/gowarren/warren/config/driver"
 	"github.com/gowarren/warren/internal/openurl"
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 type files struct {
@@ -144,7 +145,7 @@ func (f *files) Publish(ctx context.Context, environment string, base int64, doc
 	if err := f.addRecord(environment, base, record); err != nil {
 		return err
 	}
-	return replace(f.documentPath(environment), document)
+	return wholefile.Write(f.documentPath(environment), document)
 }
 
 func (f *files) Define(ctx context.Context, service string, definitions map[string][]byte) error {
@@ -171,7 +172,7 @@ func (f *files) Define(ctx context.Context, service string, definitions map[stri
 	if err != nil {
 		return err
 	}
-	return replace(f.definitionsPath(), append(data, '\n'))
+	return wholefile.Write(f.definitionsPath(), append(data, '\n'))
 }
 
 func (f *files) Definitions(ctx context.Context) (map[string]map[string][]byte, error) {
@@ -208,21 +209,4 @@ func (f *files) Capabilities() driver.Capabilities { return driver.Capabilities{
 func (f *files) Close() error {
 	f.close()
 	return nil
-}
-
-// replace writes a file so that it is there whole or not at all, whatever dies.
-func replace(path string, data []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temporary.Name()))
-	}
-	return syncFolder(filepath.Dir(path))
 }

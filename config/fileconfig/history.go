@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/gowarren/warren/config/driver"
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 // line is a record in the history file.
@@ -88,7 +89,7 @@ func (f *files) addRecord(environment string, base int64, record []byte) error {
 		write(r.data)
 	}
 	write(record)
-	return replace(path, clean.Bytes())
+	return wholefile.Write(path, clean.Bytes())
 }
 
 func appendTo(path string, data []byte) error {

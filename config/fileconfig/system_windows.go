@@ -15,6 +15,3 @@ func tryLock(file *os.File) (bool, error) {
 	}
 	return err == nil, err
 }
-
-// syncFolder does nothing: Windows can't flush a folder.
-func syncFolder(string) error { return nil }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 func readJSON(path string, into any) error {
@@ -31,14 +33,7 @@ func writeJSON(path string, what any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	next := path + ".next"
-	if err = os.WriteFile(next, text, 0o600); err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return wholefile.Write(path, text)
 }
 
 // journal keeps the latest entries of a file that is only appended to.
@@ -103,15 +98,7 @@ func (j *journal[T]) rewrite() error {
 		}
 	}
 	j.more = 0
-	next := j.path + ".next"
-	err := os.WriteFile(next, text.Bytes(), 0o600)
-	if err == nil {
-		err = os.Rename(next, j.path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", j.path, err)
-	}
-	return nil
+	return wholefile.Write(j.path, text.Bytes())
 }
 
 // latest returns the entries that are wanted, the newest first.

@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/gowarren/warren/internal/console/frame"
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 // Tokens is the file of those who may sign in. It holds no token, only what
@@ -92,19 +92,8 @@ func (t Tokens) write(all []Token) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(t.Path), 0o700); err != nil { // before the system ran for the first time
+	if err := wholefile.Write(t.Path, data); err != nil {
 		return fmt.Errorf("write the console's tokens: %w", err)
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(t.Path), ".tokens-*") // readable by its owner only
-	if err != nil {
-		return fmt.Errorf("write the console's tokens: %w", err)
-	}
-	_, err = temporary.Write(data)
-	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), t.Path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write the console's tokens: %w", err), os.Remove(temporary.Name()))
 	}
 	return nil
 }

@@ -4,28 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 // kept is how many experiments are remembered.
 const kept = 200
 
-// load reads the experiments that were kept, the oldest first.
-func load(path string) ([]*observev1.Experiment, error) {
+// load reads the experiments that were kept, the oldest first. A file that cannot
+// be understood is set aside: what it says of the past is no reason not to begin.
+func load(path string, log *slog.Logger) ([]*observev1.Experiment, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var all observev1.ExperimentServiceListResponse
-	if err == nil {
-		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, &all)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("read experiments: %w", err)
+	}
+	var all observev1.ExperimentServiceListResponse
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, &all); err != nil {
+		aside := path + ".damaged"
+		if e := os.Rename(path, aside); e != nil {
+			return nil, fmt.Errorf("read experiments: %w", errors.Join(err, e))
+		}
+		log.Warn("the experiments that were kept cannot be read; they are set aside", "file", aside, "error", err)
+		return nil, nil
 	}
 	return all.GetExperiments(), nil
 }
@@ -45,12 +53,8 @@ func (r *Runner) save() {
 		r.all = left
 	}
 	text, err := protojson.Marshal(&observev1.ExperimentServiceListResponse{Experiments: r.all})
-	next := r.opts.Path + ".next"
 	if err == nil {
-		err = os.WriteFile(next, text, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(next, r.opts.Path)
+		err = wholefile.Write(r.opts.Path, text)
 	}
 	if err != nil {
 		r.opts.Log.Error("experiments not kept", "error", err)

@@ -68,7 +68,7 @@ func Open(opts Options) (*Runner, error) {
 		running:  config.Watch(opts.Settings, settingRunning, config.Scope{}),
 	}
 	var err error
-	if r.all, err = load(opts.Path); err != nil {
+	if r.all, err = load(opts.Path, opts.Log); err != nil {
 		return nil, err
 	}
 	r.context, r.cancel = context.WithCancel(context.Background())

@@ -221,3 +221,26 @@ experiments:
 		}
 	}
 }
+
+// What was kept is of the past: a file that nobody can read keeps no system from
+// running, and is not lost.
+func TestDamagedFileIsSetAside(t *testing.T) {
+	w := newWorld(t)
+	w.start(request(partition("order", "payment"), time.Minute))
+	w.check(w.Close())
+	const half = `{"experiments": [{"name": "slo`
+	w.check(os.WriteFile(w.options.Path, []byte(half), 0o600))
+	w.open()
+	if all := w.all(); len(all) != 0 {
+		t.Errorf("experiments of a damaged file: %v", all)
+	}
+	if got, err := os.ReadFile(w.options.Path + ".damaged"); err != nil || string(got) != half {
+		t.Errorf("set aside: %q, %v", got, err)
+	}
+	w.start(request(failure("payment", "INTERNAL"), time.Minute))
+	w.check(w.Close())
+	w.open()
+	if all := w.all(); len(all) != 1 {
+		t.Errorf("after it: %v", all)
+	}
+}

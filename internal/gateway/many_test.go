@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,9 +40,13 @@ func TestContractsThatAreReadTogetherAreSavedOnce(t *testing.T) {
 	for len(reg.Snapshot().Instances) < services {
 		<-changes
 	}
-	// Nothing can be saved there, and each try is a line in the log.
+	// Nothing can be saved below a file, and each try is a line in the log.
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	log := &lockedBuffer{}
-	c := newCatalogue(reg, &reflected.Reader{}, filepath.Join(t.TempDir(), "gone", "contracts"), slog.New(slog.NewTextHandler(log, nil)), func() {})
+	c := newCatalogue(reg, &reflected.Reader{}, filepath.Join(file, "contracts"), slog.New(slog.NewTextHandler(log, nil)), func() {})
 	if !c.read(t.Context()) || c.method("/library.v1.LibraryService/GetBook") == nil {
 		t.Error("not everything was read")
 	}

@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 // The contracts are kept on disk, so that a gateway that starts before its
@@ -93,21 +94,8 @@ func (c *catalogue) writeSnapshot() error {
 	if err != nil {
 		return fmt.Errorf("save contracts: %w", err)
 	}
-	return replaceFile(c.snapshot, data)
-}
-
-// replaceFile leaves either the old or the new content, never a part.
-func replaceFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
+	if err := wholefile.Write(c.snapshot, data); err != nil {
 		return fmt.Errorf("save contracts: %w", err)
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("save contracts: %w", err), os.Remove(f.Name()))
 	}
 	return nil
 }

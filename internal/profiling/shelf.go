@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	"github.com/gowarren/warren/internal/wholefile"
 )
 
 // shelf keeps profiles in a folder: ID.pb.gz is what pprof reads, ID.json what
@@ -83,23 +84,14 @@ func (s *shelf) add(p *observev1.Profile, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("keep a profile: %w", err)
 	}
-	if err := s.write(p.GetId()+data, content); err != nil {
+	if err := wholefile.Write(filepath.Join(s.dir, p.GetId()+data), content); err != nil {
 		return fmt.Errorf("keep a profile: %w", err)
 	}
-	if err := s.write(p.GetId()+about, text); err != nil {
+	if err := wholefile.Write(filepath.Join(s.dir, p.GetId()+about), text); err != nil {
 		return fmt.Errorf("keep a profile: %w", err)
 	}
 	s.room[p.GetId()] = int64(len(content) + len(text))
 	return s.tidy()
-}
-
-// write leaves a whole file, or none.
-func (s *shelf) write(name string, content []byte) error {
-	path := filepath.Join(s.dir, name)
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
-		return errors.Join(err, os.Remove(path+".new"))
-	}
-	return os.Rename(path+".new", path)
 }
 
 // tidy lets the oldest go until the rest is within the limits; the newest stays
