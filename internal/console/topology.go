@@ -111,7 +111,7 @@ func edgeTone(calls, errors int64) frame.Tone {
 
 // The picture's measures.
 const (
-	nodeWidth, nodeHeight = 156, 46
+	nodeWidth, nodeHeight = 176, 46
 	gapX, gapY            = 96, 22
 	border                = 16
 )
