@@ -18,6 +18,7 @@ type topologyView struct {
 	Nodes         []nodeView
 	Edges         []edgeView
 	Width, Height int
+	Least         int // width, when the page has less room; 0: as small as it has to be
 	Table         *frame.Table
 	Tabs          []tab
 	Note          string
@@ -114,6 +115,9 @@ const (
 	nodeWidth, nodeHeight = 176, 46
 	gapX, gapY            = 96, 22
 	border                = 16
+	// page is about what a screen has room for. A picture that would have to be made
+	// much smaller is scrolled instead, so that its words can be read.
+	page = 1040
 )
 
 // draw places nodes in layers, callers left of those they call. The order
@@ -126,6 +130,9 @@ func (v *topologyView) draw(nodes []*observev1.TopologyNode, edges []edge) {
 	}
 	v.Width = 2*border + len(layers)*(nodeWidth+gapX) - gapX
 	v.Height = 2*border + tallest*(nodeHeight+gapY) - gapY
+	if least := v.Width * 4 / 5; least > page {
+		v.Least = least
+	}
 	place := map[string]nodeView{}
 	for x, layer := range layers {
 		top := border + (tallest-len(layer))*(nodeHeight+gapY)/2
