@@ -31,6 +31,11 @@ func TestGateKeepsFewGoroutines(t *testing.T) {
 			ran++
 			mu.Unlock()
 		}
+		state := func() (spare, calls int) {
+			one.mu.Lock()
+			defer one.mu.Unlock()
+			return one.spare, one.running
+		}
 		for range 300 {
 			one.enter(call)
 		}
@@ -43,28 +48,28 @@ func TestGateKeepsFewGoroutines(t *testing.T) {
 		if ran != 300 || most > 100 {
 			t.Errorf("%d of 300 calls ran, %d at once", ran, most)
 		}
-		if one.spare != mostSpare || one.running != 0 {
-			t.Errorf("%d goroutines wait for work, want %d; %d calls are counted", one.spare, mostSpare, one.running)
+		if spare, calls := state(); spare != mostSpare || calls != 0 {
+			t.Errorf("%d goroutines wait for work, want %d; %d calls are counted", spare, mostSpare, calls)
 		}
 		for range 10 {
 			one.enter(func() {})
 			synctest.Wait()
 		}
-		if one.spare != mostSpare {
-			t.Errorf("%d goroutines wait after single calls, want %d", one.spare, mostSpare)
+		if spare, _ := state(); spare != mostSpare {
+			t.Errorf("%d goroutines wait after single calls, want %d", spare, mostSpare)
 		}
 		for range 6 {
 			time.Sleep(spareTime / 2)
 			one.enter(func() {})
 			synctest.Wait()
 		}
-		if one.spare < 1 || one.spare > 6 {
-			t.Errorf("%d goroutines wait after a time with a call now and then", one.spare)
+		if spare, _ := state(); spare < 1 || spare > 6 {
+			t.Errorf("%d goroutines wait after a time with a call now and then", spare)
 		}
 		time.Sleep(2 * spareTime)
 		synctest.Wait()
-		if one.spare != 0 {
-			t.Errorf("%d goroutines wait after a time without calls", one.spare)
+		if spare, _ := state(); spare != 0 {
+			t.Errorf("%d goroutines wait after a time without calls", spare)
 		}
 		all.close()
 		done := make(chan struct{})
