@@ -31,10 +31,9 @@
     const turn = ++asked;
     const caret = input.selectionStart;
     const question = new URLSearchParams({ before: input.value.slice(0, caret), query: input.value });
-    const answer = await fetch(input.dataset.complete + "?" + question).catch(() => null);
-    if (!answer || !answer.ok || turn !== asked || document.activeElement !== input || input.selectionStart !== caret) return;
-    const got = await answer.json();
-    if (turn !== asked) return;
+    const got = await fetch(input.dataset.complete + "?" + question)
+      .then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+    if (!got || turn !== asked || document.activeElement !== input || input.selectionStart !== caret) return;
     show(input, got);
   }
 
@@ -97,6 +96,7 @@
     const input = field(e);
     if (!input) return;
     clearTimeout(timer);
+    asked++; // an answer to what stood there before would close the list, and forget to ask
     timer = setTimeout(() => ask(input), 80);
   });
 
