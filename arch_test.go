@@ -108,13 +108,13 @@ var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
 	"internal/alerting":    {"internal/metricstore", "internal/wholefile"},
-	"internal/console":     {"internal/flame", "internal/tracediff", "internal/wholefile"},
+	"internal/console":     {"internal/spelled", "internal/flame", "internal/tracediff", "internal/wholefile"},
 	"internal/control":     {"internal/contract", "internal/reflected", "internal/sample"},
 	"internal/coordinator": {"internal/contract"},
 	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":        {"internal/gateway", "internal/node"},
 	"internal/etcdurl":     {"internal/openurl"},
-	"internal/experiment":  {"internal/fault", "internal/wholefile"},
+	"internal/experiment":  {"internal/spelled", "internal/fault", "internal/wholefile"},
 	"internal/export":      {"internal/alerting", "internal/metricstore"},
 	"internal/gateway":     {"internal/contract", "internal/limit", "internal/openapi", "internal/redact", "internal/reflected", "internal/requests", "internal/transcode", "internal/wholefile"},
 	"internal/lint":        {"internal/contract", "internal/protogen"},

@@ -2,8 +2,9 @@ package config
 
 import (
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/gowarren/warren/internal/spelled"
 )
 
 // Setting is a declared setting whose values are of type T. It doesn't change;
@@ -20,7 +21,7 @@ func (s Setting[T]) Definition() Definition { return s.definition }
 
 // Duration declares a setting that is a time span between least and most.
 func Duration(name string, def, least, most time.Duration, doc string) Setting[time.Duration] {
-	return ranged("duration", name, def, least, most, doc, time.ParseDuration, formatDuration)
+	return ranged("duration", name, def, least, most, doc, time.ParseDuration, spelled.Duration)
 }
 
 // Int declares a setting that is a whole number between least and most.
@@ -73,16 +74,4 @@ func text[T ~string](d Definition) Setting[T] {
 		parse:  func(raw string) (T, error) { return T(raw), nil },
 		format: func(v T) string { return string(v) },
 	}
-}
-
-// formatDuration writes 1h for what time.Duration calls 1h0m0s.
-func formatDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }

@@ -13,6 +13,7 @@ import (
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/internal/console/frame"
+	"github.com/gowarren/warren/internal/spelled"
 )
 
 // plannedFault is an experiment as the fields of the URL say it. What they leave
@@ -197,7 +198,7 @@ func planOfFault(e *observev1.Experiment) plannedFault {
 		if d.AsDuration() == 0 {
 			return ""
 		}
-		return spanWord(d.AsDuration())
+		return spelled.Duration(d.AsDuration())
 	}
 	share := func(s float64) string {
 		if s == 0 {
@@ -205,7 +206,7 @@ func planOfFault(e *observev1.Experiment) plannedFault {
 		}
 		return strconv.FormatFloat(100*s, 'g', 4, 64)
 	}
-	p := plannedFault{For: spanWord(e.GetEnds().AsTime().Sub(e.GetStarted().AsTime()).Round(time.Second))}
+	p := plannedFault{For: spelled.Duration(e.GetEnds().AsTime().Sub(e.GetStarted().AsTime()).Round(time.Second))}
 	switch f := e.GetFault().GetKind().(type) {
 	case *observev1.Fault_Latency:
 		l := f.Latency
@@ -220,18 +221,6 @@ func planOfFault(e *observev1.Experiment) plannedFault {
 		p.Kind, p.Caller, p.Service = "partition", f.Partition.GetFrom(), f.Partition.GetTo()
 	}
 	return p
-}
-
-// spanWord writes a duration as people type it: 5m, not 5m0s.
-func spanWord(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // faultText tells what goes wrong, and whereText where.

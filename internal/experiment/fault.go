@@ -13,6 +13,7 @@ import (
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/config"
 	"github.com/gowarren/warren/internal/fault"
+	"github.com/gowarren/warren/internal/spelled"
 )
 
 const (
@@ -36,7 +37,7 @@ func (r *Runner) check(req *observev1.ExperimentServiceStartRequest) (time.Durat
 		duration = req.GetDuration().AsDuration()
 	}
 	if duration <= 0 || duration > most {
-		return 0, fmt.Errorf("for: want more than 0 and at most %s, as the setting experiment.duration.max says; got %s", words(most), words(duration))
+		return 0, fmt.Errorf("for: want more than 0 and at most %s, as the setting experiment.duration.max says; got %s", spelled.Duration(most), spelled.Duration(duration))
 	}
 	if name := req.GetName(); name != "" && (len(name) > mostName || !nameForm.MatchString(name)) {
 		return 0, fmt.Errorf("name: want lower-case letters, digits and -, a letter first, at most %d of them; got %q", mostName, name)
@@ -62,10 +63,10 @@ func checkFault(f *observev1.Fault) error {
 	case *observev1.Fault_Latency:
 		delay, jitter := f.Latency.GetDelay().AsDuration(), f.Latency.GetJitter().AsDuration()
 		if delay <= 0 || delay > mostDelay {
-			return fmt.Errorf("delay: want more than 0 and at most %s, such as 300ms or 2s; got %s", words(mostDelay), words(delay))
+			return fmt.Errorf("delay: want more than 0 and at most %s, such as 300ms or 2s; got %s", spelled.Duration(mostDelay), spelled.Duration(delay))
 		}
 		if jitter < 0 || jitter > mostDelay {
-			return fmt.Errorf("jitter: want 0 to %s, such as 200ms; got %s", words(mostDelay), words(jitter))
+			return fmt.Errorf("jitter: want 0 to %s, such as 200ms; got %s", spelled.Duration(mostDelay), spelled.Duration(jitter))
 		}
 		return checkShare(f.Latency.GetShare())
 	case *observev1.Fault_Error:
@@ -75,7 +76,7 @@ func checkFault(f *observev1.Fault) error {
 		return checkShare(f.Error.GetShare())
 	case *observev1.Fault_Kill:
 		if every := f.Kill.GetEvery().AsDuration(); f.Kill.GetEvery() != nil && (every < leastEvery || every > mostEvery) {
-			return fmt.Errorf("every: want %s to %s; got %s", words(leastEvery), words(mostEvery), words(every))
+			return fmt.Errorf("every: want %s to %s; got %s", spelled.Duration(leastEvery), spelled.Duration(mostEvery), spelled.Duration(every))
 		}
 		return nil
 	case *observev1.Fault_Partition:
@@ -92,18 +93,6 @@ func checkShare(s float64) error {
 		return nil
 	}
 	return fmt.Errorf("share: want more than 0 and at most 1, which is every call; got %v", max(s, 0))
-}
-
-// words is a duration as people type it: 10m, not 10m0s.
-func words(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 func code(e *observev1.ErrorFault) (codes.Code, error) {
