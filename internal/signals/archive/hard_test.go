@@ -134,9 +134,10 @@ func TestBudget(t *testing.T) {
 	a := open(t, t.TempDir(), func(o *archive.Options) {
 		o.Limits = func() archive.Limits { l := limits(); l.Bytes, l.Sample, l.QueueBytes = budget, 0, 64<<20; return l }
 	})
-	for i := 0; a.Stats().Dropped["expired"].Spans == 0; i++ {
+	var thinned bool
+	for i := 0; !thinned || a.Stats().Dropped["expired"].Spans == 0; i++ {
 		if i > 100_000 {
-			t.Fatalf("nothing was dropped: %+v", a.Stats())
+			t.Fatalf("nothing was thinned (%v) or dropped: %+v", thinned, a.Stats())
 		}
 		var calls []call
 		for j := range 100 {
@@ -144,7 +145,7 @@ func TestBudget(t *testing.T) {
 			for k := range noise {
 				noise[k] = byte(' ' + (i*j*k+k*k*7+i)%90)
 			}
-			calls = append(calls, call{trace: byte(j), service: "s", name: "n", start: time.Now(), failed: j == 7, attrs: map[string]any{"noise": string(noise)}})
+			calls = append(calls, call{trace: byte(j), service: "s", name: strconv.Itoa(i), start: time.Now(), failed: j == 7, attrs: map[string]any{"noise": string(noise)}})
 		}
 		td := traces(calls...)
 		for r, rs := range td.ResourceSpans().All() {
@@ -156,25 +157,34 @@ func TestBudget(t *testing.T) {
 		a.AddOutput(archive.Output{Service: "s", Time: time.Now(), Text: "a line"})
 		if i%20 == 0 {
 			eventually(t, "room in the queue", func() bool { return a.Stats().Queued < 1<<20 })
+			thinned = thinned || onlyFailedOnesStay(t, a)
 		}
 		if st := a.Stats(); st.Bytes > budget+2<<20 { // the file that is written, with its log
 			t.Fatalf("%d bytes, the budget is %d", st.Bytes, budget)
 		}
 	}
+}
+
+// onlyFailedOnesStay reports whether there is a file of which that can be seen now: a
+// busy machine may drop one as soon as it is thinned.
+func onlyFailedOnesStay(t *testing.T, a *archive.Archive) bool {
 	st := a.Stats()
-	t.Logf("%+v", st)
-	if st.Dropped["thinned"].Spans == 0 || st.ThinnedBefore == 0 {
-		t.Errorf("nothing was thinned: %+v", st)
+	if st.ThinnedBefore == 0 || st.Dropped["thinned"].Spans == 0 {
+		return false
 	}
-	page, err := a.SearchTraces(archive.TraceSearch{To: st.ThinnedBefore, Limit: 500, Patience: patience})
-	if err != nil || len(page.Items) == 0 {
-		t.Fatalf("nothing is left of what was thinned: %v", err)
+	failed, err := a.SearchTraces(archive.TraceSearch{Errors: true, To: st.ThinnedBefore, Limit: 500, Patience: patience})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, s := range page.Items {
-		if s.Errors == 0 && s.At < st.Oldest {
-			t.Errorf("kept %+v", s)
-		}
+	if len(failed.Items) == 0 {
+		return false
 	}
+	oldest := failed.Items[len(failed.Items)-1]
+	all, err := a.SearchTraces(archive.TraceSearch{Operation: oldest.Name, Limit: 500, Patience: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all.Items) == 1 && all.Items[0].Errors > 0
 }
 
 // A disk that takes nothing costs what comes meanwhile, and nothing else.
