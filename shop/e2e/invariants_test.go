@@ -26,6 +26,7 @@ func (s *shop) quiet(bound time.Duration) {
 			for what, query := range map[string]string{
 				"orders under way":        `SELECT order_id FROM orders WHERE state NOT IN (2, 6, 8, 10)`,
 				"unfinished transactions": `SELECT gid FROM warren_txn WHERE active = 1`,
+				"stock not told of":       `SELECT sku FROM stock WHERE untold`,
 				"events not sent":         `SELECT id FROM warren_outbox WHERE state = 0`,
 				"events not handled":      `SELECT message_id FROM warren_retries`,
 				"e-mails not sent":        `SELECT id FROM emails WHERE state = 'waiting' AND id IN (SELECT id FROM notifications)`,
