@@ -27,7 +27,8 @@ type shownAlert struct {
 
 func newAlertsShow(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "show <alert>", Short: "Show what an alert asks for, what it finds, and what to do", Args: takes(1, 1, "the name of an alert; warren alerts rules lists them"),
+		Use: "show <alert>", Short: "Show what an alert asks for, what it finds, and what to do",
+		Args: takes(1, 1, "the name of an alert; warren alerts rules lists them"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withAlerts(func(c observev1.AlertServiceClient) error {
 				rules, err := c.ListRules(cmd.Context(), &observev1.ListRulesRequest{})

@@ -27,7 +27,8 @@ const Accessible = `(() => {
   for (const id of new Set(ids)) if (ids.filter((x) => x === id).length > 1) wrong.push("twice: #" + id);
   if (document.documentElement.lang === "") wrong.push("no language");
   if (document.documentElement.scrollWidth > innerWidth + 1) {
-    const wide = [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, .log, pre")).map(say);
+    const sticksOut = (e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, .log, pre");
+    const wide = [...document.querySelectorAll("main *")].filter(sticksOut).map(say);
     wrong.push("wider than the window by " + (document.documentElement.scrollWidth - innerWidth) + ": " + wide.slice(0, 2).join(" | "));
   }
   return wrong.join("\n");

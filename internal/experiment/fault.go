@@ -37,7 +37,8 @@ func (r *Runner) check(req *observev1.ExperimentServiceStartRequest) (time.Durat
 		duration = req.GetDuration().AsDuration()
 	}
 	if duration <= 0 || duration > most {
-		return 0, fmt.Errorf("for: want more than 0 and at most %s, as the setting experiment.duration.max says; got %s", spelled.Duration(most), spelled.Duration(duration))
+		return 0, fmt.Errorf("for: want more than 0 and at most %s, as the setting experiment.duration.max says; got %s",
+			spelled.Duration(most), spelled.Duration(duration))
 	}
 	if name := req.GetName(); name != "" && (len(name) > mostName || !nameForm.MatchString(name)) {
 		return 0, fmt.Errorf("name: want lower-case letters, digits and -, a letter first, at most %d of them; got %q", mostName, name)

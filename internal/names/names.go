@@ -122,6 +122,7 @@ func (r *Register) checkLabel(m Metric, label, value string) string {
 
 // unbounded is what ids, addresses and people look like: many hexadecimal digits,
 // the letters of ULIDs and random texts, numbers of five digits, e-mail addresses.
-var unbounded = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}|[0-9a-f]{12}|\b(?:[0-9]+[A-Z]|[A-Z]+[0-9])[0-9A-Z]{18}|[0-9]{5}|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|@[a-z]`)
+var unbounded = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}|[0-9a-f]{12}|\b(?:[0-9]+[A-Z]|[A-Z]+[0-9])[0-9A-Z]{18}|` +
+	`[0-9]{5}|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|@[a-z]`)
 
 func looksUnbounded(value string) bool { return unbounded.MatchString(value) }

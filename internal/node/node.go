@@ -92,7 +92,8 @@ func Open(ctx context.Context, env Environment, opts Options) (_ *Node, err erro
 // Definitions returns the settings that hold for every process.
 func Definitions() []config.Definition {
 	return append(slices.Concat(rpc.Definitions(), registry.Definitions(), events.Definitions(), barrier.Definitions(), idempotency.Definitions()),
-		settingSample.Definition(), settingSlow.Definition(), settingLate.Definition(), settingBaggage.Definition(), settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
+		settingSample.Definition(), settingSlow.Definition(), settingLate.Definition(), settingBaggage.Definition(),
+		settingLogLevel.Definition(), settingDrain.Definition(), settingGC.Definition())
 }
 
 // DrainTimeout is how long a process of the service may take to drain.

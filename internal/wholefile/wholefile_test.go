@@ -28,7 +28,7 @@ func fullDisk(d *disktest.Disk) error {
 	}
 	long := bytes.Repeat([]byte("new"), 1000)
 	if err := wholefile.Write(path, long); !errors.Is(err, syscall.EFBIG) {
-		return fmt.Errorf("on a full disk: %v", err)
+		return fmt.Errorf("on a full disk, want EFBIG: %w", err)
 	}
 	if err := holds(path, "old"); err != nil {
 		return err

@@ -57,7 +57,8 @@ func setup(ctx context.Context, app *warren.App) error {
 	settings, ledger := watchSettings(app.Settings()), newLedger(db)
 	charges := newCharger(ledger, provider, settings, app.Logger(), time.Now)
 	paymentv1.RegisterPaymentServiceServer(app, &service{
-		ledger: ledger, pages: page.New(db, paymentv1.Reason_BAD_PAGE_TOKEN), cards: provider, charges: charges, settings: settings, meter: counted, now: time.Now,
+		ledger: ledger, pages: page.New(db, paymentv1.Reason_BAD_PAGE_TOKEN), cards: provider, charges: charges,
+		settings: settings, meter: counted, now: time.Now,
 	})
 	app.Go("charges", charges.work)
 	app.Go("card provider", provider.Run)

@@ -29,7 +29,8 @@ func moneyOf(m *moneyv1.Money) (money, error) {
 		return money{}, refuse(paymentv1.Reason_UNKNOWN_CURRENCY, "amount.currency_code", "a currency has a code of three letters")
 	}
 	if out.units <= 0 || out.units > maxAmount {
-		return money{}, refuse(paymentv1.Reason_BAD_AMOUNT, "amount.minor_units", "an amount is more than nothing and at most %s", money{maxAmount, out.currency})
+		most := money{maxAmount, out.currency}
+		return money{}, refuse(paymentv1.Reason_BAD_AMOUNT, "amount.minor_units", "an amount is more than nothing and at most %s", most)
 	}
 	return out, nil
 }
