@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -27,7 +28,9 @@ func (w *lineWriter) line(text []byte) {
 	if len(text) > maxLine {
 		text = text[:maxLine]
 	}
-	line := Line{Service: w.service, Instance: w.instance, Time: time.Now(), Text: string(text)}
+	// Lines travel as text, which other bytes, and half a letter, are not.
+	valid := strings.ToValidUTF8(string(text), "\uFFFD")
+	line := Line{Service: w.service, Instance: w.instance, Time: time.Now(), Text: valid}
 	w.toFile(line.Text + "\n")
 	w.book.add(line)
 }
