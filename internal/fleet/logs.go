@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,10 +32,32 @@ type Logs struct {
 	dir string
 
 	mu        sync.Mutex
-	recent    map[string][]Line // by instance
+	recent    map[string]*recent // by instance
 	followers map[chan Line]struct{}
 
 	hand atomic.Pointer[func(Line)]
+}
+
+// recent are the last lines of an instance. Once there are enough, each takes the
+// place of the oldest: who prints much has none of the others moved.
+type recent struct {
+	lines []Line
+	next  int // where the oldest is
+}
+
+func (r *recent) add(line Line) {
+	if len(r.lines) < keptLines {
+		r.lines = append(r.lines, line)
+		return
+	}
+	r.lines[r.next] = line
+	r.next = (r.next + 1) % keptLines
+}
+
+// last returns the n latest lines, the oldest of them first.
+func (r *recent) last(n int) []Line {
+	all := slices.Concat(r.lines[r.next:], r.lines[:r.next])
+	return all[max(0, len(all)-n):]
 }
 
 // NewLogs returns logs whose files are in a folder, made if it is not there.
@@ -42,7 +65,7 @@ func NewLogs(dir string) (*Logs, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create log folder: %w", err)
 	}
-	return &Logs{dir: dir, recent: map[string][]Line{}, followers: map[chan Line]struct{}{}}, nil
+	return &Logs{dir: dir, recent: map[string]*recent{}, followers: map[chan Line]struct{}{}}, nil
 }
 
 // Writer is where the supervisor's own output goes. Writes must not overlap.
@@ -65,8 +88,8 @@ func (b *Logs) Hand(to func(Line)) {
 	}
 	b.mu.Lock()
 	var before []Line
-	for _, lines := range b.recent {
-		before = append(before, lines...)
+	for _, r := range b.recent {
+		before = append(before, r.last(keptLines)...)
 	}
 	b.hand.Store(&to)
 	b.mu.Unlock()
@@ -85,11 +108,12 @@ func (b *Logs) add(line Line) {
 func (b *Logs) remember(line Line) *func(Line) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	lines := append(b.recent[line.Instance], line)
-	if over := len(lines) - keptLines; over > 0 {
-		lines = append(lines[:0], lines[over:]...)
+	r := b.recent[line.Instance]
+	if r == nil {
+		r = &recent{}
+		b.recent[line.Instance] = r
 	}
-	b.recent[line.Instance] = lines
+	r.add(line)
 	for f := range b.followers {
 		select {
 		case f <- line:
@@ -103,11 +127,10 @@ func (b *Logs) remember(line Line) *func(Line) {
 func (b *Logs) tail(instance string, n int) []Line {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	lines := b.recent[instance]
-	if len(lines) > n {
-		lines = lines[len(lines)-n:]
+	if r := b.recent[instance]; r != nil {
+		return r.last(n)
 	}
-	return append([]Line(nil), lines...)
+	return nil
 }
 
 // forget drops the lines kept in memory of an instance that will not return.
