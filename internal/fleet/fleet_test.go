@@ -341,6 +341,45 @@ func TestStubbornProcessIsKilledAfterGrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := syscall.Kill(st.PID, 0); !errors.Is(err, syscall.ESRCH) {
+// While the next process starts, the replica is the one that serves: it must not
+// count as missing because it is replaced.
+func TestReplicaIsReadyWhileItIsReplaced(t *testing.T) {
+	fx := start(t, ServicePlan{Name: "catalog", Args: []string{"serve"}, Replicas: 1})
+	before := fx.until(t, "ready", func(s Status) bool { return s.State == Ready && s.PID != 0 })
+	fx.presence.mu.Lock()
+	fx.presence.never["catalog/1.2"] = true
+	fx.presence.mu.Unlock()
+	restarted := make(chan error, 1)
+	go func() { restarted <- fx.Restart(t.Context(), "catalog") }()
+	during := fx.until(t, "the next process", func(Status) bool { return len(fx.logs.tail("catalog/1", 2)) == 2 })
+	if during.State != Ready || during.PID != before.PID || during.Instance != before.Instance {
+		t.Errorf("while it is replaced: %+v, want %+v", during, before)
+	}
+	fx.Stop()
+	if err := <-restarted; err == nil {
+		t.Error("what is stopped was replaced")
+	}
+}
+
+// A replica that was not ready is not, because its next process was not either.
+func TestRestartMakesNothingReady(t *testing.T) {
+	fx := start(t, ServicePlan{Name: "catalog", Args: []string{"serve"}})
+	fx.presence.mu.Lock()
+	fx.presence.never["catalog/1.1"], fx.presence.never["catalog/1.2"] = true, true
+	fx.presence.mu.Unlock()
+	if err := fx.Scale("catalog", 1); err != nil {
+		t.Fatal(err)
+	}
+	before := fx.until(t, "a process", func(s Status) bool { return s.PID != 0 })
+	fx.services[0].startTimeout = 50 * time.Millisecond
+	if err := fx.Restart(t.Context(), "catalog"); err == nil {
+		t.Fatal("a process that is not ready took over")
+	}
+	if after := fx.Status()[0]; after.PID != before.PID || after.State != Starting {
+		t.Errorf("after: %+v, want %+v", after, before)
+	}
+}
+
 		t.Errorf("process %d: %v, want it gone", st.PID, err)
 	}
 }

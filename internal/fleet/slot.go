@@ -83,7 +83,17 @@ func (s *slot) serve(ctx context.Context, p *process, id string, out *lineWriter
 	}
 }
 
+// start starts a process, which is the slot's from then on.
 func (s *slot) start(out *lineWriter) (*process, string, error) {
+	p, id, err := s.launch(out)
+	if err == nil {
+		s.take(p, id, Starting)
+	}
+	return p, id, err
+}
+
+// launch starts a process beside that of the slot, if it has one.
+func (s *slot) launch(out *lineWriter) (*process, string, error) {
 	id := fmt.Sprintf("%s.%d", s.name(), s.service.generation(s.number))
 	if s.service.run != "" {
 		id += "-" + s.service.run
@@ -91,19 +101,21 @@ func (s *slot) start(out *lineWriter) (*process, string, error) {
 	c := s.service.command(id)
 	c.output = out.cutter()
 	p, err := s.service.launcher.start(c)
-	if err != nil {
-		return nil, "", err
-	}
+	return p, id, err
+}
+
+func (s *slot) take(p *process, id string, state State) {
 	s.mu.Lock()
-	s.process, s.instance, s.state = p, id, Starting
-	s.mu.Unlock()
-	return p, id, nil
+	defer s.mu.Unlock()
+	s.process, s.instance, s.state = p, id, state
 }
 
 // replace starts the next process beside the present one, and ends the present
-// one only when the next is ready, so that no request meets a closed door.
+// one only when the next is ready, so that no request meets a closed door. Until
+// then the slot is what the present one is: whoever looks whether anybody serves
+// is to see that somebody does, or that nobody does.
 func (s *slot) replace(ctx context.Context, old *process, oldID string, out *lineWriter) (*process, string, error) {
-	next, id, err := s.start(out)
+	next, id, err := s.launch(out)
 	if err != nil {
 		return nil, "", err
 	}
@@ -112,13 +124,11 @@ func (s *slot) replace(ctx context.Context, old *process, oldID string, out *lin
 	if err := s.waitReady(starting, next, id); err != nil {
 		next.stop(s.service.grace())
 		s.service.presence.Remove(id)
-		s.mu.Lock()
-		s.process, s.instance, s.state = old, oldID, Ready
-		s.mu.Unlock()
 		return nil, "", fmt.Errorf("replace %s: the new process was not ready within %s (%s); the old one goes on serving",
 			s.name(), s.service.startTimeout, next.ending())
 	}
-	s.becameReady(next)
+	s.tellReady(next)
+	s.take(next, id, Ready)
 	old.stop(s.service.grace())
 	s.service.presence.Remove(oldID)
 	return next, id, nil
@@ -151,13 +161,17 @@ func (s *slot) becameReady(p *process) {
 	if !s.serving(p) {
 		return
 	}
-	s.service.events(Event{Kind: EventReady, Instance: s.name(),
-		Message: fmt.Sprintf("%s is ready after %.1f s", s.name(), time.Since(p.started).Seconds())})
+	s.tellReady(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process == p && s.state == Starting { // it may have been killed, or drain
 		s.state = Ready
 	}
+}
+
+func (s *slot) tellReady(p *process) {
+	s.service.events(Event{Kind: EventReady, Instance: s.name(),
+		Message: fmt.Sprintf("%s is ready after %.1f s", s.name(), time.Since(p.started).Seconds())})
 }
 
 // serving tells whether the process has not ended meanwhile.
