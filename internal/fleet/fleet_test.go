@@ -40,6 +40,14 @@ func play(role string) {
 	}
 	fmt.Println("ready", os.Getenv("WARREN_INSTANCE"))
 	switch role {
+	case "parent":
+		child := exec.Command(os.Args[0], "stubborn")
+		child.Stdout = os.Stdout
+		if err := child.Start(); err != nil {
+			os.Exit(1)
+		}
+		fmt.Println("child", child.Process.Pid)
+		play("serve")
 	case "crash":
 		fmt.Println("cannot open the cellar")
 		os.Exit(3)
@@ -333,14 +341,6 @@ func TestRestartKeepsTheOldProcessWhenTheNewOneIsNotReady(t *testing.T) {
 	}
 }
 
-func TestStubbornProcessIsKilledAfterGrace(t *testing.T) {
-	fx := start(t, ServicePlan{Name: "stubborn", Args: []string{"stubborn"}, Replicas: 1})
-	st := fx.until(t, "its first line", func(s Status) bool { return s.PID != 0 && len(fx.logs.tail("stubborn/1", 1)) == 1 })
-	fx.services[0].grace = func() time.Duration { return 50 * time.Millisecond }
-	if err := fx.Scale("stubborn", 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(st.PID, 0); !errors.Is(err, syscall.ESRCH) {
 // While the next process starts, the replica is the one that serves: it must not
 // count as missing because it is replaced.
 func TestReplicaIsReadyWhileItIsReplaced(t *testing.T) {
@@ -380,6 +380,14 @@ func TestRestartMakesNothingReady(t *testing.T) {
 	}
 }
 
+func TestStubbornProcessIsKilledAfterGrace(t *testing.T) {
+	fx := start(t, ServicePlan{Name: "stubborn", Args: []string{"stubborn"}, Replicas: 1})
+	st := fx.until(t, "its first line", func(s Status) bool { return s.PID != 0 && len(fx.logs.tail("stubborn/1", 1)) == 1 })
+	fx.services[0].grace = func() time.Duration { return 50 * time.Millisecond }
+	if err := fx.Scale("stubborn", 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(st.PID, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("process %d: %v, want it gone", st.PID, err)
 	}
 }
@@ -410,6 +418,29 @@ func TestChildrenDieWithAKilledSupervisor(t *testing.T) {
 	for alive(pid) {
 		if newPresence().Changed(deadline) != nil {
 			t.Fatalf("process %d outlived its supervisor", pid)
+		}
+	}
+}
+
+// What a process started ends with it: nothing that nobody knows of is left behind.
+func TestNobodyIsLeftBehind(t *testing.T) {
+	fx := start(t, ServicePlan{Name: "wrapper", Args: []string{"parent"}, Replicas: 1})
+	pid := 0
+	fx.until(t, "the child of the process", func(Status) bool {
+		for _, line := range fx.logs.tail("wrapper/1", 10) {
+			if text, ok := strings.CutPrefix(line.Text, "child "); ok {
+				pid, _ = strconv.Atoi(text)
+			}
+		}
+		return pid > 0
+	})
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	fx.Stop()
+	deadline, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for alive(pid) {
+		if fx.presence.Changed(deadline) != nil {
+			t.Fatalf("process %d is left behind", pid)
 		}
 	}
 }

@@ -104,6 +104,8 @@ func (l *launcher) start(c command) (*process, error) {
 	p := &process{pid: cmd.Process.Pid, started: time.Now(), cmd: cmd, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
+		// What it started and left behind would hold its ports and files for ever.
+		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 		c.output.flush() // nobody writes any more
 		close(p.done)
 	}()
