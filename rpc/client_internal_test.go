@@ -100,15 +100,26 @@ func TestJudgeTellsInstanceFromCaller(t *testing.T) {
 		{"broken connection", t.Context(), status.Error(codes.Unavailable, ""), true, 0, failed},
 		{"caller left", cancelled, status.Error(codes.Unavailable, ""), true, 0, neutral},
 		{"deadline", t.Context(), status.Error(codes.DeadlineExceeded, ""), true, time.Second, failed},
-		{"impatient caller", t.Context(), status.Error(codes.DeadlineExceeded, ""), true, time.Millisecond, neutral},
+		{"impatient caller", t.Context(), status.Error(codes.DeadlineExceeded, ""), true, 400 * time.Millisecond, neutral},
 		{"bad request", t.Context(), status.Error(codes.InvalidArgument, ""), true, 0, succeeded},
 		{"overload", t.Context(), &Error{Code: codes.Unavailable, RetryAfter: time.Second}, true, 0, shed},
 		{"quota", t.Context(), &Error{Code: codes.ResourceExhausted, Reason: "QUOTA", Domain: "shop", RetryAfter: time.Second}, true, 0, succeeded},
 		{"other service", t.Context(), &Error{Code: codes.Unavailable, Reason: "DEPENDENCY_UNAVAILABLE", Domain: domain}, true, 0, neutral},
 	} {
-		if got := judge(c.ctx, c.err, c.sent, c.took); got != c.want {
+		p := policy{timeout: 2 * time.Second}
+		if got := p.judge(c.ctx, c.err, c.sent, c.took); got != c.want {
 			t.Errorf("%s: judged %d, want %d", c.name, got, c.want)
 		}
+	}
+	late := status.Error(codes.DeadlineExceeded, "")
+	for timeout, least := range map[time.Duration]time.Duration{time.Millisecond: meaningful, time.Minute: 15 * time.Second} {
+		p := policy{timeout: timeout}
+		if p.judge(t.Context(), late, true, least-1) != neutral || p.judge(t.Context(), late, true, least) != failed {
+			t.Errorf("of a call that may take %v, a deadline does not begin to count after %v", timeout, least)
+		}
+	}
+	if got := new(policy).judge(t.Context(), late, true, time.Hour); got != neutral {
+		t.Errorf("a deadline of a stream without end is the caller's: judged %d", got)
 	}
 }
 

@@ -227,7 +227,7 @@ func (k *clientCall) lost(ctx context.Context, in *instance, b *breaker, err err
 	k.current.Store(in)
 	k.paid = false
 	k.span.Tag(attributeFault, faultPartition)
-	in.record(k.method.target, b, judge(ctx, err, true, 0), err, 0, k.client.now())
+	in.record(k.method.target, b, k.policy.judge(ctx, err, true, 0), err, 0, k.client.now())
 	in.release()
 	k.tried = append(k.tried, in)
 	k.attempts++
@@ -243,7 +243,7 @@ func (l *leg) lost(in *instance, b *breaker, err error) error {
 	l.tried = append(l.tried, in)
 	l.attempts++
 	s.mu.Unlock()
-	in.recordStream(s.method.target, b, judge(l.ctx, err, true, 0), err, now, now)
+	in.recordStream(s.method.target, b, s.policy.judge(l.ctx, err, true, 0), err, now, now)
 	in.release()
 	return err
 }

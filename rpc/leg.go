@@ -120,7 +120,7 @@ func (l *leg) attemptOver(ctx context.Context, a *streamAttempt, err error) {
 		if a.watcher.done() {
 			err = errSilent()
 		}
-		o := judge(ctx, err, true, time.Duration(now-a.started))
+		o := s.policy.judge(ctx, err, true, time.Duration(now-a.started))
 		if a.peer.Addr == nil && err != nil {
 			o = neutral
 		}

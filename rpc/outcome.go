@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -22,16 +23,27 @@ const (
 	neutral                  // the attempt says nothing: cancelled, or never sent
 )
 
-// meaningful is the shortest time after which a deadline that passed says
+// meaningful is the shortest time after which a deadline that passed can say
 // something about the instance, not only about an impatient caller.
 const meaningful = 10 * time.Millisecond
+
+// patience is how long an instance must have had for a deadline that passed to count
+// against it: a good part of what the contract grants. Callers outside choose shorter
+// ones as they like, and must not open breakers for everybody. Where nothing bounds
+// the time, deadlines are the caller's alone.
+func (p *policy) patience() time.Duration {
+	if p.timeout <= 0 {
+		return math.MaxInt64
+	}
+	return max(meaningful, p.timeout/4)
+}
 
 // failureLatency is what a fast failure counts as.
 const failureLatency = 50 * time.Millisecond
 
 // judge tells an instance's fault from a caller's. Mistakes of clients must
 // never open a breaker, or one client could take an instance from all others.
-func judge(ctx context.Context, err error, sent bool, elapsed time.Duration) outcome {
+func (p *policy) judge(ctx context.Context, err error, sent bool, elapsed time.Duration) outcome {
 	if err == nil {
 		return succeeded
 	}
@@ -48,7 +60,7 @@ func judge(ctx context.Context, err error, sent bool, elapsed time.Duration) out
 	case codes.Unavailable, codes.Internal, codes.Unknown, codes.DataLoss:
 		return failed
 	case codes.DeadlineExceeded:
-		if elapsed < meaningful {
+		if elapsed < p.patience() {
 			return neutral
 		}
 		return failed

@@ -164,7 +164,7 @@ func (k *clientCall) attempt(ctx context.Context, in *instance, b *breaker, args
 		err = errSilent()
 	}
 	elapsed := time.Duration(now - start)
-	in.record(k.method.target, b, judge(ctx, err, k.sent(), elapsed), err, elapsed, now)
+	in.record(k.method.target, b, k.policy.judge(ctx, err, k.sent(), elapsed), err, elapsed, now)
 	in.release()
 	k.tried = append(k.tried, in)
 	if err == nil || k.sent() {
