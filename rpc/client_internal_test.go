@@ -123,6 +123,17 @@ func TestJudgeTellsInstanceFromCaller(t *testing.T) {
 	}
 }
 
+func TestWhoIsInAHurryAsksForNoSignOfLife(t *testing.T) {
+	for left, watched := range map[time.Duration]bool{100 * time.Millisecond: false, time.Minute: true} {
+		ctx, cancel := context.WithTimeout(t.Context(), left)
+		w, _ := new(method).watch(ctx, &watcher{silence: time.Second})
+		if w.done(); (w != nil) != watched {
+			t.Errorf("a call that has %v left is watched: %v", left, w != nil)
+		}
+		cancel()
+	}
+}
+
 func TestEjectionGrowsAndIsForgiven(t *testing.T) {
 	var o outlier
 	p := outlierPolicy{failures: 2, ratio: 1, calls: 1000, window: time.Minute, ejection: time.Second, most: 3 * time.Second}

@@ -36,7 +36,7 @@ var (
 	settingSilence = config.Duration("rpc.silence", 250*time.Millisecond, 0, time.Minute,
 		"How long an instance may be silent while a call waits before it is asked for a sign of life; "+
 			"if it gives none for as long again it is ejected, and idempotent calls are sent elsewhere, and streams that wait for their first message. "+
-			"At most a quarter of the time that the call has left; 0 is never.")
+			"At most a quarter of the time that the call has left, and never for one that has less than 200ms; 0 is never.")
 
 	settingBalancer = config.Enum("rpc.balancer", string(balance.P2C), balance.Kinds(),
 		"How instances share calls: by power of two choices over latency and load, by weight in turns, to the fewest calls, or by the call's key.")

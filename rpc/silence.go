@@ -44,6 +44,10 @@ type watcher struct {
 // between two questions.
 const streamPatience = 8
 
+// leastSilence is what is never too long for an instance that is busy, or far away: a
+// caller in a hurry must not have it ejected. A call with less time ends soon anyway.
+const leastSilence = 50 * time.Millisecond
+
 // watch begins to look after a call's attempt and returns the context to make
 // it with. The watcher is nil where silence would change nothing.
 func (k *clientCall) watch(ctx context.Context, in *instance, start int64) (*watcher, context.Context) {
@@ -62,7 +66,11 @@ func (m *method) watchStream(ctx context.Context, silence time.Duration, in *ins
 
 func (m *method) watch(ctx context.Context, w *watcher) (*watcher, context.Context) {
 	if at, ok := ctx.Deadline(); ok { // another instance needs its time too
-		w.silence = min(w.silence, time.Until(at)/4)
+		quarter := time.Until(at) / 4
+		if quarter < leastSilence {
+			return nil, ctx
+		}
+		w.silence = min(w.silence, quarter)
 	}
 	if w.silence <= 0 {
 		return nil, ctx
