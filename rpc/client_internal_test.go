@@ -134,6 +134,21 @@ func TestWhoIsInAHurryAsksForNoSignOfLife(t *testing.T) {
 	}
 }
 
+func TestThrottleForgetsAWindowThatWasShorter(t *testing.T) {
+	var th throttle
+	now := int64(time.Hour)
+	short, long := &targetPolicy{throttleK: 2, throttleWindow: time.Second}, &targetPolicy{throttleK: 2, throttleWindow: time.Minute}
+	for range 1000 { // nothing is accepted
+		now += int64(time.Millisecond)
+		th.allow(short, now)
+		th.refused(short, now)
+	}
+	now += int64(time.Minute)
+	if th.allow(long, now); th.current() != 0 {
+		t.Errorf("a minute after the last refusal %.0f %% of the calls are held back", 100*th.current())
+	}
+}
+
 func TestEjectionGrowsAndIsForgiven(t *testing.T) {
 	var o outlier
 	p := outlierPolicy{failures: 2, ratio: 1, calls: 1000, window: time.Minute, ejection: time.Second, most: 3 * time.Second}

@@ -70,9 +70,10 @@ func (t *throttle) compute(p *targetPolicy, now int64) {
 	number := now/sliceLength(p) + 1
 	var calls, refused int64
 	for i := range t.slices {
-		if s := &t.slices[i]; number-s.number.Load() < throttleSlices {
-			calls += s.calls.Load()
-			refused += s.refused.Load()
+		// One of the future is of a window that was shorter.
+		if age := number - t.slices[i].number.Load(); age >= 0 && age < throttleSlices {
+			calls += t.slices[i].calls.Load()
+			refused += t.slices[i].refused.Load()
 		}
 	}
 	accepted := float64(max(0, calls-refused)) + throttlePad
