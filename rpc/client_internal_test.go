@@ -2,11 +2,15 @@ package rpc
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/gowarren/warren/registry"
 )
 
 func TestBudgetPaysOutWhatWasPaidIn(t *testing.T) {
@@ -146,6 +150,29 @@ func TestThrottleForgetsAWindowThatWasShorter(t *testing.T) {
 	now += int64(time.Minute)
 	if th.allow(long, now); th.current() != 0 {
 		t.Errorf("a minute after the last refusal %.0f %% of the calls are held back", 100*th.current())
+	}
+}
+
+// Instances that serve plain HTTP stand in the registry beside those that are called,
+// and are no reason to eject more of these.
+func TestEjectionCountsInstancesThatAreCalled(t *testing.T) {
+	p := newPool(t.Context(), &Client{born: time.Now(), logger: slog.New(slog.DiscardHandler), metrics: &clientMetrics{ejections: prometheus.NewCounter(prometheus.CounterOpts{Name: "n"})}})
+	var called []*instance
+	for _, id := range []string{"a", "b"} {
+		for suffix, contracts := range map[string][]string{"": {"c"}, ".http": nil} {
+			info := registry.Instance{Service: "site", ID: id + suffix, State: registry.Ready, Address: id + suffix, Contracts: contracts}
+			p.take(instanceKey{info.Service, info.ID}, info)
+			if in := p.instances[instanceKey{info.Service, info.ID}]; contracts != nil {
+				called = append(called, in)
+			}
+		}
+	}
+	policy := outlierPolicy{share: 0.5, ejection: time.Minute, most: time.Minute}
+	for _, in := range called {
+		p.eject(in, policy, 1)
+	}
+	if called[0].stats.outlier.ejected(2) == called[1].stats.outlier.ejected(2) {
+		t.Error("of two instances not one was ejected")
 	}
 }
 

@@ -95,7 +95,7 @@ func (p *pool) eject(in *instance, policy outlierPolicy, now int64) {
 	}
 	total, out := 0, 0
 	for key, other := range p.instances {
-		if key.service == in.key.service {
+		if key.service == in.key.service && len(other.info.Contracts) > 0 { // the others serve plain HTTP
 			total++
 			if other.stats.outlier.ejected(now) {
 				out++
