@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	echov1 "github.com/gowarren/warren/rpc/internal/testpb/echo/v1"
 
 	"github.com/gowarren/warren/rpc"
@@ -61,5 +64,18 @@ func TestImpatientCallersTakeNothingFromOthers(t *testing.T) {
 	}
 	if s.state().Usable != 2 {
 		t.Errorf("%d instances are left", s.state().Usable)
+	}
+}
+
+// A call that is given up while nobody can be reached is the caller's doing.
+func TestWhoGivesUpWaitingIsNoError(t *testing.T) {
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.wait", "30s")})
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	if err := s.say(ctx); status.Code(err) != codes.Canceled {
+		t.Errorf("got %v", err)
+	}
+	if n := total(t, s.metrics, "rpc_client_call_duration_seconds", "CANCELLED"); n != 1 {
+		t.Errorf("%v calls are counted as cancelled", n)
 	}
 }

@@ -203,7 +203,7 @@ func (t *target) acquire(ctx context.Context, m *method, p *policy, tried []*ins
 			return nil, nil, v.noInstance(t.name, service)
 		case <-ctx.Done():
 			if ctx.Err() == context.Canceled {
-				return nil, nil, ctx.Err()
+				return nil, nil, FromError(ctx.Err())
 			}
 			return nil, nil, v.noInstance(t.name, service)
 		case <-t.pool.ctx.Done():
