@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,5 +78,20 @@ func TestWhoGivesUpWaitingIsNoError(t *testing.T) {
 	}
 	if n := total(t, s.metrics, "rpc_client_call_duration_seconds", "CANCELLED"); n != 1 {
 		t.Errorf("%v calls are counted as cancelled", n)
+	}
+}
+
+func TestAnswersMayBeAsLargeAsMessages(t *testing.T) {
+	s := newSystem(t, rpc.ClientOptions{Settings: file(t, "rpc.message.max", "8388608")})
+	const size = 6 << 20
+	s.start("a", func(n *node) {
+		n.handle = func(context.Context, *echov1.EchoRequest) (*echov1.EchoResponse, error) {
+			return &echov1.EchoResponse{Text: strings.Repeat("x", size)}, nil
+		}
+	})
+	s.usable(1)
+	got, err := s.echo.Public(within(t), &echov1.EchoRequest{})
+	if err != nil || len(got.GetText()) != size {
+		t.Errorf("%d bytes, %v", len(got.GetText()), err)
 	}
 }

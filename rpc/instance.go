@@ -98,7 +98,7 @@ func (p *pool) connect(in *instance) error {
 	if secure == nil || in.dial[:5] == "unix:" {
 		secure = insecure.NewCredentials()
 	}
-	conn, err := grpc.NewClient(in.dial, dialOptions(secure, p.keepalive.Get())...)
+	conn, err := grpc.NewClient(in.dial, dialOptions(secure, p.keepalive.Get(), p.message.Get())...)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (p *pool) connect(in *instance) error {
 	return nil
 }
 
-func dialOptions(secure credentials.TransportCredentials, silence time.Duration) []grpc.DialOption {
+func dialOptions(secure credentials.TransportCredentials, silence time.Duration, message int) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(secure),
 		// Retries are ours: they go to another instance. The transparent ones
@@ -116,6 +116,7 @@ func dialOptions(secure credentials.TransportCredentials, silence time.Duration)
 		grpc.WithDisableRetry(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithIdleTimeout(0),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(message)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			// A process that was restarted at its old address is back within
 			// the second.

@@ -25,6 +25,7 @@ type pool struct {
 	client    *Client
 	ctx       context.Context
 	keepalive *config.Value[time.Duration]
+	message   *config.Value[int]
 
 	mu        sync.Mutex
 	closed    bool
@@ -39,6 +40,7 @@ func newPool(ctx context.Context, c *Client) *pool {
 	return &pool{
 		client: c, ctx: ctx,
 		keepalive: config.Watch(c.opts.Settings, settingKeepalive, config.Scope{}),
+		message:   config.Watch(c.opts.Settings, settingMessageMax, config.Scope{}),
 		instances: map[instanceKey]*instance{},
 		stats:     map[instanceKey]*stats{},
 		left:      map[instanceKey]int64{},
