@@ -16,8 +16,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// ErrKeysUnavailable says that a token cannot be judged because the issuer's
-// keys have never been received: the fault is on our side, not the caller's.
+// ErrKeysUnavailable says that a token cannot be judged because the issuer's keys have
+// never been received, or not since it began to use the one that the token names: the
+// fault is on our side, not the caller's.
 var ErrKeysUnavailable = errors.New("token keys are not available")
 
 // KeySource returns the keys that an issuer signs with at present.
@@ -113,6 +114,9 @@ func (k *CachedKeys) key(ctx context.Context, id string, alg jose.SignatureAlgor
 		if key, ok := k.set.Load().find(id, alg); ok {
 			return key, nil
 		}
+	}
+	if k.failing() {
+		return nil, fmt.Errorf("%w: no %s key with the id that a token names, and the issuer does not answer", ErrKeysUnavailable, alg)
 	}
 	return nil, fmt.Errorf("%w: no %s key with the id it names", ErrInvalidToken, alg)
 }
@@ -215,6 +219,7 @@ func (k *CachedKeys) run(done chan struct{}) {
 	k.fetching, k.err = nil, err
 	if err != nil {
 		k.notBefore = time.Now().Add(retryAfter)
+		k.nextUnknown = k.notBefore // what an unknown key was asked for was not answered
 	} else {
 		k.store(keys)
 	}

@@ -351,6 +351,30 @@ func TestRotatedKeyIsAcceptedAtOnceAndTheOldOneEnds(t *testing.T) {
 	})
 }
 
+// A fetch that fails says nothing of the key that it was for.
+func TestRotationWhileTheIssuerIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(t)
+		v := newVerifier(t, i)
+		if _, err := v.Verify(t.Context(), i.token(good())); err != nil {
+			t.Fatal(err)
+		}
+		i.rotate(t, "rsa-2", must(rsa.GenerateKey(rand.Reader, 2048)))
+		i.fail(errors.New("connection refused"))
+		fresh := i.token(good())
+		for range 2 {
+			if _, err := v.Verify(t.Context(), fresh); !errors.Is(err, auth.ErrKeysUnavailable) || errors.Is(err, auth.ErrInvalidToken) {
+				t.Errorf("while it is away: %v", err)
+			}
+		}
+		i.fail(nil)
+		time.Sleep(time.Second)
+		if _, err := v.Verify(t.Context(), fresh); err != nil {
+			t.Errorf("a second after it is back: %v", err)
+		}
+	})
+}
+
 func TestIssuerThatIsDownChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
