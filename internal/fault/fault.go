@@ -108,8 +108,8 @@ func (f *Fault) set(key, value string) (err error) {
 
 func duration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
-	if err == nil && d < 0 {
-		err = errors.New("a time span is not negative")
+	if err == nil && (d < 0 || d > Most) {
+		err = errors.New("a time span is between 0 and a day")
 	}
 	return d, err
 }

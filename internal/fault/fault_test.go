@@ -37,15 +37,17 @@ func TestRoundTrip(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for raw, want := range map[string]string{
-		"delay=2s":                                 "until is missing",
-		"until=tomorrow delay=2s":                  "until=tomorrow",
-		"until=2026-01-31T12:00:00Z delay=2":       "delay=2",
-		"until=2026-01-31T12:00:00Z delay=-2s":     "not negative",
-		"until=2026-01-31T12:00:00Z share=1.5":     "between 0 and 1",
-		"until=2026-01-31T12:00:00Z share=NaN":     "between 0 and 1",
-		"until=2026-01-31T12:00:00Z code=OK":       "no code of a failure",
-		"until=2026-01-31T12:00:00Z dealy=2s":      `there is no "dealy"`,
-		"until=2026-01-31T12:00:00Z; delay=1s x=1": "x=1",
+		"delay=2s":                             "until is missing",
+		"until=tomorrow delay=2s":              "until=tomorrow",
+		"until=2026-01-31T12:00:00Z delay=2":   "delay=2",
+		"until=2026-01-31T12:00:00Z delay=-2s": "between 0 and a day",
+		// Twice as long is more than a duration can be, and nobody draws by chance from that.
+		"until=2026-01-31T12:00:00Z delay=1s jitter=2000000h": "between 0 and a day",
+		"until=2026-01-31T12:00:00Z share=1.5":                "between 0 and 1",
+		"until=2026-01-31T12:00:00Z share=NaN":                "between 0 and 1",
+		"until=2026-01-31T12:00:00Z code=OK":                  "no code of a failure",
+		"until=2026-01-31T12:00:00Z dealy=2s":                 `there is no "dealy"`,
+		"until=2026-01-31T12:00:00Z; delay=1s x=1":            "x=1",
 	} {
 		if _, err := fault.Parse(raw); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", raw, err, want)
