@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gowarren/warren/auth"
@@ -49,16 +50,14 @@ type gateways struct {
 
 // RoundTrip sends the request to one of the gateways.
 func (g *gateways) RoundTrip(r *http.Request) (*http.Response, error) {
-	body := r.Body
-	if body != nil && body != http.NoBody {
-		defer body.Close() // as a RoundTripper must, also where nobody took it
-	}
+	body := &heldBody{ReadCloser: r.Body, closed: r.Body != nil} // as a RoundTripper must, also where nobody takes it
+	defer body.letGo()
 	last := errNoGateway
 	for _, address := range g.addresses() {
 		out := r.Clone(r.Context())
 		out.URL.Scheme, out.URL.Host, out.Host = "http", address, ""
-		if body != nil && body != http.NoBody {
-			out.Body = io.NopCloser(body) // a refused connection must not cost the body
+		if r.Body != nil && r.Body != http.NoBody {
+			out.Body = body.offer()
 		}
 		g.tracer.Inject(r.Context(), out.Header.Set)
 		if g.key != nil { // without its signed name the trace is taken for a stranger's
@@ -76,6 +75,44 @@ func (g *gateways) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return nil, last
+}
+
+// heldBody is the body of a request while it is looked for somebody who takes it: a
+// connection that was refused must not cost it. Whoever took it may go on to read when
+// the answer has begun, and closes it.
+type heldBody struct {
+	io.ReadCloser
+	mu           sync.Mutex
+	free, closed bool
+}
+
+// offer returns the body for one more attempt.
+func (b *heldBody) offer() io.ReadCloser {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = false
+	return b
+}
+
+// Close is called by whoever the body was offered to.
+func (b *heldBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if !b.free {
+		return nil
+	}
+	return b.ReadCloser.Close()
+}
+
+// letGo ends the search.
+func (b *heldBody) letGo() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = true
+	if b.closed {
+		_ = b.ReadCloser.Close() // there is nobody to tell
+	}
 }
 
 // addresses returns those of the gateways that are ready, in an order of chance.
