@@ -30,6 +30,7 @@ type Output struct {
 // JSON, or any text.
 func (a *Archive) line(o Output) *segment.Line {
 	l := &segment.Line{Service: o.Service, Instance: o.Instance, ID: o.Time.UnixNano(), Level: segment.LevelInfo, Message: o.Text}
+	o.Text = valid(o.Text)
 	if strings.HasPrefix(o.Text, "{") && structured(l, o.Text) {
 		l.ID = a.believed(l.ID)
 		return a.cleaned(l)
@@ -160,7 +161,7 @@ func (a *Archive) cleaned(l *segment.Line) *segment.Line {
 	if len(l.Message) > longestMessage {
 		l.Message = l.Message[:longestMessage] + "…"
 	}
-	l.Message = strings.ToValidUTF8(l.Message, "\uFFFD")
+	l.Message = valid(l.Message)
 	l.Service, l.Instance = short(cmp.Or(l.Service, "unknown")), short(l.Instance)
 	clean, n := redact.Text(l.Message)
 	l.Message = clean

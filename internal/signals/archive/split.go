@@ -3,7 +3,9 @@ package archive
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -101,6 +103,7 @@ func (a *Archive) split(td ptrace.Traces) (spans, error) {
 		from := origin(resource)
 		for _, ss := range rs.ScopeSpans().All() {
 			place++
+			s.cleanScope(ss.Scope())
 			for _, span := range ss.Spans().All() {
 				if err := s.span(span, rs, ss, from, place); err != nil {
 					return spans{}, err
@@ -130,16 +133,31 @@ func origin(r pcommon.Resource) from {
 
 func short(s string) string {
 	if len(s) > longestName {
-		return s[:longestName]
+		s = s[:longestName]
 	}
-	return s
+	return valid(s)
 }
 
+// valid makes a text that can be sent to whoever asks of what a sender sends, who
+// may send any bytes, and of what was cut off in the middle of a letter.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
 func (s *splitter) clean(m pcommon.Map) int {
-	for _, v := range m.All() {
-		if v.Type() == pcommon.ValueTypeStr && len(v.Str()) > longestValue {
-			v.SetStr(v.Str()[:longestValue] + "…")
+	readable := true
+	for key, v := range m.All() {
+		readable = readable && utf8.ValidString(key)
+		if v.Type() != pcommon.ValueTypeStr {
+			continue // what is within is written as JSON, which is text
 		}
+		switch text := v.Str(); {
+		case len(text) > longestValue:
+			v.SetStr(valid(text[:longestValue]) + "…")
+		case !utf8.ValidString(text):
+			v.SetStr(valid(text))
+		}
+	}
+	if !readable {
+		m.RemoveIf(func(key string, _ pcommon.Value) bool { return !utf8.ValidString(key) })
 	}
 	return scrub.Attributes(m)
 }
@@ -183,7 +201,9 @@ func (s *splitter) span(span ptrace.Span, rs ptrace.ResourceSpans, ss ptrace.Sco
 func (s *splitter) cleanSpan(span ptrace.Span) {
 	n := s.clean(span.Attributes())
 	for _, e := range span.Events().All() {
-		n += s.clean(e.Attributes())
+		name, found := redact.Text(short(e.Name()))
+		e.SetName(name)
+		n += found + s.clean(e.Attributes())
 	}
 	for _, l := range span.Links().All() {
 		n += s.clean(l.Attributes())
@@ -192,11 +212,15 @@ func (s *splitter) cleanSpan(span ptrace.Span) {
 		span.SetName(clean)
 		n += found
 	}
-	if clean, found := redact.Text(span.Status().Message()); found > 0 {
-		span.Status().SetMessage(clean)
-		n += found
-	}
-	s.out.redacted += n
+	message, found := redact.Text(valid(span.Status().Message()))
+	span.Status().SetMessage(message)
+	s.out.redacted += n + found
+}
+
+func (s *splitter) cleanScope(scope pcommon.InstrumentationScope) {
+	scope.SetName(short(scope.Name()))
+	scope.SetVersion(short(scope.Version()))
+	s.out.redacted += s.clean(scope.Attributes())
 }
 
 func (s *splitter) begin(id segment.ID) *building {
