@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,8 @@ type Output struct {
 // line makes a line of what a process printed: structured as log/slog writes
 // JSON, or any text.
 func (a *Archive) line(o Output) *segment.Line {
-	l := &segment.Line{Service: o.Service, Instance: o.Instance, ID: o.Time.UnixNano(), Level: segment.LevelInfo, Message: o.Text}
 	o.Text = valid(o.Text)
+	l := &segment.Line{Service: o.Service, Instance: o.Instance, ID: o.Time.UnixNano(), Level: segment.LevelInfo, Message: o.Text}
 	if strings.HasPrefix(o.Text, "{") && structured(l, o.Text) {
 		l.ID = a.believed(l.ID)
 		return a.cleaned(l)
@@ -128,7 +129,10 @@ func (f *fields) add(key string, value []byte) {
 		return
 	}
 	if len(value) > longestValue {
-		value = quoted(string(value[:longestValue]) + "…")
+		if value[0] == '{' || value[0] == '[' { // which it is no more when it is cut: secrets are known by their names
+			value, _ = cleanObject(slices.Concat([]byte("{"), quoted(key), []byte(":"), value, []byte("}")))
+		}
+		value = quoted(string(value[:min(len(value), longestValue)]) + "…")
 	}
 	if f.b.Len() == 0 {
 		f.b.WriteByte('{')
@@ -175,7 +179,8 @@ func (a *Archive) cleaned(l *segment.Line) *segment.Line {
 }
 
 // cleanObject takes secrets out of a JSON object. Most have none and stay as
-// they are.
+// they are; but one that has a name twice loses the value that it had first, which
+// nobody has looked at.
 func cleanObject(raw []byte) ([]byte, int) {
 	m := pcommon.NewMap()
 	var decoded map[string]any
@@ -185,7 +190,7 @@ func cleanObject(raw []byte) ([]byte, int) {
 		return quotedObject(), 1
 	}
 	n := scrub.Attributes(m)
-	if n == 0 {
+	if n == 0 && colons(raw) == names(decoded) {
 		return raw, 0
 	}
 	clean, err := json.Marshal(m.AsRaw())
@@ -193,6 +198,37 @@ func cleanObject(raw []byte) ([]byte, int) {
 		return quotedObject(), 1
 	}
 	return clean, n
+}
+
+// colons is how many names an object has, with those within.
+func colons(raw []byte) (n int) {
+	text := false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case !text && c == ':':
+			n++
+		}
+	}
+	return n
+}
+
+// names is how many of them are left when it was decoded.
+func names(v any) (n int) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, inner := range v {
+			n += 1 + names(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			n += names(inner)
+		}
+	}
+	return n
 }
 
 func quotedObject() []byte { return []byte(`{"attributes":"` + redact.Redacted + `"}`) }
