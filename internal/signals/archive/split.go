@@ -273,10 +273,22 @@ func (b *building) note(span ptrace.Span, from from, s *splitter) {
 	}
 }
 
+// apart is by how much a trace is found later than it began, by a clock that only
+// knows milli- or microseconds: pages end at a time, at which many others may have
+// begun by such a clock.
+func apart(start int64, id segment.ID) int64 {
+	for _, tick := range [...]time.Duration{time.Millisecond, time.Microsecond} {
+		if start%int64(tick) == 0 {
+			return int64(xxhash.Sum64(id[:]) % uint64(tick))
+		}
+	}
+	return 0
+}
+
 // finish encodes a chunk.
 func (s *splitter) finish(b *building) (err error) {
 	c := b.chunk
-	c.At = c.Start
+	c.At = c.Start + apart(c.Start, c.Trace)
 	if !c.Trusted {
 		c.At = s.now + int64(len(s.out.chunks)) // each its own, since pages end at a time
 	}
