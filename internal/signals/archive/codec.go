@@ -38,16 +38,17 @@ func (c *codec) encode(td ptrace.Traces) ([]byte, error) {
 	return c.encoder.EncodeAll(raw, nil), nil
 }
 
-func (c *codec) decode(data []byte) (ptrace.Traces, error) {
+// decode returns spans, and how many bytes they have where nothing is compressed.
+func (c *codec) decode(data []byte) (ptrace.Traces, int, error) {
 	raw, err := c.decoder.DecodeAll(data, nil)
 	if err != nil {
-		return ptrace.Traces{}, fmt.Errorf("decode spans: %w", err)
+		return ptrace.Traces{}, 0, fmt.Errorf("decode spans: %w", err)
 	}
 	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(raw)
 	if err != nil {
-		return ptrace.Traces{}, fmt.Errorf("decode spans: %w", err)
+		return ptrace.Traces{}, 0, fmt.Errorf("decode spans: %w", err)
 	}
-	return td, nil
+	return td, len(raw), nil
 }
 
 func (c *codec) close() {

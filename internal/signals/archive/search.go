@@ -148,8 +148,13 @@ func (a *Archive) joined(found []segment.Summary) []segment.Summary {
 	return out
 }
 
+// mostRead is how many bytes of one trace are read: what is small on disk, since
+// its spans say the same again and again, may be too much for the memory.
+const mostRead = 64 << 20
+
 // Trace returns a trace with its spans, nil where there is none.
 func (a *Archive) Trace(id segment.ID) (summary *segment.Summary, spans []ptrace.Traces, err error) {
+	read := 0
 	for _, s := range a.snapshot() {
 		part, data, err := s.Chunks(id)
 		if err = a.readable(s, err); err != nil {
@@ -164,11 +169,16 @@ func (a *Archive) Trace(id segment.ID) (summary *segment.Summary, spans []ptrace
 			summary.Merge(part)
 		}
 		for _, chunk := range data {
-			td, err := a.codec.decode(chunk)
+			if read > mostRead {
+				summary.Truncated = true
+				break
+			}
+			td, bytes, err := a.codec.decode(chunk)
 			if err != nil {
 				a.opts.Logger.Warn("reading spans", "file", s.Path(), "error", err)
 				continue
 			}
+			read += bytes
 			spans = append(spans, td)
 		}
 	}
