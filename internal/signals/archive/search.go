@@ -185,13 +185,14 @@ func (a *Archive) Trace(id segment.ID) (summary *segment.Summary, spans []ptrace
 	return summary, spans, nil
 }
 
-// Operations returns services and the names of their spans, each once.
+// Operations returns services and the names of their spans, each once. One that
+// makes up ever new names hides no other.
 func (a *Archive) Operations() ([]segment.Operation, error) {
-	const newest, most = 24, 5000
+	const newest, each, most = 24, 500, 3000
 	all := a.snapshot()
 	known := map[segment.Operation]struct{}{}
 	for _, s := range all[max(0, len(all)-newest):] {
-		some, err := s.Operations(most)
+		some, err := s.Operations(each, most)
 		if err = a.readable(s, err); err != nil {
 			return nil, err
 		}
@@ -206,7 +207,9 @@ func (a *Archive) Operations() ([]segment.Operation, error) {
 	slices.SortFunc(out, func(x, y segment.Operation) int {
 		return cmp.Or(cmp.Compare(x.Service, y.Service), cmp.Compare(x.Name, y.Name))
 	})
-	return out, nil
+	of := map[string]int{}
+	out = slices.DeleteFunc(out, func(o segment.Operation) bool { of[o.Service]++; return of[o.Service] > each })
+	return out[:min(len(out), most)], nil
 }
 
 // Calls returns who called whom, from one minute to another.

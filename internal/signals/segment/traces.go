@@ -172,10 +172,12 @@ func find(db *sql.DB, id ID) (*trace, error) {
 	return row, err
 }
 
-// Operations returns the names of spans, at most the limit.
-func (s *Segment) Operations(limit int) (out []Operation, err error) {
+// Operations returns the names of spans, at most so many of each service and of all.
+func (s *Segment) Operations(each, limit int) (out []Operation, err error) {
 	err = s.reading(time.Now().UnixNano(), func(db *sql.DB) error {
-		rows, err := db.QueryContext(context.Background(), "SELECT service, operation FROM names ORDER BY service, operation LIMIT ?", limit)
+		rows, err := db.QueryContext(context.Background(), `SELECT service, operation
+			FROM (SELECT service, operation, row_number() OVER (PARTITION BY service ORDER BY operation) AS n FROM names)
+			WHERE n <= ? ORDER BY service, operation LIMIT ?`, each, limit)
 		if err != nil {
 			return err
 		}
