@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -108,7 +109,7 @@ func (t *traffic) quantile(q float64) *durationpb.Duration {
 const median, slow = 0.5, 0.95
 
 func (g *graph) response(services []string, over time.Duration) *observev1.TopologyResponse {
-	resp := &observev1.TopologyResponse{}
+	resp, room := &observev1.TopologyResponse{}, pageBytes // names that a sender makes up are without end
 	shown := map[string]bool{}
 	wanted := func(id string) bool {
 		name, ok := strings.CutPrefix(id, "service:")
@@ -121,16 +122,17 @@ func (g *graph) response(services []string, over time.Duration) *observev1.Topol
 		if !wanted(key[0]) && !wanted(key[1]) {
 			continue
 		}
-		if len(resp.GetEdges()) == mostEdges {
+		t := g.edges[key]
+		edge := &observev1.TopologyEdge{
+			From: key[0], To: key[1], Calls: t.calls, Errors: t.errors, P50: t.quantile(median), P95: t.quantile(slow),
+			Versions: t.shares(), CallsPerSecond: float64(t.calls) / over.Seconds(),
+		}
+		if room -= proto.Size(edge); room < pageBytes/2 || len(resp.GetEdges()) == mostEdges {
 			resp.Truncated = true
 			break
 		}
-		t := g.edges[key]
 		shown[key[0]], shown[key[1]] = true, true
-		resp.Edges = append(resp.Edges, &observev1.TopologyEdge{
-			From: key[0], To: key[1], Calls: t.calls, Errors: t.errors, P50: t.quantile(median), P95: t.quantile(slow),
-			Versions: t.shares(), CallsPerSecond: float64(t.calls) / over.Seconds(),
-		})
+		resp.Edges = append(resp.Edges, edge)
 	}
 	for _, id := range slices.Sorted(maps.Keys(g.nodes)) {
 		if !shown[id] && !wanted(id) {
@@ -138,10 +140,15 @@ func (g *graph) response(services []string, over time.Duration) *observev1.Topol
 		}
 		t := g.nodes[id]
 		kind, name := nodeKind(id)
-		resp.Nodes = append(resp.Nodes, &observev1.TopologyNode{
+		node := &observev1.TopologyNode{
 			Id: id, Kind: kind, Name: name, System: t.system, Calls: t.calls, Errors: t.errors,
 			P50: t.quantile(median), P95: t.quantile(slow), Versions: t.shares(),
-		})
+		}
+		if room -= proto.Size(node); room < 0 {
+			resp.Truncated = true
+			break
+		}
+		resp.Nodes = append(resp.Nodes, node)
 	}
 	return resp
 }
