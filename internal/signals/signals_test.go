@@ -311,7 +311,7 @@ func TestLogs(t *testing.T) {
 	if f := search(nil).GetFacets(); len(f) != 3 || f[0].GetName() != "service" || f[0].GetValues()[0].GetLines() != 3 {
 		t.Errorf("facets %v", f)
 	}
-	for _, query := range []string{`"open`, "-only -not"} {
+	for _, query := range []string{`"open`, "-only -not", "stock" + strings.Repeat(" -never", 300), strings.Repeat("a* ", 1000)} {
 		if _, err := w.logs.Search(t.Context(), &observev1.SearchLogsRequest{Filter: &observev1.LogFilter{Query: query}}); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("%s: %v", query, err)
 		}

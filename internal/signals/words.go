@@ -20,6 +20,10 @@ type word struct {
 	not    bool
 }
 
+// mostWords is how many words a query may have: the full-text search takes no
+// more than a few hundred.
+const mostWords = 64
+
 // readWords reads a query as people type it.
 func readWords(query string) (words, error) {
 	var out words
@@ -46,6 +50,9 @@ func readWords(query string) (words, error) {
 		if w.tokens = tokens(text); len(w.tokens) > 0 {
 			out = append(out, w)
 		}
+	}
+	if len(out) > mostWords {
+		return nil, rpc.Errorf(observev1.TraceReason_BAD_SEARCH, "a search has at most %d words, and not %d", mostWords, len(out))
 	}
 	if len(out) > 0 && !out.positive() {
 		return nil, rpc.Errorf(observev1.TraceReason_BAD_SEARCH, "a search needs a word that stands in the line, too")
