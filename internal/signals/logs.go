@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
@@ -99,11 +100,24 @@ func (s *logService) Search(_ context.Context, req *observev1.SearchLogsRequest)
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	for _, l := range found.Items {
-		resp.Lines = append(resp.Lines, lineToProto(l))
+	if resp.Lines = sendable(found.Items, pageBytes); len(resp.GetLines()) < len(found.Items) {
+		found.Partial, found.Next = false, found.Items[len(resp.GetLines())-1].ID
 	}
 	resp.Partial, resp.NextPageToken = found.Partial, token(found.Next)
 	return resp, nil
+}
+
+// sendable are the first of some lines, as many as have room, but at least one: a
+// line may be long, and what is larger than gRPC takes would be no answer at all.
+func sendable(lines []*segment.Line, room int) (out []*observev1.LogLine) {
+	for _, l := range lines {
+		line := lineToProto(l)
+		if room -= proto.Size(line); room < 0 && len(out) > 0 {
+			break
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 // count fills in histogram and facets.
@@ -252,14 +266,10 @@ func (s *logService) Around(_ context.Context, req *observev1.AroundLogsRequest)
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	resp := &observev1.AroundLogsResponse{}
-	for _, l := range slices.Backward(before.Items) {
-		resp.Lines = append(resp.Lines, lineToProto(l))
-	}
+	resp := &observev1.AroundLogsResponse{Lines: sendable(before.Items, pageBytes/2)}
+	slices.Reverse(resp.GetLines())
 	resp.Lines = append(resp.Lines, lineToProto(line))
-	for _, l := range after {
-		resp.Lines = append(resp.Lines, lineToProto(l))
-	}
+	resp.Lines = append(resp.Lines, sendable(after, pageBytes/2)...)
 	return resp, nil
 }
 
