@@ -4,6 +4,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	_ "embed"
@@ -40,6 +41,7 @@ type Segment struct {
 	mu    sync.RWMutex // held for reading while a query runs; closing waits
 	read  *sql.DB      // nil: closed, the next query opens it
 	write *writer      // nil: sealed
+	gone  bool         // the file is removed
 
 	used atomic.Int64 // when it was last read, for whoever closes the idle
 	info atomic.Pointer[Info]
@@ -146,6 +148,10 @@ func (s *Segment) Seal() error {
 func (s *Segment) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.close()
+}
+
+func (s *Segment) close() error {
 	err := s.closeRead()
 	if s.write != nil {
 		err = errors.Join(err, s.write.close())
@@ -163,9 +169,13 @@ func (s *Segment) Idle(since int64) error {
 	return s.closeRead()
 }
 
-// Remove deletes the file.
+// Remove deletes the file. It does not come back: neither by a query that has
+// waited for this, nor by being thinned.
 func (s *Segment) Remove() error {
-	return errors.Join(s.Close(), remove(s.path))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+	return errors.Join(s.close(), remove(s.path))
 }
 
 func (s *Segment) closeRead() error {
@@ -211,8 +221,8 @@ func (s *Segment) openRead() error {
 	if s.read != nil {
 		return nil
 	}
-	if _, err := os.Stat(s.path); err != nil { // SQLite would make an empty one
-		return fmt.Errorf("open segment: %w", err)
+	if _, err := os.Stat(s.path); err != nil || s.gone { // SQLite would make an empty one
+		return fmt.Errorf("open segment: %w", cmp.Or(err, os.ErrNotExist))
 	}
 	db, err := sql.Open("sqlite", address(s.path, "query_only(1)", "cache_size(-1024)"))
 	if err != nil {

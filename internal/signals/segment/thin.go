@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 )
 
@@ -35,11 +36,8 @@ func (s *Segment) Thin(keep Keep) (out Thinned, err error) {
 	if err := flush(next); err != nil {
 		return out, errors.Join(fmt.Errorf("thin segment: %w", err), remove(next))
 	}
-	s.mu.Lock()
-	err = errors.Join(s.closeRead(), os.Rename(next, s.path))
-	s.mu.Unlock()
-	if err != nil {
-		return out, fmt.Errorf("thin segment: %w", err)
+	if err := s.become(next); err != nil {
+		return out, errors.Join(fmt.Errorf("thin segment: %w", err), remove(next))
 	}
 	after, err := s.load()
 	if err != nil {
@@ -48,6 +46,24 @@ func (s *Segment) Thin(keep Keep) (out Thinned, err error) {
 	after.Number, after.Sealed = s.number, true
 	s.info.Store(after)
 	return Thinned{Spans: before.Spans - after.Spans, Lines: before.Lines - after.Lines}, nil
+}
+
+// become takes another file for its own, unless it was removed meanwhile.
+func (s *Segment) become(next string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return os.ErrNotExist
+	}
+	if err := s.closeRead(); err != nil {
+		return err
+	}
+	// A log that could not be folded in, since the disk was full or somebody else
+	// reads the file, would be taken for that of the new one.
+	if _, err := os.Stat(s.path + "-wal"); !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(errors.New("the file has a log"), err)
+	}
+	return os.Rename(next, s.path)
 }
 
 // flush brings a file to the disk.
@@ -81,7 +97,7 @@ func thin(from, to string, created int64, keep Keep) (err error) {
 			_, err = db.ExecContext(ctx, text, args...)
 		}
 	}
-	exec("ATTACH ? AS o", from)
+	exec("ATTACH ? AS o", "file:"+(&url.URL{Path: from}).EscapedPath()+"?mode=rw") // which makes none where there is none
 	exec(schema)
 	exec(`INSERT INTO traces SELECT * FROM o.traces
 		WHERE errors > 0 OR gid <> '' OR duration >= ? OR (? > 0 AND id % max(?, 1) = 0)`, keep.Slow, keep.One, keep.One)
