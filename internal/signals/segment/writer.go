@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -314,7 +315,9 @@ func (w *writer) find(t *statements, row *trace, c *Chunk) error {
 func (w *writer) lines(t *statements, lines []*Line) error {
 	slices.SortStableFunc(lines, func(a, b *Line) int { return cmp.Compare(a.ID, b.ID) })
 	counted := map[[3]int64]int64{}
+	last := int64(math.MinInt64)
 	for _, l := range lines {
+		l.ID = max(l.ID, last+1)
 		source, err := w.source(t, Operation{l.Service, l.Instance})
 		if err != nil {
 			return err
@@ -322,6 +325,7 @@ func (w *writer) lines(t *statements, lines []*Line) error {
 		if err := w.line(t, l, source); err != nil {
 			return err
 		}
+		last = l.ID
 		counted[[3]int64{Minute(l.ID), source, int64(l.Level)}]++
 	}
 	for key, n := range counted {
@@ -333,9 +337,10 @@ func (w *writer) lines(t *statements, lines []*Line) error {
 	return nil
 }
 
-// line writes a line under its time; two of the same nanosecond differ by one.
+// line writes a line under its time, or soon after it where others have that: by
+// a clock that only knows seconds, thousands. So the steps become longer.
 func (w *writer) line(t *statements, l *Line, source int64) error {
-	for {
+	for step := int64(1); ; step *= 2 {
 		res, err := t.exec("INSERT OR IGNORE INTO logs (id, level, source, trace, span, message, attributes) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			l.ID, l.Level, source, null(l.Trace), null(l.Span), l.Message, null(l.Attributes))
 		if err != nil {
@@ -348,7 +353,7 @@ func (w *writer) line(t *statements, l *Line, source int64) error {
 		if n > 0 {
 			break
 		}
-		l.ID++
+		l.ID += step
 	}
 	if w.info.FirstLine == 0 || l.ID < w.info.FirstLine {
 		w.info.FirstLine = l.ID
