@@ -2,11 +2,9 @@ package metricstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,8 +43,6 @@ type gate struct {
 	free    func() (int64, error)
 	log     *slog.Logger
 	refused *prometheus.CounterVec
-	// twice are those who are scraped by two at present.
-	twice atomic.Pointer[map[source]bool]
 
 	mu      sync.Mutex
 	looked  time.Time
@@ -139,8 +135,6 @@ type scraped struct {
 	gate *gate
 	from source
 	shut bool
-	// twice: another scraper may have stored what it saw a moment later.
-	twice bool
 }
 
 // AppenderV2 implements [storage.AppendableV2].
@@ -148,9 +142,6 @@ func (g *gate) AppenderV2(ctx context.Context) storage.AppenderV2 { //nolint:ire
 	a := &scraped{AppenderV2: g.db.AppenderV2(ctx), gate: g, shut: g.look(time.Now())}
 	if t, ok := scrape.TargetFromContext(ctx); ok {
 		a.from = source{t.GetValue("service"), t.GetValue(model.InstanceLabel)} // and not what the series say of themselves
-	}
-	if twice := g.twice.Load(); twice != nil {
-		a.twice = (*twice)[a.from]
 	}
 	return a
 }
@@ -170,11 +161,7 @@ func (a *scraped) Append(ref storage.SeriesRef, l labels.Labels, st, t int64, v 
 	case ref != 0:
 		st = 0 // its beginning is stored already
 	}
-	ref, err := a.AppenderV2.Append(ref, l, st, t, v, h, fh, opts)
-	if a.twice && (errors.Is(err, storage.ErrOutOfOrderSample) || errors.Is(err, storage.ErrDuplicateSampleForTimestamp)) {
-		return 0, nil
-	}
-	return ref, err
+	return a.AppenderV2.Append(ref, l, st, t, v, h, fh, opts)
 }
 
 // Commit implements [storage.AppenderV2].

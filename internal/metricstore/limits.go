@@ -16,7 +16,7 @@ type Limits struct {
 	Retention time.Duration
 	MaxBytes  int64
 	// ScrapeInterval is how often instances are asked; new ones each second until
-	// it is their turn. 5 s.
+	// it has passed. 5 s.
 	ScrapeInterval time.Duration
 	// SampleLimit is how many series one instance may show; one that shows more
 	// counts as down. 20 000.

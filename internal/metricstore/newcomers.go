@@ -2,6 +2,7 @@ package metricstore
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -11,24 +12,22 @@ import (
 	"github.com/prometheus/prometheus/scrape"
 )
 
-const (
-	// newJob scrapes the targets that are new, until job has reached them.
-	newJob = job + "-new"
-	// soon is how often it does.
-	soon = time.Second
-)
+// soon is how often a target is scraped that is new.
+const soon = time.Second
 
-// newcomers are the targets that the scraper has not reached yet. It spreads its
-// targets over the interval, so that the first sample of one may take as long as
-// that, and the second, without which there is no rate, twice as long. Until then
-// a second scraper asks them each second.
+// newcomers are the targets that are new. The scraper spreads its targets over the
+// interval, so that the first sample of one may take as long as that, and the
+// second, without which there is no rate, twice as long. So a new target is
+// scraped each second until an interval has passed.
 type newcomers struct {
-	mu       sync.Mutex // held until the scrapers have taken a change
+	mu       sync.Mutex // held until the scraper has taken a change
 	targets  []model.LabelSet
-	known    map[identity]bool
-	interval time.Duration // with which they were made known
-	fresh    map[identity]bool
-	arrived  chan struct{}
+	since    map[identity]time.Time // of all targets: when they came
+	interval time.Duration          // with which they were made known
+	fresh    map[identity]bool      // those that are scraped each second
+	// before are targets as they were scraped last as new ones. The scraper takes
+	// each for another one afterwards, of which it knows nothing at first.
+	before map[identity]*scrape.Target
 }
 
 // identity is what a target has in common with itself in another list.
@@ -52,116 +51,100 @@ func (s *Store) meet(ctx context.Context, targets []model.LabelSet) error {
 	n := &s.newcomers
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	interval := s.limits.Load().ScrapeInterval
+	interval, now := s.limits.Load().ScrapeInterval, time.Now()
 	if interval != n.interval {
-		n.known = nil
+		n.since = nil
 	}
-	known, fresh := map[identity]bool{}, map[identity]bool{}
+	since, before, fresh := map[identity]time.Time{}, map[identity]*scrape.Target{}, map[identity]bool{}
 	for _, set := range targets {
 		id := identityOfSet(set)
-		known[id] = true
-		if interval > soon && (n.fresh[id] || !n.known[id]) {
+		came, known := n.since[id]
+		if !known {
+			came = now
+		} else if t := n.before[id]; t != nil {
+			before[id] = t
+		}
+		since[id] = came
+		if interval > soon && (!known || n.fresh[id]) {
 			fresh[id] = true
 		}
 	}
-	n.targets, n.known, n.fresh, n.interval = targets, known, fresh, interval
-	if err := s.tell(ctx); err != nil {
-		return err
-	}
-	select {
-	case n.arrived <- struct{}{}:
-	default: // it is awake
-	}
-	return nil
+	n.targets, n.since, n.interval, n.fresh, n.before = targets, since, interval, fresh, before
+	return s.tell(ctx)
 }
 
-// tell gives the scrapers their targets.
+// tell gives the scraper its targets.
 func (s *Store) tell(ctx context.Context) error {
 	n := &s.newcomers
-	groups := map[string][]*targetgroup.Group{job: {}, newJob: {}}
-	twice := map[source]bool{}
+	groups := make([]*targetgroup.Group, 0, len(n.targets))
 	for i, set := range n.targets {
-		group := &targetgroup.Group{Source: strconv.Itoa(i), Targets: []model.LabelSet{set}}
-		groups[job] = append(groups[job], group)
-		if id := identityOfSet(set); n.fresh[id] {
-			groups[newJob] = append(groups[newJob], group)
-			twice[id.source] = true
+		if n.fresh[identityOfSet(set)] {
+			set = maps.Clone(set)
+			set[model.ScrapeIntervalLabel] = model.LabelValue(model.Duration(soon).String())
+			set[model.ScrapeTimeoutLabel] = set[model.ScrapeIntervalLabel]
 		}
+		groups = append(groups, &targetgroup.Group{Source: strconv.Itoa(i), Targets: []model.LabelSet{set}})
 	}
-	s.gate.twice.Store(&twice)
 	select {
-	case s.targets <- groups:
+	case s.targets <- map[string][]*targetgroup.Group{job: groups}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// welcome hands new targets over, as long as there are some.
+// welcome looks after new targets until they are no more.
 func (s *Store) welcome(ctx context.Context) {
-	ticker := time.NewTicker(settle)
+	ticker := time.NewTicker(soon)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.newcomers.arrived:
+		case <-ticker.C:
+			s.settleIn(ctx, time.Now())
 		case <-ctx.Done():
 			return
 		}
-		for !s.handOver(ctx) {
-			select {
-			case <-ticker.C:
-			case <-ctx.Done():
-				return
-			}
-		}
 	}
 }
 
-// handOver ends the scraping of new targets that the ordinary scraper has
-// reached, or has found as dead as they are. Their series go on with its samples,
-// so they get no mark that they ended; those of a target that leaves before are
-// ended by whoever scraped it.
-func (s *Store) handOver(ctx context.Context) (done bool) {
+// settleIn has those scraped as the others whose interval has passed. Their series
+// go on with the next sample, so they get no mark that they ended.
+func (s *Store) settleIn(ctx context.Context, now time.Time) {
 	n := &s.newcomers
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	active := s.scraping.TargetsActive()
-	reached := map[identity]scrape.TargetHealth{}
-	for _, t := range active[job] {
-		reached[identityOf(t.GetValue)] = t.Health()
-	}
-	var over []*scrape.Target
-	for _, t := range active[newJob] {
-		id := identityOf(t.GetValue)
-		well := reached[id] == scrape.HealthGood
-		if dead := reached[id] == scrape.HealthBad && t.Health() == scrape.HealthBad; n.fresh[id] && (well || dead) {
-			over = append(over, t)
+	over := map[identity]bool{}
+	for id := range n.fresh {
+		if now.Sub(n.since[id]) >= n.interval {
+			over[id] = true
 			delete(n.fresh, id)
 		}
 	}
-	if len(over) > 0 {
-		s.scraping.DisableEndOfRunStalenessMarkers(newJob, over)
-		if s.tell(ctx) != nil {
-			return true // the store is being closed
+	if len(over) == 0 {
+		return
+	}
+	var changed []*scrape.Target
+	for _, t := range s.scraping.TargetsActive()[job] {
+		if id := identityOf(t.GetValue); over[id] {
+			n.before[id] = t
+			changed = append(changed, t)
 		}
 	}
-	return len(n.fresh) == 0
+	s.scraping.DisableEndOfRunStalenessMarkers(job, changed)
+	_ = s.tell(ctx) // unless the store is being closed
 }
 
-// scraped returns the targets as whoever has reached them sees them: the ordinary
-// scraper if it has.
+// scraped returns the targets; those that the scraper has not reached yet as others,
+// as they were as new ones.
 func (s *Store) scraped() []*scrape.Target {
-	active := s.scraping.TargetsActive()
-	first := map[identity]*scrape.Target{}
-	for _, t := range active[newJob] {
-		first[identityOf(t.GetValue)] = t
-	}
-	out := make([]*scrape.Target, 0, len(active[job]))
-	for _, t := range active[job] {
-		if early := first[identityOf(t.GetValue)]; early != nil && t.Health() == scrape.HealthUnknown {
-			t = early
+	n := &s.newcomers
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := s.scraping.TargetsActive()[job]
+	for i, t := range out {
+		if before := n.before[identityOf(t.GetValue)]; before != nil && t.Health() == scrape.HealthUnknown {
+			out[i] = before
 		}
-		out = append(out, t)
 	}
 	return out
 }

@@ -97,7 +97,6 @@ func Open(opts Options) (_ *Store, err error) {
 	}
 	s.gate = &gate{db: s.db, limits: s.limits.Load, free: opts.Free, log: plain, refused: s.metrics.refused, begun: map[source]int{}}
 	s.inside = newInside()
-	s.newcomers.arrived = make(chan struct{}, 1)
 	if err := s.start(limits); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}

@@ -70,10 +70,8 @@ func (s *Store) startScraping(l Limits) (err error) {
 // the supervisor says of a service is that service's. It asks for protobuf, the
 // format that says when a counter began.
 func (s *Store) scrapeConfig(l Limits) (*promconfig.Config, error) {
-	var text strings.Builder
-	text.WriteString("scrape_configs:\n")
-	for name, interval := range map[string]time.Duration{job: l.ScrapeInterval, newJob: min(soon, l.ScrapeInterval)} {
-		fmt.Fprintf(&text, `- job_name: %s
+	return promconfig.Load(fmt.Sprintf(`scrape_configs:
+- job_name: %s
   honor_labels: true
   scrape_interval: %s
   scrape_timeout: %s
@@ -83,14 +81,12 @@ func (s *Store) scrapeConfig(l Limits) (*promconfig.Config, error) {
   label_limit: 40
   label_value_length_limit: 1024
   body_size_limit: 32MB
-`, name, model.Duration(interval), model.Duration(min(mostTimeout, interval)), l.SampleLimit)
-	}
-	return promconfig.Load(text.String(), s.opts.Logger)
+`, job, model.Duration(l.ScrapeInterval), model.Duration(min(mostTimeout, l.ScrapeInterval)), l.SampleLimit), s.opts.Logger)
 }
 
 // SetTargets makes the store scrape these and no others. One that is new is
-// scraped each second until its turn comes. The series of one that is not among
-// them any more end at once.
+// scraped each second until an interval has passed. The series of one that is not
+// among them any more end when it was missed twice.
 func (s *Store) SetTargets(ctx context.Context, targets []Target) error {
 	handlers := map[string]http.Handler{}
 	sets := make([]model.LabelSet, 0, len(targets))
