@@ -57,12 +57,15 @@ func (s *Store) gather(ctx context.Context, w Where, look look) ([]string, bool,
 	}
 	slices.Sort(out)
 	out = slices.Compact(out)
-	most := s.most(w.Limit)
-	if len(out) <= most {
-		return out, false, nil
+	most, room := s.most(w.Limit), answerBytes
+	for n, text := range out {
+		const overhead = 4
+		if room -= len(text) + overhead; n >= most || room < 0 {
+			s.metrics.cut.Inc()
+			return out[:n], true, nil
+		}
 	}
-	s.metrics.cut.Inc()
-	return out[:most], true, nil
+	return out, false, nil
 }
 
 func (s *Store) eachSelector(w Where, f func(storage.Querier, []*labels.Matcher) error) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
@@ -165,6 +166,10 @@ func outcome(err error) string {
 	return "error"
 }
 
+// mostAnswered is how many points all series of an answer may have: more can
+// neither be sent at once nor looked at.
+const mostAnswered = 100_000
+
 func translate(v parser.Value) Result {
 	switch v := v.(type) {
 	case promql.Vector:
@@ -178,8 +183,12 @@ func translate(v parser.Value) Result {
 		}
 		return r
 	case promql.Matrix:
-		r := Result{Kind: Matrix}
-		for _, series := range v {
+		r, points := Result{Kind: Matrix}, 0
+		for n, series := range v {
+			if points += len(series.Floats); points > mostAnswered && n > 0 {
+				r.Warnings = append(r.Warnings, fmt.Sprintf("only the first %d of %d series are shown: take a longer step or a shorter range", n, len(v)))
+				break
+			}
 			if len(series.Histograms) > 0 {
 				r.Warnings = noHistograms(r.Warnings)
 			}
@@ -200,10 +209,10 @@ func translate(v parser.Value) Result {
 
 func noHistograms(warnings []string) []string {
 	const left = "native histograms are left out; ask for their histogram_quantile, histogram_sum or histogram_count"
-	if len(warnings) > 0 {
+	if slices.Contains(warnings, left) {
 		return warnings
 	}
-	return []string{left}
+	return append(warnings, left)
 }
 
 func moment(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

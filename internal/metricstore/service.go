@@ -3,11 +3,13 @@ package metricstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -36,12 +38,12 @@ func (v *service) Query(ctx context.Context, req *observev1.QueryRequest) (*obse
 	}
 	out := &observev1.QueryResponse{Kind: kinds[r.Kind], Scalar: r.Value, Text: r.Text, Warnings: r.Warnings, Time: timestamppb.New(at)}
 	if r.Kind == Matrix {
-		out.Series = seriesToProto(r.Series)
+		out.Series, out.Warnings = v.seriesToProto(r)
 		return out, nil
 	}
-	for _, one := range r.Series {
-		out.Samples = append(out.Samples, &observev1.Sample{Labels: one.Labels, Value: one.Points[0].Value})
-	}
+	out.Samples, out.Warnings = sendable(v.store, r, func(one Series) *observev1.Sample {
+		return &observev1.Sample{Labels: one.Labels, Value: one.Points[0].Value}
+	})
 	return out, nil
 }
 
@@ -58,8 +60,9 @@ func (v *service) QueryRange(ctx context.Context, req *observev1.QueryRangeReque
 	if err != nil {
 		return nil, statusOf(err)
 	}
+	series, warnings := v.seriesToProto(r)
 	return &observev1.QueryRangeResponse{
-		Series: seriesToProto(r.Series), Warnings: r.Warnings,
+		Series: series, Warnings: warnings,
 		Start: timestamppb.New(start), End: timestamppb.New(end), Step: durationpb.New(step),
 	}, nil
 }
@@ -79,11 +82,12 @@ func (v *service) Series(ctx context.Context, req *observev1.SeriesRequest) (*ob
 		return nil, status.Error(codes.InvalidArgument, `list series: there is no selector; one is up{service="order"}`)
 	}
 	found, cut, err := v.store.Series(ctx, where(req))
-	out := &observev1.SeriesResponse{Cut: cut}
+	r := Result{}
 	for _, labels := range found {
-		out.Series = append(out.Series, &observev1.Series{Labels: labels})
+		r.Series = append(r.Series, Series{Labels: labels})
 	}
-	return out, statusOf(err)
+	series, warnings := v.seriesToProto(r)
+	return &observev1.SeriesResponse{Series: series, Cut: cut || len(warnings) > 0}, statusOf(err)
 }
 
 func (v *service) Metadata(_ context.Context, req *observev1.MetadataRequest) (*observev1.MetadataResponse, error) {
@@ -119,15 +123,32 @@ func (v *service) Targets(_ context.Context, req *observev1.TargetsRequest) (*ob
 	return out, nil
 }
 
-func seriesToProto(all []Series) []*observev1.Series {
-	out := make([]*observev1.Series, len(all))
-	for n, s := range all {
-		out[n] = &observev1.Series{Labels: s.Labels, Points: make([]*observev1.Point, len(s.Points))}
+func (v *service) seriesToProto(r Result) ([]*observev1.Series, []string) {
+	return sendable(v.store, r, func(s Series) *observev1.Series {
+		out := &observev1.Series{Labels: s.Labels, Points: make([]*observev1.Point, len(s.Points))}
 		for i, p := range s.Points {
-			out[n].Points[i] = &observev1.Point{Time: timestamppb.New(p.Time), Value: p.Value}
+			out.Points[i] = &observev1.Point{Time: timestamppb.New(p.Time), Value: p.Value}
 		}
+		return out
+	})
+}
+
+// answerBytes is how many bytes an answer has at most: below what gRPC takes by
+// default.
+const answerBytes = 3 << 20
+
+// sendable are the series of a result as messages, as many as one answer takes.
+func sendable[T proto.Message](s *Store, r Result, message func(Series) T) (out []T, warnings []string) {
+	room := answerBytes
+	for n, one := range r.Series {
+		m := message(one)
+		if room -= proto.Size(m); room < 0 && n > 0 {
+			s.metrics.cut.Inc()
+			return out, append(r.Warnings, fmt.Sprintf("only the first %d of %d series are shown: more cannot be sent at once", n, len(r.Series)))
+		}
+		out = append(out, m)
 	}
-	return out
+	return out, r.Warnings
 }
 
 // where is what the requests for names have in common; without a time it is
