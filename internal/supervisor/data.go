@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -47,6 +48,11 @@ func openData(dir string, fresh bool) (*data, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
+	if fresh {
+		if err := emptiable(dir); err != nil {
+			return nil, err
+		}
+	}
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
@@ -69,6 +75,21 @@ func openData(dir string, fresh bool) (*data, error) {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+// emptiable tells whether a folder may be emptied: one that a system has lived in,
+// or in which nothing is. Who names another by mistake must not lose it.
+func emptiable(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("empty data folder: %w", err)
+	}
+	for _, left := range []string{lockName, "run"} {
+		if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == left }) && len(entries) > 0 {
+			return fmt.Errorf("empty data folder %s: what is in it was not left by a system; give another folder with --data, or empty it yourself", dir)
+		}
+	}
+	return nil
 }
 
 // sweep removes the sockets that processes left which were killed. Who answers

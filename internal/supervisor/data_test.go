@@ -93,6 +93,25 @@ func TestOneSupervisorHoldsTheDataFolder(t *testing.T) {
 	}
 }
 
+func TestFreshEmptiesNoFolderOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	thesis := filepath.Join(dir, "thesis.txt")
+	if err := os.WriteFile(thesis, []byte("the only copy"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openData(dir, true); err == nil || !strings.Contains(err.Error(), "was not left by a system") {
+		t.Errorf("got %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != "thesis.txt" {
+		t.Errorf("left: %v, %v", entries, err)
+	}
+	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "new")} { // nothing is in them
+		if err := open(t, dir, true).close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestFreshKeepsOnlyWhatTheBuildMade(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir, false)
