@@ -199,10 +199,10 @@ func (b *Browser) Picture(name string) {
 		data, err = page.CaptureScreenshot().Do(ctx)
 		return err
 	}))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), data, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), data, 0o600); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -70,12 +70,12 @@ func TestStatementIsPlannedAnewAsTheTableGrows(t *testing.T) {
 	var p plans
 	texts := map[string]bool{}
 	for range 1 << 20 {
-		texts[p.statement(1)] = true
+		texts[p.text(usual, 1)] = true
 	}
 	if len(texts) != 4 {
 		t.Errorf("a million transactions were created by %d statements, 4 wanted", len(texts))
 	}
-	if p.statement(0) != p.statement(0) {
+	if one, next := p.text(usual, 0), p.text(usual, 0); one != next {
 		t.Error("the statement is another one though nothing was created")
 	}
 }

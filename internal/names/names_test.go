@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/gowarren/warren/internal/names"
 )
@@ -77,7 +76,7 @@ func TestCheck(t *testing.T) {
 		for i := 0; i < len(labels); i += 2 {
 			m.Label = append(m.Label, &dto.LabelPair{Name: &labels[i], Value: &labels[i+1]})
 		}
-		return &dto.MetricFamily{Name: proto.String(name), Type: kind.Enum(), Metric: []*dto.Metric{m}}
+		return &dto.MetricFamily{Name: new(name), Type: kind.Enum(), Metric: []*dto.Metric{m}}
 	}
 	for problem, f := range map[string]*dto.MetricFamily{
 		"":                            series("warren_rpc_panics_total", dto.MetricType_COUNTER, "rpc_method", "shop.catalog.v1.CatalogService/GetProduct"),

@@ -59,7 +59,7 @@ func TestWriteOnAFullDisk(t *testing.T) { disktest.Run(t) }
 
 func TestWriteIsForTheOwnerOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte("seen by all"), 0o644); err != nil { //nolint:gosec // that it is is the point
+	if err := os.WriteFile(path, []byte("seen by all"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := wholefile.Write(path, []byte("secret")); err != nil {

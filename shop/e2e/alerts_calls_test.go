@@ -190,7 +190,7 @@ func (s *stuck) Collect(out chan<- prometheus.Metric) {
 
 // instanceHangs: it is registered, and does not show its metrics.
 func (b *bed) instanceHangs() func() {
-	s := &stuck{Gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: "stuck"})}
+	s := &stuck{Gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: "stuck", Help: "Nothing."})}
 	b.start("hung", "", func(_ context.Context, app *framework.App, _ *member) error { return app.Metrics().Register(s) })
 	return func() {
 		b.hold(fault{[]expected{alarm("InstanceDown", "instance", "hung/1")}, func() (func(), error) {

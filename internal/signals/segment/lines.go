@@ -21,7 +21,7 @@ type LineQuery struct {
 	Deadline  time.Time
 }
 
-// filtered says whether the query asks for more than a time.
+// uncounted says whether the query asks for more than is counted when lines are written.
 func (q *LineQuery) uncounted() bool { return q.Words != "" || len(q.Trace) > 0 }
 
 // window is the part of the query's time that the segment has lines of.
@@ -70,7 +70,7 @@ func (s *Segment) After(q LineQuery) (out []*Line, err error) {
 		if err != nil || sources.none {
 			return err
 		}
-		text, args := q.text(in, sources, "ASC")
+		text, args := q.text(wholeLine, in, sources, "ASC")
 		out, err = s.scan(db, sources, text, append(args, q.Limit))
 		return err
 	})
@@ -107,23 +107,26 @@ func (s *Segment) sources(db *sql.DB, q LineQuery) (sources, error) {
 	return out, rows.Err()
 }
 
+// wholeLine are the columns that scan reads.
+const wholeLine = "logs.id, level, source, trace, span, message, attributes"
+
 // text is the query as SQL; its last parameter is the limit.
-func (q *LineQuery) text(w Window, from sources, order string) (string, []any) {
-	const columns = "SELECT logs.id, level, source, trace, span, message, attributes FROM "
+func (q *LineQuery) text(columns string, w Window, from sources, order string) (string, []any) {
 	var b strings.Builder
+	b.WriteString("SELECT " + columns + " FROM ")
 	var args []any
 	id := "logs.id"
 	switch {
 	case q.Words != "":
 		id = "words.rowid"
-		b.WriteString(columns + "words CROSS JOIN logs ON logs.id = words.rowid WHERE words MATCH ? AND")
+		b.WriteString("words CROSS JOIN logs ON logs.id = words.rowid WHERE words MATCH ? AND")
 		args = append(args, q.Words)
 	case len(q.Trace) > 0:
-		b.WriteString(columns + "logs INDEXED BY logs_trace WHERE")
+		b.WriteString("logs INDEXED BY logs_trace WHERE")
 	case q.MinLevel >= LevelWarn:
-		b.WriteString(columns + "logs INDEXED BY logs_serious WHERE level >= 3 AND")
+		b.WriteString("logs INDEXED BY logs_serious WHERE level >= 3 AND")
 	default:
-		b.WriteString(columns + "logs WHERE")
+		b.WriteString("logs WHERE")
 	}
 	b.WriteString(" " + id + " >= ? AND " + id + " < ?")
 	args = append(args, w.From, w.To)
@@ -146,7 +149,7 @@ func (q *LineQuery) text(w Window, from sources, order string) (string, []any) {
 }
 
 func (s *Segment) lines(db *sql.DB, q LineQuery, w Window, from sources, limit int) ([]*Line, error) {
-	text, args := q.text(w, from, "DESC")
+	text, args := q.text(wholeLine, w, from, "DESC")
 	return s.scan(db, from, text, append(args, limit))
 }
 
@@ -241,9 +244,8 @@ func counted(db *sql.DB, q LineQuery, w Window, from sources) ([]Count, error) {
 
 // count counts the lines of a window that match.
 func count(db *sql.DB, q LineQuery, w Window, from sources, sum map[Count]int64) (int, error) {
-	text, args := q.text(w, from, "DESC")
-	_, text, _ = strings.Cut(text, " FROM ")
-	rows, err := db.QueryContext(context.Background(), "SELECT logs.id, level, source FROM "+text, append(args, q.Limit)...)
+	text, args := q.text("logs.id, level, source", w, from, "DESC")
+	rows, err := db.QueryContext(context.Background(), text, append(args, q.Limit)...)
 	if err != nil {
 		return 0, err
 	}
