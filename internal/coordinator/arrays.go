@@ -3,9 +3,10 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/store"
 )
 
@@ -15,118 +16,125 @@ import (
 // table grows: what is right for an empty one, to read all of it, would otherwise
 // stay until statistics are taken, and cost more with each transaction.
 
-// everything writes what creates, rows, branches and attempts say, of transactions
-// that have the epoch, and returns which those are.
-var everything = func() string {
-	branches := slices.Concat(branchTable.keys, branchTable.fixed, branchTable.changing)
-	attempts := slices.Concat(attemptTable.keys, attemptTable.fixed)
-	all := slices.Concat(createTable.keys, createTable.fixed)
-	rows := slices.Concat([]string{"gid", "epoch"}, transactionTable.changing)
-	sets := make([]string, len(transactionTable.changing))
-	for i, c := range transactionTable.changing {
-		sets[i] = c + " = u." + c
-	}
-	return `WITH created AS (
-		INSERT INTO warren_txn (` + list(all) + `) SELECT ` + list(all) + ` FROM ` + unnest(all) + ` ON CONFLICT (gid) DO NOTHING RETURNING gid
+// statement writes what begins, changes and happened, of transactions that have the
+// epoch, and returns which those are.
+type statement struct {
+	text     string
+	begins   shape[row]
+	changes  shape[row]
+	branches shape[branchRow]
+	attempts shape[attemptRow] // without columns: it writes none
+}
+
+func newStatement(begins, changes shape[row], branches shape[branchRow], attempts shape[attemptRow]) *statement {
+	s := &statement{begins: begins, changes: changes, branches: branches, attempts: attempts}
+	s.text = `WITH created AS (
+		INSERT INTO warren_txn ` + begins.insert() + ` ON CONFLICT (gid) DO NOTHING RETURNING gid
 	), changed AS (
-		UPDATE warren_txn t SET ` + list(sets) + ` FROM ` + unnest(rows) + ` WHERE t.gid = u.gid AND t.epoch = u.epoch RETURNING t.gid
+		` + changes.update() + ` RETURNING t.gid
 	), kept AS (
-		SELECT t.gid FROM warren_txn t JOIN ` + unnest([]string{"gid", "epoch"}) + ` ON t.gid = u.gid AND t.epoch = u.epoch FOR NO KEY UPDATE OF t
+		SELECT t.gid FROM warren_txn t JOIN ` + keptRows.unnest() + ` ON t.gid = u.gid AND t.epoch = u.epoch FOR NO KEY UPDATE OF t
 	), ours AS (
 		SELECT gid FROM created UNION ALL SELECT gid FROM changed UNION ALL SELECT gid FROM kept
 	), branches AS (
-		INSERT INTO warren_txn_branch (` + list(branches) + `) SELECT ` + list(branches) + ` FROM ` + unnest(branches) + ` WHERE ` + isOurs + `
-		ON CONFLICT (gid, name) DO UPDATE SET ` + list(branchTable.sets()) + `
-	), attempts AS (
-		INSERT INTO warren_txn_attempt (` + list(attempts) + `) SELECT ` + list(attempts) + ` FROM ` + unnest(attempts) + ` WHERE ` + isOurs + `
-		ON CONFLICT (gid, epoch, seq) DO NOTHING
-	) SELECT gid FROM ours`
-}()
+		INSERT INTO warren_txn_branch ` + branches.insert() + ` WHERE ` + isOurs + ` ON CONFLICT (gid, name) DO UPDATE SET ` + branchTable.sets() + `
+	)`
+	if len(attempts.columns) > 0 {
+		s.text += `, attempts AS (
+		INSERT INTO warren_txn_attempt ` + attempts.insert() + ` WHERE ` + isOurs + ` ON CONFLICT (gid, epoch, seq) DO NOTHING
+	)`
+	}
+	s.text += ` SELECT gid FROM ours`
+	return s
+}
 
 // isOurs makes one table of hashes of those that are ours, however few are expected.
 const isOurs = "(u.gid IN (SELECT gid FROM ours)) IS TRUE"
 
-// plans sees to it that the statement is planned anew as the table grows.
+// In most batches each transaction begins, goes on or succeeds, and each branch
+// succeeds at first. These the usual statement writes, which has half of the columns.
+var (
+	usual = newStatement(
+		shapeOf(createTable.all, also(calm, map[string]int64{"epoch": 1, "active": 1, "ended_at": 0})),
+		shapeOf(changing, also(calm, map[string]int64{"state": int64(txnv1.State_STATE_SUCCEEDED), "active": 0, "owner": 0})),
+		shapeOf(branchTable.all, map[string]int64{"state": int64(txnv1.BranchState_BRANCH_STATE_DONE),
+			"attempts": 0, "stuck": 0, "due_at": 0, "error": 0, "definition": 0, "undid_at": 0, "undid_took": 0}),
+		shape[attemptRow]{})
+	everything = newStatement(shapeOf(createTable.all, nil), shapeOf(changing, nil), shapeOf(branchTable.all, nil), shapeOf(attemptTable.all, nil))
+
+	// changing begins with what says which transaction a row is of.
+	changing = slices.Concat([]column[row]{gidColumn, number("epoch", func(r *row) int64 { return r.epoch })}, progress)
+	calm     = map[string]int64{"parked": 0, "reason": 0, "reason_branch": 0, "reason_code": 0, "reason_status": 0, "park_reason": 0, "park_branch": 0}
+	// keptRows are of transactions of which only something else is written.
+	keptRows = shapeOf([]column[write]{
+		text("gid", func(w *write) string { return w.gid }),
+		number("epoch", func(w *write) int64 { return w.epoch }),
+	}, nil)
+)
+
+func also(a, b map[string]int64) map[string]int64 {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
+
+// fits reports whether the statement can write the batch.
+func (s *statement) fits(batch []*write) bool {
+	return !slices.ContainsFunc(batch, func(item *write) bool {
+		switch {
+		case len(item.attempts) > 0 && len(s.attempts.columns) == 0,
+			item.create && !s.begins.fits(item.row),
+			!item.create && item.row != nil && !s.changes.fits(item.row):
+			return true
+		}
+		return slices.ContainsFunc(item.branches, func(b branchRow) bool { return !s.branches.fits(&b) })
+	})
+}
+
+// arguments are the batch, in the order of the text.
+func (s *statement) arguments(batch []*write) []any {
+	var begins, changes []*row
+	var kept []*write
+	var branches []*branchRow
+	var attempts []*attemptRow
+	for _, item := range batch {
+		switch {
+		case item.create:
+			begins = append(begins, item.row)
+		case item.row != nil:
+			changes = append(changes, item.row)
+		default:
+			kept = append(kept, item)
+		}
+		for i := range item.branches {
+			branches = append(branches, &item.branches[i])
+		}
+		for i := range item.attempts {
+			attempts = append(attempts, &item.attempts[i])
+		}
+	}
+	return slices.Concat(s.begins.arrays(begins), s.changes.arrays(changes), keptRows.arrays(kept), s.branches.arrays(branches), s.attempts.arrays(attempts))
+}
+
+// plans sees to it that statements are planned anew as the table grows.
 type plans struct {
 	created, generation int
-	text                string
+	texts               map[*statement]string
 }
 
-// statement is another text, and so another plan, each time that sixteen times as
-// many transactions were created.
-func (p *plans) statement(creates int) string {
-	for p.created += creates; p.created > 1000<<(4*p.generation); p.text = "" {
+// text is another one, and so another plan, each time that sixteen times as many
+// transactions were created.
+func (p *plans) text(s *statement, creates int) string {
+	for p.created += creates; p.created > 1000<<(4*p.generation); p.texts = nil {
 		p.generation++
 	}
-	if p.text == "" {
-		p.text = fmt.Sprintf("%s -- %d", everything, p.generation)
+	if p.texts == nil {
+		p.texts = map[*statement]string{}
 	}
-	return p.text
-}
-
-func list(columns []string) string { return strings.Join(columns, ", ") }
-
-// unnest makes rows, called u, of arrays, one for each column, that of the first
-// column last. Only that one is unnested, and the others are read by the number of
-// the row: to unnest them all costs several times as much as to write the rows. The
-// condition always holds. The planner takes it to leave next to nothing, so that each
-// transaction is looked up by its key, and not all of them are read.
-func unnest(columns []string) string {
-	read := make([]string, len(columns))
-	read[0] = "key AS " + columns[0]
-	for i, c := range columns[1:] {
-		read[i+1] = "(?::" + arrayOf(c) + ")[n] AS " + c
+	if p.texts[s] == "" {
+		p.texts[s] = fmt.Sprintf("%s -- %d", s.text, p.generation)
 	}
-	return "(SELECT " + list(read) + " FROM unnest(?::" + arrayOf(columns[0]) + ") WITH ORDINALITY AS keys (key, n) WHERE n BETWEEN 1 AND 2147483647) AS u"
-}
-
-// arrayOf is the type of an array of a column's values.
-func arrayOf(column string) string {
-	switch column {
-	case "gid", "name", "token", "digest", "trace", "owner", "reason", "reason_branch", "park_reason", "park_branch", "error", "branch", "node":
-		return "text[]"
-	case "definition", "reason_status", "response":
-		return "bytea[]"
-	}
-	return "bigint[]"
-}
-
-// arrays turns rows into one array for each column, in the order of unnest.
-func arrays(columns int, rows [][]any, like []any) []any {
-	out := make([]any, columns)
-	for c := range out {
-		at := (c + columns - 1) % columns
-		switch like[c].(type) {
-		case string:
-			out[at] = column[string](rows, c)
-		case []byte:
-			out[at] = column[[]byte](rows, c)
-		default:
-			out[at] = numbers(rows, c)
-		}
-	}
-	return out
-}
-
-func column[T any](rows [][]any, c int) []T {
-	values := make([]T, len(rows))
-	for i, row := range rows {
-		values[i], _ = row[c].(T)
-	}
-	return values
-}
-
-func numbers(rows [][]any, c int) []int64 {
-	values := make([]int64, len(rows))
-	for i, row := range rows {
-		switch n := row[c].(type) {
-		case int64:
-			values[i] = n
-		case int:
-			values[i] = int64(n)
-		}
-	}
-	return values
+	return p.texts[s]
 }
 
 // plain reports whether a batch does nothing but write rows, each transaction once:
@@ -142,36 +150,17 @@ func plain(batch []*write) bool {
 	return true
 }
 
-// shapes are rows of no transaction, for what type each column has.
-var shapes = struct{ row, branch, attempt []any }{(&row{}).values(true), (&branchRow{}).values(), (&attemptRow{}).values()}
-
 // commitPlain writes a plain batch to PostgreSQL.
 func (e *Engine) commitPlain(ctx context.Context, batch []*write) error {
-	var creates, rows, kept, branches, attempts [][]any
+	s, creates := usual, 0
+	if !s.fits(batch) {
+		s = everything
+	}
 	for _, item := range batch {
 		item.verdict = verdict{}
-		switch {
-		case item.create:
-			creates = append(creates, item.row.values(true))
-		case item.row != nil:
-			v := item.row.values(false)
-			rows = append(rows, append([]any{item.gid, item.epoch}, v[len(v)-len(transactionTable.changing):]...))
-		default:
-			kept = append(kept, []any{item.gid, item.epoch})
-		}
-		for i := range item.branches {
-			branches = append(branches, item.branches[i].values())
-		}
-		for i := range item.attempts {
-			attempts = append(attempts, item.attempts[i].values())
-		}
+		creates += int(flag(item.create))
 	}
-	key := []any{"", int64(0)}
-	changing := shapes.row[len(shapes.row)-len(transactionTable.changing):]
-	args := slices.Concat(
-		arrays(len(shapes.row), creates, shapes.row), arrays(len(key)+len(changing), rows, slices.Concat(key, changing)),
-		arrays(len(key), kept, key), arrays(len(shapes.branch), branches, shapes.branch), arrays(len(shapes.attempt), attempts, shapes.attempt))
-	ours, err := readGids(ctx, e.db, e.plans.statement(len(creates)), args...)
+	ours, err := readGids(ctx, e.db, e.plans.text(s, creates), s.arguments(batch)...)
 	if err != nil {
 		return err
 	}

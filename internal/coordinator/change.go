@@ -69,13 +69,13 @@ func (t *transaction) change(ctx context.Context, f func(t *transaction) error) 
 	}
 }
 
-func settledView(v *txnv1.Transaction) bool {
-	return v.GetParked() || v.GetState() == txnv1.State_STATE_SUCCEEDED || v.GetState() == txnv1.State_STATE_FAILED
+func settled(state txnv1.State, parked bool) bool {
+	return parked || state == txnv1.State_STATE_SUCCEEDED || state == txnv1.State_STATE_FAILED
 }
 
 // await returns the transaction as soon as it is as wanted, or as it is shortly
 // before the deadline of ctx.
-func (e *Engine) await(ctx context.Context, gid string, wanted func(*txnv1.Transaction) bool) (*txnv1.Transaction, error) {
+func (e *Engine) await(ctx context.Context, gid string, wanted func(state txnv1.State, parked bool) bool) (*txnv1.Transaction, error) {
 	poll := time.Second // somebody else may have taken it over
 	var limit <-chan time.Time
 	if at, ok := ctx.Deadline(); ok {
@@ -88,7 +88,7 @@ func (e *Engine) await(ctx context.Context, gid string, wanted func(*txnv1.Trans
 		t := e.get(gid)
 		if t == nil {
 			v, err := e.read(ctx, gid, withBranches)
-			if err != nil || wanted(v) {
+			if err != nil || wanted(v.GetState(), v.GetParked()) {
 				return v, err
 			}
 			poll = 100 * time.Millisecond
@@ -124,12 +124,11 @@ func settledOf(t *transaction) <-chan struct{} {
 }
 
 // look shows the transaction if it is as wanted, and that is on disk.
-func (t *transaction) look(wanted func(*txnv1.Transaction) bool) (*txnv1.Transaction, bool) {
+func (t *transaction) look(wanted func(state txnv1.State, parked bool) bool) (*txnv1.Transaction, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lost || t.dirty() {
+	if t.lost || t.dirty() || !wanted(t.row.state, t.row.parked) {
 		return nil, false
 	}
-	v := t.view(withBranches)
-	return v, wanted(v)
+	return t.view(withBranches), true
 }

@@ -30,10 +30,10 @@ func (e *Engine) commit(ctx context.Context, batch []*write) error {
 }
 
 func writeBatch(ctx context.Context, tx *store.Tx, batch []*write, now int64) error {
-	var creates [][]any
+	var creates []*row
 	for _, item := range batch {
 		if item.create {
-			creates = append(creates, item.row.values(true))
+			creates = append(creates, item.row)
 		}
 	}
 	if err := createTable.put(ctx, tx, creates); err != nil {
@@ -93,25 +93,26 @@ func judge(ctx context.Context, tx *store.Tx, batch []*write) error {
 
 // writeRows writes what changed. Of two writes of a row the later one counts.
 func writeRows(ctx context.Context, tx *store.Tx, batch []*write) error {
-	changed := map[string][]any{}
-	branches := map[[2]string][]any{}
-	var attempts, actions [][]any
+	changed := map[string]*row{}
+	branches := map[[2]string]*branchRow{}
+	var attempts []*attemptRow
+	var actions []*actionRow
 	for _, item := range batch {
 		if item.verdict.err != nil {
 			continue
 		}
 		if item.row != nil && !item.create {
-			changed[item.gid] = item.row.values(false)
+			changed[item.gid] = item.row
 		}
 		for i := range item.branches {
 			b := &item.branches[i]
-			branches[[2]string{b.gid, b.name}] = b.values()
+			branches[[2]string{b.gid, b.name}] = b
 		}
 		for i := range item.attempts {
-			attempts = append(attempts, item.attempts[i].values())
+			attempts = append(attempts, &item.attempts[i])
 		}
 		for i := range item.actions {
-			actions = append(actions, item.actions[i].values())
+			actions = append(actions, &item.actions[i])
 		}
 	}
 	if err := transactionTable.put(ctx, tx, sorted(changed, cmp.Compare[string])); err != nil {
@@ -131,13 +132,13 @@ func writeRows(ctx context.Context, tx *store.Tx, batch []*write) error {
 
 // sorted lists rows in one order for all, so that two coordinators do not wait
 // for one another.
-func sorted[K comparable](rows map[K][]any, compare func(a, b K) int) [][]any {
+func sorted[K comparable, R any](rows map[K]*R, compare func(a, b K) int) []*R {
 	keys := make([]K, 0, len(rows))
 	for k := range rows {
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, compare)
-	list := make([][]any, len(keys))
+	list := make([]*R, len(keys))
 	for i, k := range keys {
 		list[i] = rows[k]
 	}

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -77,47 +78,88 @@ type actionRow struct {
 }
 
 var (
-	transactionTable = newTable("warren_txn", []string{"gid"},
-		[]string{"name", "pattern", "token", "digest", "definition", "created_at", "trace", "epoch"},
-		[]string{"state", "parked", "active", "owner", "reason", "reason_branch", "reason_code", "reason_status", "updated_at", "ended_at", "deadline_at",
-			"park_reason", "park_branch"})
-	createTable = newTable("warren_txn", []string{"gid"},
-		[]string{"name", "pattern", "token", "digest", "definition", "created_at", "trace", "epoch",
-			"state", "parked", "active", "owner", "reason", "reason_branch", "reason_code", "reason_status", "updated_at", "ended_at", "deadline_at",
-			"park_reason", "park_branch"}, nil)
-	branchTable = newTable("warren_txn_branch", []string{"gid", "name"}, []string{"position"},
-		[]string{"state", "attempts", "stuck", "due_at", "response", "error", "definition", "did_at", "did_took", "undid_at", "undid_took"})
-	attemptTable = newTable("warren_txn_attempt", []string{"gid", "epoch", "seq"},
-		[]string{"branch", "op", "number", "node", "started_at", "took", "kind", "after_micros", "code", "reason"}, nil)
-	actionTable = newTable("warren_txn_action", []string{"gid", "id"},
-		[]string{"acted_at", "what", "branch", "author", "reason"}, nil)
-)
-
-// values are in the order of both tables' columns. What never changes is left
-// out where the row is there already.
-func (r *row) values(create bool) []any {
-	definition := []byte{}
-	if create {
-		definition = blob(r.definition)
+	gidColumn = text("gid", func(r *row) string { return r.gid })
+	// given is what a transaction has from its beginning, and keeps.
+	given = []column[row]{
+		text("name", func(r *row) string { return r.name }),
+		number("pattern", func(r *row) int64 { return int64(r.pattern) }),
+		text("token", func(r *row) string { return r.token }),
+		text("digest", func(r *row) string { return r.digest }),
+		binary("definition", func(r *row) []byte { return r.definition }),
+		number("created_at", func(r *row) int64 { return r.created }),
+		text("trace", func(r *row) string { return r.trace }),
+		number("epoch", func(r *row) int64 { return r.epoch }),
 	}
-	return []any{r.gid, r.name, int64(r.pattern), r.token, r.digest, definition, r.created, r.trace, r.epoch,
-		int64(r.state), flag(r.parked), flag(r.active()), r.owner, r.reason, r.reasonBranch, int64(r.reasonCode), blob(r.reasonStatus),
-		r.updated, r.ended, r.deadline, r.parkReason, r.parkBranch}
-}
+	// progress is what changes of it.
+	progress = []column[row]{
+		number("state", func(r *row) int64 { return int64(r.state) }),
+		number("parked", func(r *row) int64 { return flag(r.parked) }),
+		number("active", func(r *row) int64 { return flag(r.active()) }),
+		text("owner", func(r *row) string { return r.owner }),
+		text("reason", func(r *row) string { return r.reason }),
+		text("reason_branch", func(r *row) string { return r.reasonBranch }),
+		number("reason_code", func(r *row) int64 { return int64(r.reasonCode) }),
+		binary("reason_status", func(r *row) []byte { return r.reasonStatus }),
+		number("updated_at", func(r *row) int64 { return r.updated }),
+		number("ended_at", func(r *row) int64 { return r.ended }),
+		number("deadline_at", func(r *row) int64 { return r.deadline }),
+		text("park_reason", func(r *row) string { return r.parkReason }),
+		text("park_branch", func(r *row) string { return r.parkBranch }),
+	}
 
-func (b *branchRow) values() []any {
-	return []any{b.gid, b.name, b.position, int64(b.state), b.attempts, flag(b.stuck), b.due, blob(b.response), b.error, blob(b.definition),
-		b.did.at, b.did.took, b.undid.at, b.undid.took}
-}
-
-func (a *attemptRow) values() []any {
-	return []any{a.gid, a.epoch, a.seq, a.branch, int64(a.op), a.number, a.node, a.started, a.took,
-		int64(a.outcome.kind), a.outcome.after.Microseconds(), int64(a.outcome.code), a.outcome.reason}
-}
-
-func (a *actionRow) values() []any {
-	return []any{a.gid, a.id, a.at, a.what, a.branch, a.author, a.reason}
-}
+	createTable = newTable("warren_txn", []column[row]{gidColumn}, slices.Concat(given, progress), nil)
+	// transactionTable is for rows that are there already, and keep what they were given.
+	transactionTable = newTable("warren_txn", []column[row]{gidColumn}, given, progress)
+	branchTable      = newTable("warren_txn_branch",
+		[]column[branchRow]{
+			text("gid", func(b *branchRow) string { return b.gid }),
+			text("name", func(b *branchRow) string { return b.name }),
+		},
+		[]column[branchRow]{number("position", func(b *branchRow) int64 { return int64(b.position) })},
+		[]column[branchRow]{
+			number("state", func(b *branchRow) int64 { return int64(b.state) }),
+			number("attempts", func(b *branchRow) int64 { return int64(b.attempts) }),
+			number("stuck", func(b *branchRow) int64 { return flag(b.stuck) }),
+			number("due_at", func(b *branchRow) int64 { return b.due }),
+			binary("response", func(b *branchRow) []byte { return b.response }),
+			text("error", func(b *branchRow) string { return b.error }),
+			binary("definition", func(b *branchRow) []byte { return b.definition }),
+			number("did_at", func(b *branchRow) int64 { return b.did.at }),
+			number("did_took", func(b *branchRow) int64 { return b.did.took }),
+			number("undid_at", func(b *branchRow) int64 { return b.undid.at }),
+			number("undid_took", func(b *branchRow) int64 { return b.undid.took }),
+		})
+	attemptTable = newTable("warren_txn_attempt",
+		[]column[attemptRow]{
+			text("gid", func(a *attemptRow) string { return a.gid }),
+			number("epoch", func(a *attemptRow) int64 { return a.epoch }),
+			number("seq", func(a *attemptRow) int64 { return a.seq }),
+		},
+		[]column[attemptRow]{
+			text("branch", func(a *attemptRow) string { return a.branch }),
+			number("op", func(a *attemptRow) int64 { return int64(a.op) }),
+			number("number", func(a *attemptRow) int64 { return int64(a.number) }),
+			text("node", func(a *attemptRow) string { return a.node }),
+			number("started_at", func(a *attemptRow) int64 { return a.started }),
+			number("took", func(a *attemptRow) int64 { return a.took }),
+			number("kind", func(a *attemptRow) int64 { return int64(a.outcome.kind) }),
+			number("after_micros", func(a *attemptRow) int64 { return a.outcome.after.Microseconds() }),
+			number("code", func(a *attemptRow) int64 { return int64(a.outcome.code) }),
+			text("reason", func(a *attemptRow) string { return a.outcome.reason }),
+		}, nil)
+	actionTable = newTable("warren_txn_action",
+		[]column[actionRow]{
+			text("gid", func(a *actionRow) string { return a.gid }),
+			text("id", func(a *actionRow) string { return a.id }),
+		},
+		[]column[actionRow]{
+			number("acted_at", func(a *actionRow) int64 { return a.at }),
+			text("what", func(a *actionRow) string { return a.what }),
+			text("branch", func(a *actionRow) string { return a.branch }),
+			text("author", func(a *actionRow) string { return a.author }),
+			text("reason", func(a *actionRow) string { return a.reason }),
+		}, nil)
+)
 
 const rowColumns = `gid, name, pattern, token, digest, definition, created_at, trace, epoch,
 	state, parked, owner, reason, reason_branch, reason_code, reason_status, updated_at, ended_at, deadline_at, COALESCE(park_reason, ''), park_branch`

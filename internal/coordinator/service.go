@@ -26,7 +26,7 @@ func (s *service) Prepare(ctx context.Context, req *txnv1.PrepareRequest) (*txnv
 		return nil, err
 	}
 	if t.GetState() == txnv1.State_STATE_WAITING { // the locks of a TCC are waited for
-		return s.engine.await(ctx, t.GetGid(), func(v *txnv1.Transaction) bool { return v.GetState() != txnv1.State_STATE_WAITING })
+		return s.engine.await(ctx, t.GetGid(), func(state txnv1.State, _ bool) bool { return state != txnv1.State_STATE_WAITING })
 	}
 	return t, nil
 }
@@ -35,12 +35,12 @@ func (s *service) answer(ctx context.Context, t *txnv1.Transaction, err error, w
 	if err != nil || !wait {
 		return t, err
 	}
-	return s.engine.await(ctx, t.GetGid(), settledView)
+	return s.engine.await(ctx, t.GetGid(), settled)
 }
 
 // Wait answers when the transaction has ended or is parked.
 func (s *service) Wait(ctx context.Context, req *txnv1.WaitRequest) (*txnv1.Transaction, error) {
-	return s.engine.await(ctx, req.GetGid(), settledView)
+	return s.engine.await(ctx, req.GetGid(), settled)
 }
 
 // Get returns a transaction as it is on disk.

@@ -15,42 +15,44 @@ var chunks = [...]int{32, 8, 4, 2, 1}
 
 // table writes many rows of one table at once. A row whose key is there already
 // gets the new values of the columns that change.
-type table struct {
-	keys, fixed, changing []string
-	texts                 map[int]string
+type table[R any] struct {
+	name                       string
+	keys, fixed, changing, all []column[R]
+	texts                      map[int]string
 }
 
-func newTable(name string, keys, fixed, changing []string) *table {
-	t := &table{keys: keys, fixed: fixed, changing: changing, texts: map[int]string{}}
-	columns := slices.Concat(keys, fixed, changing)
-	row := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
+func newTable[R any](name string, keys, fixed, changing []column[R]) *table[R] {
+	t := &table[R]{name: name, keys: keys, fixed: fixed, changing: changing, all: slices.Concat(keys, fixed, changing), texts: map[int]string{}}
+	marks := "(?" + strings.Repeat(", ?", len(t.all)-1) + ")"
 	for _, n := range chunks {
 		t.texts[n] = fmt.Sprintf("INSERT INTO %s (%s) VALUES %s ON CONFLICT (%s) DO UPDATE SET %s",
-			name, strings.Join(columns, ", "), row+strings.Repeat(", "+row, n-1), strings.Join(keys, ", "), strings.Join(t.sets(), ", "))
+			name, list(names(t.all)), marks+strings.Repeat(", "+marks, n-1), list(names(keys)), t.sets())
 	}
 	return t
 }
 
 // sets are the assignments for a row that is there.
-func (t *table) sets() []string {
+func (t *table[R]) sets() string {
 	changing := t.changing
 	if len(changing) == 0 {
 		changing = t.keys[:1] // nothing; DO NOTHING is not for many rows everywhere
 	}
-	sets := make([]string, len(changing))
-	for i, c := range changing {
-		sets[i] = c + " = excluded." + c
+	sets := names(changing)
+	for i, name := range sets {
+		sets[i] = name + " = excluded." + name
 	}
-	return sets
+	return list(sets)
 }
 
 // put writes the rows, of which no two have one key.
-func (t *table) put(ctx context.Context, tx *store.Tx, rows [][]any) error {
+func (t *table[R]) put(ctx context.Context, tx *store.Tx, rows []*R) error {
 	for _, n := range chunks {
 		for len(rows) >= n {
-			var args []any
-			for _, row := range rows[:n] {
-				args = append(args, row...)
+			args := make([]any, 0, n*len(t.all))
+			for _, r := range rows[:n] {
+				for _, c := range t.all {
+					args = append(args, c.value(r))
+				}
 			}
 			if _, err := tx.Exec(ctx, t.texts[n], args...); err != nil {
 				return err
@@ -60,6 +62,8 @@ func (t *table) put(ctx context.Context, tx *store.Tx, rows [][]any) error {
 	}
 	return nil
 }
+
+func list(names []string) string { return strings.Join(names, ", ") }
 
 // in calls f with lists of at most 32 keys and the text "(?, ?, …)" for them,
 // padded with the last one: few texts again.

@@ -71,6 +71,7 @@ func (t *transaction) flush() {
 		t.changed = false
 		t.row.updated = t.e.now()
 		r := t.row
+		r.definition = nil // stays as it is
 		if !r.active() {
 			r.owner = ""
 		}
