@@ -81,7 +81,8 @@ func (w *email) talk(c *smtp.Client, host string, m message) error {
 	if err := errors.Join(err, body.Close()); err != nil {
 		return err
 	}
-	return c.Quit()
+	_ = c.Quit() // the server has the mail: one that does not say good-bye is not to get it again and again
+	return nil
 }
 
 // text is the whole message. Its id lets mail programs drop a repetition.
