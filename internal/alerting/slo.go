@@ -163,10 +163,12 @@ func (o Objective) alert(severity string, pairs []burnWindow, interval time.Dura
 		runbook = runbooks + strings.ToLower(name)
 	}
 	return metricstore.Rule{
-		Alert: name, Expr: strings.Join(pairsOf, " or ignoring (window) "), Labels: o.labels(map[string]string{severityLabel: severity}),
+		// It is one alert, whichever windows see it: the longer ones see it for longer,
+		// and nobody is to be woken by them when it is over.
+		Alert: name, Expr: "max without (window) (" + strings.Join(pairsOf, " or ignoring (window) ") + ")", Labels: o.labels(map[string]string{severityLabel: severity}),
 		Annotations: map[string]string{
 			"summary": "The error budget of " + o.Name + " burns",
-			"description": "{{ $value | humanizePercentage }} of the events of the last {{ $labels.window }} were bad, of which " +
+			"description": "{{ $value | humanizePercentage }} of the latest events were bad, of which " +
 				strconv.FormatFloat((1-o.Target)*100, 'g', 4, 64) + " % are allowed. " + o.Description,
 			"runbook_url": runbook,
 		},
