@@ -80,7 +80,8 @@ func instanceRules() []rule {
 			"{{ $labels.service }} ends by itself again and again", "Its processes were started again {{ $value | printf \"%.0f\" }} times within 15 minutes.",
 		},
 		{
-			"CrashLoop", Page, `sum by (service) (warren_fleet_instances{state="crash_loop"}) > 0`, 0,
+			// It is started in between: that is not its end.
+			"CrashLoop", Page, `sum by (service) (max_over_time(warren_fleet_instances{state="crash_loop"}[1m])) > 0`, 0,
 			"{{ $labels.service }} ends before it is ready", "{{ $value }} of its instances ended again and again without becoming ready.",
 		},
 	}
