@@ -157,13 +157,23 @@ func (e *Engine) startReceivers(ctx context.Context) {
 func (e *Engine) Notify(alerts []metricstore.Alert) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.hearAll(alerts)
+}
+
+// hearAll takes alerts in. However many begin or end at once, they are written
+// down once: who evaluates the rules waits for it.
+func (e *Engine) hearAll(alerts []metricstore.Alert) {
 	var changed bool
 	for _, a := range alerts {
 		changed = e.hear(a) || changed
 	}
-	if changed {
-		e.wake()
+	if !changed {
+		return
 	}
+	if err := e.save(); err != nil {
+		e.log.Warn("alerts not written", "error", err)
+	}
+	e.wake()
 }
 
 // hear takes one alert in, and tells whether that is news.
@@ -194,7 +204,7 @@ func (e *Engine) hear(a metricstore.Alert) bool {
 	return true
 }
 
-// remember writes down that an alert began or ended.
+// remember tells the history that an alert began or ended.
 func (e *Engine) remember(a metricstore.Alert) {
 	c := changeOf(a)
 	if err := e.history.add(c); err != nil {
@@ -203,9 +213,6 @@ func (e *Engine) remember(a metricstore.Alert) {
 	e.metrics.changes.WithLabelValues(c.Severity, map[bool]string{true: "resolved", false: "fired"}[c.Resolved]).Inc()
 	e.log.Info("alert "+map[bool]string{true: "resolved", false: "fires"}[c.Resolved],
 		"alert", c.Name, "severity", c.Severity, "summary", c.Annotations["summary"], "labels", c.Labels)
-	if err := e.save(); err != nil {
-		e.log.Warn("alerts not written", "error", err)
-	}
 }
 
 func (e *Engine) save() error { return writeJSON(e.path("firing.json"), e.active) }
@@ -285,10 +292,11 @@ func (e *Engine) forgotten() {
 	defer e.mu.Unlock()
 	for id, f := range e.active {
 		if !known[id] && f.Alert.Resolved.IsZero() {
-			over := f.Alert
-			over.Resolved = time.Now().UTC()
-			e.hear(over)
+			ended := f.Alert
+			ended.Resolved = time.Now().UTC()
+			over = append(over, ended)
 		}
+	var over []metricstore.Alert
 	}
 }
 
@@ -296,6 +304,7 @@ func (e *Engine) forgotten() {
 func written(dir string) time.Time {
 	info, err := os.Stat(filepath.Join(dir, FileName))
 	if err != nil {
+	e.hearAll(over)
 		return time.Time{}
 	}
 	return info.ModTime()
