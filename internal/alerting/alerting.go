@@ -238,16 +238,22 @@ func (e *Engine) watch(ctx context.Context) {
 			return
 		}
 		e.reread(ctx)
-		// What fired before a restart may have ended meanwhile. The store does not
-		// know of it, and it needs some time to find again what did not end.
-		const settle = 90 * time.Second
-		if time.Since(began) > settle {
+		// What fired before a restart may have ended meanwhile, of which the store
+		// does not know.
+		if time.Since(began) > e.opts.Timing().settled() {
 			e.forgotten()
 		}
 		e.mu.Lock()
 		e.wake()
 		e.mu.Unlock()
 	}
+}
+
+// settled is how long after a start the store has found again what goes on: by
+// then every rule was evaluated with what was scraped since.
+func (t Timing) settled() time.Duration {
+	const least, evaluations = 90 * time.Second, 3
+	return max(least, evaluations*t.Evaluate)
 }
 
 // reread obeys a changed file or timing. A file that is wrong changes nothing.
