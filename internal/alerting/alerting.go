@@ -99,10 +99,10 @@ func New(opts Options) (*Engine, error) {
 	if e.metrics, err = newMetrics(opts.Metrics, e); err != nil {
 		return nil, err
 	}
-	if err := readJSON(e.path("firing.json"), &e.active); err != nil {
+	if err := readJSON(e.path("firing.json"), &e.active, e.log); err != nil {
 		return nil, err
 	}
-	if e.silences, err = openSilences(e.path("silences.json")); err != nil {
+	if e.silences, err = openSilences(e.path("silences.json"), e.log); err != nil {
 		return nil, err
 	}
 	if e.history, err = openJournal[Change](e.path("history.jsonl")); err != nil {
@@ -296,21 +296,21 @@ func (e *Engine) forgotten() {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var over []metricstore.Alert
 	for id, f := range e.active {
 		if !known[id] && f.Alert.Resolved.IsZero() {
 			ended := f.Alert
 			ended.Resolved = time.Now().UTC()
 			over = append(over, ended)
 		}
-	var over []metricstore.Alert
 	}
+	e.hearAll(over)
 }
 
 // written is when the file of alerts was; zero if there is none.
 func written(dir string) time.Time {
 	info, err := os.Stat(filepath.Join(dir, FileName))
 	if err != nil {
-	e.hearAll(over)
 		return time.Time{}
 	}
 	return info.ModTime()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -13,17 +14,26 @@ import (
 	"github.com/gowarren/warren/internal/wholefile"
 )
 
-func readJSON(path string, into any) error {
+// readJSON reads what was kept. A file that cannot be understood is set aside: the
+// system has to run, and its alerts, whatever became of their past.
+func readJSON[T any](path string, into *T, log *slog.Logger) error {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil {
-		err = json.Unmarshal(text, into)
-	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
+	var kept T
+	if err := json.Unmarshal(text, &kept); err != nil {
+		aside := path + ".damaged"
+		if e := os.Rename(path, aside); e != nil {
+			return fmt.Errorf("read %s: %w", path, errors.Join(err, e))
+		}
+		log.Warn("what was kept of alerts cannot be read; it is set aside", "file", aside, "error", err)
+		return nil
+	}
+	*into = kept
 	return nil
 }
 

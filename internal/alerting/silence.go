@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -49,9 +50,9 @@ type silences struct {
 	all  []Silence
 }
 
-func openSilences(path string) (*silences, error) {
+func openSilences(path string, log *slog.Logger) (*silences, error) {
 	s := &silences{path: path}
-	return s, readJSON(path, &s.all)
+	return s, readJSON(path, &s.all, log)
 }
 
 // ParseMatcher reads label=value, label!=value, label=~regex or label!~regex.
