@@ -121,12 +121,21 @@ func (s *silences) add(one Silence, d time.Duration) (Silence, error) {
 	one.ID, one.Starts, one.Ends = strings.ToLower(rand.Text()[:8]), now, now.Add(d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = slices.DeleteFunc(s.all, func(o Silence) bool { return now.Sub(o.Ends) > silencesKept })
-	if len(s.all) >= mostSilences {
-		return one, fmt.Errorf("%w: there are %d already", ErrSilence, len(s.all))
+	next := slices.DeleteFunc(slices.Clone(s.all), func(o Silence) bool { return now.Sub(o.Ends) > silencesKept })
+	if len(next) >= mostSilences {
+		return one, fmt.Errorf("%w: there are %d already", ErrSilence, len(next))
 	}
-	s.all = append(s.all, one)
-	return one, writeJSON(s.path, s.all)
+	return one, s.become(append(next, one))
+}
+
+// become puts silences in force that are written down: one that is refused must
+// not keep anything quiet.
+func (s *silences) become(next []Silence) error {
+	if err := writeJSON(s.path, next); err != nil {
+		return err
+	}
+	s.all = next
+	return nil
 }
 
 func (s *silences) end(id string) error {
@@ -137,8 +146,9 @@ func (s *silences) end(id string) error {
 	if n < 0 {
 		return fmt.Errorf("%w: %s", ErrNoSilence, id)
 	}
-	s.all[n].Ends = now
-	return writeJSON(s.path, s.all)
+	next := slices.Clone(s.all)
+	next[n].Ends = now
+	return s.become(next)
 }
 
 func (s *silences) list(ended bool) []Silence {
