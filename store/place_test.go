@@ -19,7 +19,7 @@ func TestPlace(t *testing.T) {
 		}
 		var place []string
 		for _, kv := range db.engine.place {
-			place = append(place, string(kv.Key)+"="+kv.Value.Emit())
+			place = append(place, string(kv.Key)+"="+kv.Value.String())
 		}
 		if got := fmt.Sprint(place); got != want {
 			t.Errorf("%s: %s, want %s", db.engine.dialect, got, want)

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,7 +43,9 @@ func TestTraceparent(t *testing.T) {
 	}
 }
 
-func written(at position) string { return (&Tracer{}).arrive(nil, at, "").traceparent() }
+func written(at position) string {
+	return (&Tracer{}).arrive(context.Background(), at, "").traceparent()
+}
 
 func TestTracestate(t *testing.T) {
 	for text, want := range map[string]bool{

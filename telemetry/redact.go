@@ -129,7 +129,7 @@ func redactAttrs(attrs []attribute.KeyValue) []attribute.KeyValue {
 				a.Value = attribute.StringValue(clean)
 			}
 		case a.Value.Type() != attribute.BOOL:
-			if _, n := redact.Text(a.Value.Emit()); n > 0 {
+			if _, n := redact.Text(a.Value.String()); n > 0 {
 				a.Value = attribute.StringValue(redact.Redacted)
 			}
 		}
