@@ -33,8 +33,11 @@ func (n *broker) Publish(ctx context.Context, batch []driver.Message) []error {
 	}
 	answers := make([]jetstream.PubAckFuture, len(batch))
 	for i, m := range batch {
-		answers[i], errs[i] = n.js.PublishMsgAsync(n.encode(m), jetstream.WithStallWait(5*time.Second))
+		if errs[i] = ctx.Err(); errs[i] == nil { // sending waits where too many are under way
+			answers[i], errs[i] = n.js.PublishMsgAsync(n.encode(m), jetstream.WithStallWait(5*time.Second))
+		}
 	}
+	unanswered := false
 	for i, answer := range answers {
 		if answer != nil {
 			select {
@@ -42,9 +45,15 @@ func (n *broker) Publish(ctx context.Context, batch []driver.Message) []error {
 			case errs[i] = <-answer.Err():
 			case <-ctx.Done():
 				errs[i] = fmt.Errorf("wait for the broker's answer: %w", context.Cause(ctx))
+				unanswered = true
 			}
 		}
 		errs[i] = n.explain(errs[i])
+	}
+	if unanswered {
+		// The client would wait for them for ever, and sends no more than so many
+		// without an answer. Others that publish now do so again.
+		n.js.CleanupPublisher()
 	}
 	return errs
 }
