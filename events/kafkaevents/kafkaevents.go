@@ -165,20 +165,51 @@ func (b *broker) ready(ctx context.Context, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	keep := strconv.FormatInt(b.retention.Milliseconds(), 10)
-	_, err := b.admin.CreateTopic(ctx, int32(b.lanes), int16(b.replicas), map[string]*string{"retention.ms": &keep}, b.topic(name))
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return fmt.Errorf("make topic %s: %w", b.topic(name), err)
+	n, err := b.partitions(ctx, name)
+	if err == nil && n == 0 { // to make one may not be allowed, where somebody else did
+		n, err = b.create(ctx, name)
 	}
-	details, err := b.admin.ListTopics(ctx, b.topic(name))
 	if err != nil {
-		return fmt.Errorf("look at topic %s: %w", b.topic(name), err)
+		return err
 	}
-	if n := len(details[b.topic(name)].Partitions); n != b.lanes {
+	if n != b.lanes {
 		return fmt.Errorf("topic %s has %d partitions, and the URL says %d lanes: the order of keys would break", b.topic(name), n, b.lanes)
 	}
 	b.topics[name] = true
 	return nil
+}
+
+// forget has a topic looked at again.
+func (b *broker) forget(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.topics, name)
+}
+
+// create makes a topic, if nobody is quicker, and counts its partitions.
+func (b *broker) create(ctx context.Context, name string) (int, error) {
+	keep := strconv.FormatInt(b.retention.Milliseconds(), 10)
+	_, err := b.admin.CreateTopic(ctx, int32(b.lanes), int16(b.replicas), map[string]*string{"retention.ms": &keep}, b.topic(name))
+	switch {
+	case errors.Is(err, kerr.TopicAlreadyExists):
+		return b.partitions(ctx, name)
+	case err != nil:
+		return 0, fmt.Errorf("make topic %s: %w", b.topic(name), err)
+	}
+	return b.lanes, nil
+}
+
+// partitions counts those of a topic: none where it is missing.
+func (b *broker) partitions(ctx context.Context, name string) (int, error) {
+	details, err := b.admin.ListTopics(ctx, b.topic(name))
+	topic := details[b.topic(name)]
+	if err == nil && !errors.Is(topic.Err, kerr.UnknownTopicOrPartition) {
+		err = topic.Err
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at topic %s: %w", b.topic(name), err)
+	}
+	return len(topic.Partitions), nil
 }
 
 // Lag counts what the group has not committed.

@@ -39,7 +39,15 @@ func (b *broker) Publish(ctx context.Context, batch []driver.Message) []error {
 			b.client.TryProduce(ctx, record, func(_ *kgo.Record, err error) { answers.set(i, explain(err)) })
 		}
 	}
-	return answers.all(ctx)
+	errs = answers.all(ctx)
+	for i, err := range errs {
+		if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) {
+			// It was deleted, and the client would look for that one for ever.
+			b.forget(batch[i].Topic)
+			b.client.PurgeTopicsFromProducing(b.topic(batch[i].Topic))
+		}
+	}
+	return errs
 }
 
 // answers collects the errors of a batch. The client may go on with a record after
@@ -121,7 +129,7 @@ func (b *broker) encode(m driver.Message) *kgo.Record {
 }
 
 // decode reads a record, as well as it can where another publisher wrote it: its
-// place is unique.
+// place in its topic is unique.
 func decode(r *kgo.Record, topic string) driver.Message {
 	m := driver.Message{Topic: topic, Key: string(r.Key), Payload: r.Value, Published: r.Timestamp, Headers: map[string]string{}}
 	for _, h := range r.Headers {
@@ -137,7 +145,7 @@ func decode(r *kgo.Record, topic string) driver.Message {
 		}
 	}
 	if m.ID == "" || len(m.ID) > 64 {
-		m.ID = fmt.Sprintf("%d:%d", r.Partition, r.Offset)
+		m.ID = fmt.Sprintf("%s:%d:%d", r.Topic, r.Partition, r.Offset)
 	}
 	return m
 }

@@ -47,6 +47,12 @@ func (b *broker) Subscribe(ctx context.Context, s driver.Subscription, handle fu
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		// The client tells of what it can't mend itself, and goes on without that part: a
+		// topic that was deleted, or that may not be read any more.
+		if err := fetches.Err(); err != nil {
+			b.forget(s.Topic)
+			return fmt.Errorf("fetch from topic %s: %w", b.topic(s.Topic), err)
+		}
 	}
 }
 
