@@ -76,7 +76,7 @@ func prometheusHasOneUser(h *house) (broken []string) {
 // servicesLinkNoObservers follows the imports of what users import, and of the
 // shop's programs.
 func servicesLinkNoObservers(h *house) (broken []string) {
-	observers := []string{"internal/metricstore", "internal/alerting", "internal/signals", "internal/console", "internal/profiling", "internal/flame", "internal/control", "internal/supervisor"}
+	observers := []string{"internal/metricstore", "internal/alerting", "internal/signals", "internal/console", "internal/profiling", "internal/flame", "internal/audit", "internal/control", "internal/supervisor"}
 	for _, p := range h.sorted() {
 		if within(p.dir, "internal") || within(p.dir, "cmd") || p.dir == "shop/e2e" {
 			continue

@@ -108,8 +108,8 @@ var portable = []string{"rpc", "registry", "config", "store", "cache", "auth", "
 // internalImports lists which internal package may import which others.
 var internalImports = map[string][]string{
 	"internal/alerting":    {"internal/metricstore", "internal/wholefile"},
-	"internal/console":     {"internal/spelled", "internal/flame", "internal/tracediff", "internal/wholefile"},
-	"internal/control":     {"internal/contract", "internal/reflected", "internal/sample"},
+	"internal/console":     {"internal/audit", "internal/spelled", "internal/flame", "internal/tracediff", "internal/wholefile"},
+	"internal/control":     {"internal/audit", "internal/contract", "internal/reflected", "internal/sample"},
 	"internal/coordinator": {"internal/contract"},
 	"internal/doctor":      {"internal/lint", "internal/openurl", "internal/protogen", "internal/system"},
 	"internal/edge":        {"internal/gateway", "internal/node"},
@@ -125,7 +125,7 @@ var internalImports = map[string][]string{
 	"internal/signals":     {"internal/redact"},
 	"internal/sample":      {"internal/contract"},
 	"internal/scaffold":    {"internal/protogen", "internal/system"},
-	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/console", "internal/control", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/profiling", "internal/signals", "internal/system"},
+	"internal/supervisor":  {"internal/admin", "internal/alerting", "internal/audit", "internal/console", "internal/control", "internal/engines", "internal/experiment", "internal/metricstore", "internal/fleet", "internal/node", "internal/openurl", "internal/profiling", "internal/signals", "internal/system"},
 	"internal/system":      {"internal/openurl"},
 	"internal/transcode":   {"internal/contract"},
 }

@@ -164,17 +164,18 @@ func newAlertsSilence(o *options) *cobra.Command {
 }
 
 func newAlertsUnsilence(o *options) *cobra.Command {
-	return &cobra.Command{
+	var reason string
+	return why(&cobra.Command{
 		Use: "unsilence <id>", Short: "End a silence", Args: takes(1, 1, "the id of a silence; warren alerts silences lists them"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return answer(o, cmd, func(c observev1.AlertServiceClient) (*observev1.UnsilenceResponse, error) {
-				return c.Unsilence(cmd.Context(), &observev1.UnsilenceRequest{Id: args[0]})
+				return c.Unsilence(cmd.Context(), &observev1.UnsilenceRequest{Id: args[0], Author: author(), Reason: reason})
 			}, func(w io.Writer, _ *observev1.UnsilenceResponse) error {
 				_, err := fmt.Fprintln(w, "ended")
 				return err
 			})
 		},
-	}
+	}, &reason)
 }
 
 func newAlertsSilences(o *options) *cobra.Command {

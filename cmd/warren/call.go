@@ -96,7 +96,20 @@ func (o *options) call(cmd *cobra.Command, method, body, token string) error {
 	if token != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, rpc.MetadataAuthorization, "Bearer "+token)
 	}
-	return exchange(ctx, cmd.OutOrStdout(), client, m, in, types)
+	err = exchange(ctx, cmd.OutOrStdout(), client, m, in, types)
+	if !m.Safe && os.Getenv("WARREN_REGISTRY") == "" {
+		o.record(cmd, "call", method, "", codeOf(err))
+	}
+	return err
+}
+
+// codeOf is an error without what it says, which may be of what was sent.
+func codeOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	code, _, _ := strings.Cut(err.Error(), ":")
+	return errors.New(code)
 }
 
 // client calls one method in the command's name.

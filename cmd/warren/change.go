@@ -36,21 +36,29 @@ func newWait(o *options) *cobra.Command {
 	return c
 }
 
+// why adds the flag that says why somebody changes what runs. It is not asked for
+// as that of a setting is: who restarts what they are writing has no more to say.
+func why(c *cobra.Command, reason *string) *cobra.Command {
+	c.Flags().StringVar(reason, "reason", "", "why, for the audit")
+	return c
+}
+
 func newRestart(o *options) *cobra.Command {
-	return &cobra.Command{
+	var reason string
+	return why(&cobra.Command{
 		Use:               "restart [service...]",
 		Short:             "Build services anew and replace their processes one by one, without losing a request",
 		ValidArgsFunction: o.completeServices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
-				resp, err := c.Restart(cmd.Context(), &fleetv1.RestartRequest{Services: args})
+				resp, err := c.Restart(cmd.Context(), &fleetv1.RestartRequest{Services: args, Author: author(), Reason: reason})
 				if err != nil {
 					return err
 				}
 				return o.printChanged(cmd, resp, resp.GetInstances())
 			})
 		},
-	}
+	}, &reason)
 }
 
 // perCPU is how many instances of one service a machine has use for; more are
@@ -59,6 +67,7 @@ const perCPU = 4
 
 func newScale(o *options) *cobra.Command {
 	var yes bool
+	var reason string
 	c := &cobra.Command{
 		Use:               "scale service=replicas",
 		Short:             "Set how many instances a service has",
@@ -76,7 +85,7 @@ func newScale(o *options) *cobra.Command {
 					service, n, perCPU, runtime.NumCPU())
 			}
 			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
-				resp, err := c.Scale(cmd.Context(), &fleetv1.ScaleRequest{Service: service, Replicas: int32(n)})
+				resp, err := c.Scale(cmd.Context(), &fleetv1.ScaleRequest{Service: service, Replicas: int32(n), Author: author(), Reason: reason})
 				if err != nil {
 					return err
 				}
@@ -85,7 +94,7 @@ func newScale(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "also more than the machine has use for")
-	return c
+	return why(c, &reason)
 }
 
 func (o *options) printChanged(cmd *cobra.Command, resp any, instances []*fleetv1.Instance) error {
@@ -96,7 +105,7 @@ func (o *options) printChanged(cmd *cobra.Command, resp any, instances []*fleetv
 }
 
 func newKill(o *options) *cobra.Command {
-	var signal string
+	var signal, reason string
 	c := &cobra.Command{
 		Use:               "kill instance",
 		Short:             "Send a signal to an instance, as an experiment",
@@ -105,7 +114,7 @@ func newKill(o *options) *cobra.Command {
 		ValidArgsFunction: o.completeInstances,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
-				resp, err := c.Kill(cmd.Context(), &fleetv1.KillRequest{Instance: args[0], Signal: signal})
+				resp, err := c.Kill(cmd.Context(), &fleetv1.KillRequest{Instance: args[0], Signal: signal, Author: author(), Reason: reason})
 				if err != nil || !o.json {
 					return err
 				}
@@ -114,11 +123,12 @@ func newKill(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&signal, "signal", "KILL", "the signal's name")
-	return c
+	return why(c, &reason)
 }
 
 func newDown(o *options) *cobra.Command {
 	var timeout time.Duration
+	var reason string
 	c := &cobra.Command{
 		Use:   "down",
 		Short: "Drain and stop the system",
@@ -127,7 +137,7 @@ func newDown(o *options) *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			return o.withFleet(func(c fleetv1.FleetServiceClient) error {
-				resp, err := c.Stop(ctx, &fleetv1.StopRequest{})
+				resp, err := c.Stop(ctx, &fleetv1.StopRequest{Author: author(), Reason: reason})
 				if err != nil {
 					return err
 				}
@@ -139,5 +149,5 @@ func newDown(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the end")
-	return c
+	return why(c, &reason)
 }

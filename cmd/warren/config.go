@@ -39,7 +39,7 @@ func (o *options) withCentre(ctx context.Context, f func(context.Context, *confi
 
 func newConfig(o *options) *cobra.Command {
 	return newGroup(&cobra.Command{Use: "config", Short: "Read and change live settings"},
-		newConfigGet(o), newConfigSet(o), newConfigDiff(o), newConfigHistory(o), newConfigRollback(o), newConfigList(o))
+		newConfigGet(o), newConfigForce(o), newConfigSet(o), newConfigDiff(o), newConfigHistory(o), newConfigRollback(o), newConfigList(o))
 }
 
 func newConfigGet(o *options) *cobra.Command {

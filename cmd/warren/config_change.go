@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
 	"slices"
 	"strings"
@@ -38,12 +39,8 @@ func newConfigSet(o *options) *cobra.Command {
 					return fmt.Errorf("set on %s: %w; --force sets it all the same", on, err)
 				}
 			}
-			return o.withCentre(cmd.Context(), func(ctx context.Context, c *config.Centre) error {
-				change, err := c.Set(ctx, edits, author(), reason)
-				if err != nil {
-					return err
-				}
-				return o.printChange(cmd, change)
+			return o.changeSettings(cmd, "set", placesOf(edits), reason, func(ctx context.Context, c *config.Centre) (config.Change, error) {
+				return c.Set(ctx, edits, author(), reason)
 			})
 		},
 	}
@@ -51,6 +48,35 @@ func newConfigSet(o *options) *cobra.Command {
 	c.Flags().StringVar(&reason, "reason", "", "why, for the history (required)")
 	c.Flags().BoolVar(&force, "force", false, "also where nobody is who would obey")
 	return c
+}
+
+// changeSettings changes the centre, which may be another environment's than that
+// of the system that runs, and tells what was changed.
+func (o *options) changeSettings(
+	cmd *cobra.Command, action, target, reason string, do func(context.Context, *config.Centre) (config.Change, error),
+) error {
+	return o.withCentre(cmd.Context(), func(ctx context.Context, c *config.Centre) error {
+		change, err := do(ctx, c)
+		if o.environment != "" {
+			target += " in " + o.environment
+		}
+		if os.Getenv("WARREN_CONFIG") == "" { // otherwise it is another system's
+			o.record(cmd, action, target, reason, err)
+		}
+		if err != nil {
+			return err
+		}
+		return o.printChange(cmd, change)
+	})
+}
+
+// placesOf are the settings that edits change, without their values.
+func placesOf(edits []config.Edit) string {
+	var out []string
+	for _, e := range edits {
+		out = append(out, e.Name+" on "+e.Scope.String())
+	}
+	return strings.Join(out, ", ")
 }
 
 func parseEdits(args []string, on string) ([]config.Edit, error) {
@@ -126,12 +152,9 @@ func newConfigRollback(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.withCentre(cmd.Context(), func(ctx context.Context, c *config.Centre) error {
-				change, err := c.Rollback(ctx, revisions[0], author(), reason)
-				if err != nil {
-					return err
-				}
-				return o.printChange(cmd, change)
+			target := fmt.Sprintf("revision %d", revisions[0])
+			return o.changeSettings(cmd, "rollback", target, reason, func(ctx context.Context, c *config.Centre) (config.Change, error) {
+				return c.Rollback(ctx, revisions[0], author(), reason)
 			})
 		},
 	}

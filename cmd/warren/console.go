@@ -10,8 +10,10 @@ import (
 )
 
 func newConsole(o *options) *cobra.Command {
-	return newGroup(&cobra.Command{Use: "console", Short: "Say who may sign in to the web console, and see what people did there"},
-		newConsoleToken(o), newConsoleTokens(o), newConsoleRevoke(o), newConsoleAudit(o))
+	before := newAudit(o)
+	before.Short, before.Hidden = "The same as warren audit", true
+	return newGroup(&cobra.Command{Use: "console", Short: "Say who may sign in to the web console"},
+		newConsoleToken(o), newConsoleTokens(o), newConsoleRevoke(o), before)
 }
 
 // tokens is the file of those who may sign in to the system's console.
@@ -29,6 +31,7 @@ func newConsoleToken(o *options) *cobra.Command {
 		Args:    takes(1, 1, "the name of somebody"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			token, err := o.tokens().Add(args[0], role, valid)
+			o.record(cmd, "give token", args[0]+" as "+role, "", err)
 			if err != nil {
 				return err
 			}
@@ -67,32 +70,10 @@ func newConsoleRevoke(o *options) *cobra.Command {
 		Use:   "revoke name",
 		Short: "Take the token of somebody away, and with it what they are signed in to",
 		Args:  takes(1, 1, "the name of somebody"),
-		RunE:  func(_ *cobra.Command, args []string) error { return o.tokens().Remove(args[0]) },
-	}
-}
-
-func newConsoleAudit(o *options) *cobra.Command {
-	var limit int
-	c := &cobra.Command{
-		Use:   "audit [words]",
-		Short: "List what people did in the console, the last thing first",
-		Args:  takes(0, 1, "at most one text to look for"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			audit := console.Audit{Path: supervisor.ConsoleAudit(o.dataDir())}
-			all, err := audit.List(limit, func(e console.Entry) bool { return len(args) == 0 || e.Fits(args[0]) })
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return printJSON(cmd.OutOrStdout(), all)
-			}
-			t := newTable(cmd.OutOrStdout(), "TIME", "WHO", "ROLE", "WHAT", "TARGET", "WHY", "ERROR")
-			for _, e := range all {
-				t.row(e.Time.Local().Format(time.DateTime), e.Author, e.Role, e.Action, orDash(oneLine(e.Target)), orDash(oneLine(e.Reason)), orDash(oneLine(e.Error)))
-			}
-			return t.flush()
+			err := o.tokens().Remove(args[0])
+			o.record(cmd, "revoke token", args[0], "", err)
+			return err
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 100, "how many at most; 0: all")
-	return c
 }

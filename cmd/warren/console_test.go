@@ -51,6 +51,11 @@ func TestConsoleTokens(t *testing.T) {
 	w.refused("nobody is called ada", "console", "revoke", "ada")
 	w.refused(`no role "king"; there are viewer, operator, admin`, "console", "token", "ada", "--role", "king")
 	w.refused("a time for which it is valid", "console", "token", "ada", "--valid", "-1h")
+	kept := w.must("audit")
+	contains(t, kept, "give token", "ada as admin", "grace as viewer", "revoke token", author(), "cli", "nobody is called ada")
+	if strings.Contains(kept, second) {
+		t.Errorf("a token is in the audit: %s", kept)
+	}
 }
 
 // consolePages are those of the console, as far as a small system has them.
@@ -88,7 +93,9 @@ func TestConsole(t *testing.T) {
 	t.Run("policies", s.policies)
 	t.Run("compared", s.compared)
 	t.Run("strangers", func(t *testing.T) { strangers(t, at) })
+	t.Run("topology", s.topology)
 	t.Run("act", func(t *testing.T) { s.restartedByConsole(t, at) })
+	t.Run("audit", func(t *testing.T) { s.auditedTogether(t, at) })
 	if err := u.end(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}

@@ -10,16 +10,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
-	"github.com/gowarren/warren/rpc"
 )
 
 // withLetters calls f with a client of the running system's dead letters, and the
 // services that may have some.
 func (o *options) withLetters(ctx context.Context, f func(ctx context.Context, services []string, c eventsv1.LetterServiceClient) error) error {
-	return o.withContract(ctx, eventsv1.LetterService_ServiceDesc.ServiceName, func(ctx context.Context, services []string, c *rpc.Client) error {
+	return o.withContract(ctx, eventsv1.LetterService_ServiceDesc.ServiceName, func(ctx context.Context, services []string, c grpc.ClientConnInterface) error {
 		return f(ctx, services, eventsv1.NewLetterServiceClient(c))
 	})
 }
@@ -30,7 +30,7 @@ func (o *options) ofService(ctx context.Context, service string, f func(ctx cont
 		if !slices.Contains(services, service) {
 			return fmt.Errorf("no service %q with events runs; there are: %s", service, orDash(strings.Join(services, ", ")))
 		}
-		return f(rpc.ToService(ctx, service), c)
+		return f(toService(ctx, service), c)
 	})
 }
 
@@ -87,7 +87,7 @@ func newLettersList(o *options) *cobra.Command {
 				}
 				all := map[string]*eventsv1.ListResponse{}
 				for _, service := range services {
-					found, err := c.List(rpc.ToService(ctx, service), request)
+					found, err := c.List(toService(ctx, service), request)
 					if err != nil {
 						return fmt.Errorf("%s: %w", service, describe(err))
 					}

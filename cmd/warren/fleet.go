@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	"github.com/gowarren/warren/internal/audit"
 	"github.com/gowarren/warren/internal/supervisor"
 )
 
@@ -19,9 +21,14 @@ func (o *options) dataDir() string {
 	return filepath.Join(filepath.Dir(o.file), ".warren")
 }
 
+// dial connects to the running supervisor, as a command.
+func (o *options) dial() (*grpc.ClientConn, error) {
+	return supervisor.Dial(o.dataDir(), audit.Caller{Via: audit.CLI}.DialOptions()...)
+}
+
 // withFleet calls f with a client of the running supervisor.
 func (o *options) withFleet(f func(fleetv1.FleetServiceClient) error) error {
-	conn, err := supervisor.Dial(o.dataDir())
+	conn, err := o.dial()
 	if err != nil {
 		return err
 	}

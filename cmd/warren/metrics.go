@@ -16,12 +16,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
-	"github.com/gowarren/warren/internal/supervisor"
 )
 
 // withObserve calls f with a connection to what the running system is seen by.
 func (o *options) withObserve(f func(grpc.ClientConnInterface) error) error {
-	conn, err := supervisor.Dial(o.dataDir())
+	conn, err := o.dial()
 	if err != nil {
 		return err
 	}

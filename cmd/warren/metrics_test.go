@@ -198,4 +198,6 @@ func (w *workshop) commandsOfMetrics(t *testing.T) {
 	contains(t, w.must("metrics", "labels"), "service", "rpc_method")
 	contains(t, w.must("metrics", "labels", "__name__", "--match", `{instance="warren"}`), "warren_fleet_instances", "etcd_disk_wal_fsync_duration_seconds_bucket", "prometheus_tsdb_head_series")
 	w.refused("invalid query", "metrics", "query", "sum(")
+	contains(t, w.must("events"), "EVENT", "PUBLISHED", "OUTBOX OF")
+	contains(t, w.must("events", "--json"), `"flows": []`, `"outboxes": []`)
 }

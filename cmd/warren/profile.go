@@ -54,6 +54,7 @@ func newProfile(o *options) *cobra.Command {
 		return o.withProfiles(func(client observev1.ProfileServiceClient) error {
 			taken, err := client.Take(cmd.Context(), &observev1.TakeProfileRequest{
 				Instance: args[0], Kind: observev1.ProfileKind(number), Duration: durationpb.New(time.Duration(seconds * float64(time.Second))),
+				Author: author(),
 			})
 			if err != nil {
 				return err

@@ -12,15 +12,15 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
-	"github.com/gowarren/warren/rpc"
 )
 
 // withShards calls f with a client of the running system's shards, and the services
 // that have some.
 func (o *options) withShards(ctx context.Context, f func(ctx context.Context, services []string, c shardsv1.ShardServiceClient) error) error {
-	return o.withContract(ctx, shardsv1.ShardService_ServiceDesc.ServiceName, func(ctx context.Context, services []string, c *rpc.Client) error {
+	return o.withContract(ctx, shardsv1.ShardService_ServiceDesc.ServiceName, func(ctx context.Context, services []string, c grpc.ClientConnInterface) error {
 		return f(ctx, services, shardsv1.NewShardServiceClient(c))
 	})
 }
@@ -38,7 +38,7 @@ func (o *options) ofSharded(ctx context.Context, args []string, f func(ctx conte
 		if !slices.Contains(services, args[0]) {
 			return fmt.Errorf("no service %q with shards runs; there are: %s", args[0], orDash(strings.Join(services, ", ")))
 		}
-		return f(rpc.ToService(ctx, args[0]), int32(shard), c)
+		return f(toService(ctx, args[0]), int32(shard), c)
 	})
 }
 
@@ -56,7 +56,7 @@ func newShardsStatus(o *options) *cobra.Command {
 			return o.withShards(cmd.Context(), func(ctx context.Context, services []string, c shardsv1.ShardServiceClient) error {
 				all := map[string]*shardsv1.ListResponse{}
 				for _, service := range services {
-					found, err := c.List(rpc.ToService(ctx, service), &shardsv1.ListRequest{})
+					found, err := c.List(toService(ctx, service), &shardsv1.ListRequest{})
 					if err != nil {
 						return fmt.Errorf("%s: %w", service, describe(err))
 					}

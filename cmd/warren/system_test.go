@@ -45,10 +45,13 @@ func TestSystem(t *testing.T) {
 		{"logs that follow", s.follow},
 		{"call", s.call},
 		{"routes", s.routes},
+		{"contracts", s.contracts},
 		{"config", s.config},
 		{"config refuses", s.configRefuses},
+		{"config in force", s.inForce},
 		{"scale", s.scale},
 		{"kill", s.kill},
+		{"audit", s.audit},
 		{"restart with new code", s.restart},
 		{"restart with broken code", s.brokenCode},
 		{"lint", s.lint},
@@ -124,7 +127,11 @@ func (s *story) edge(t *testing.T) {
 
 func (s *story) ps(t *testing.T) {
 	contains(t, s.must("ps"), "INSTANCE", "gateway/1", "greeting/1", "ready", "registry", "embedded", "sqlite")
-	if out := s.must("ps", "greeting"); strings.Contains(out, "gateway/1") {
+	if out := s.must("ps"); strings.Contains(out, "NEEDS") {
+		t.Errorf("all are ready, and ps says what they need: %s", out)
+	}
+	out := s.must("ps", "greeting")
+	if contains(t, out, "NEEDS", "settings", "ok"); strings.Contains(out, "gateway/1") || strings.Contains(out, "fails") {
 		t.Errorf("ps of one service: %s", out)
 	}
 	if one := s.instances("greeting"); len(one) != 1 || one[0].GetPid() == 0 || one[0].GetAddress() == "" || one[0].GetAdmin() == "" {

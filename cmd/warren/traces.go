@@ -158,8 +158,9 @@ func newTraceShow(o *options) *cobra.Command {
 
 func newTraceTopology(o *options) *cobra.Command {
 	var since time.Duration
+	var unhealthy bool
 	c := &cobra.Command{
-		Use: "topology [service...]", Short: "Show who calls whom, how often, and how it goes",
+		Use: "topology [service...]", Short: "Show who calls whom, how often, how it goes, and which breakers stand in between",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withTraces(func(client observev1.TraceServiceClient) error {
 				resp, err := client.Topology(cmd.Context(), &observev1.TopologyRequest{
@@ -168,23 +169,12 @@ func newTraceTopology(o *options) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if o.json {
-					return printJSON(cmd.OutOrStdout(), resp)
-				}
-				t := newTable(cmd.OutOrStdout(), "FROM", "TO", "CALLS", "PER SECOND", "ERRORS", "P50", "P95", "VERSIONS")
-				for _, e := range resp.GetEdges() {
-					var versions []string
-					for _, v := range e.GetVersions() {
-						versions = append(versions, fmt.Sprintf("%s %d", v.GetVersion(), v.GetCalls()))
-					}
-					t.row(e.GetFrom(), e.GetTo(), strconv.FormatInt(e.GetCalls(), 10), fmt.Sprintf("%.2f", e.GetCallsPerSecond()),
-						strconv.FormatInt(e.GetErrors(), 10), brevity(e.GetP50()), brevity(e.GetP95()), orDash(strings.Join(versions, ", ")))
-				}
-				return t.flush()
+				return o.printTopology(cmd, resp, unhealthy)
 			})
 		},
 	}
 	c.Flags().DurationVar(&since, "since", time.Hour, "how far back")
+	c.Flags().BoolVar(&unhealthy, "unhealthy", false, "only where a call failed, or a breaker is not closed")
 	return c
 }
 

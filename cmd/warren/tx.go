@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
-	"github.com/gowarren/warren/rpc"
 )
 
 // operator calls the coordinator in the name of whoever sits at the machine: it
@@ -34,14 +32,12 @@ func (o *options) visitCoordinator(ctx context.Context, f func(context.Context, 
 	if len(g.registry.Contract(contract)) == 0 {
 		return errors.New("no coordinator runs in this system; engines.transactions in the system file has one started, and warren ps tells whether it is up")
 	}
-	client, err := rpc.NewClient(rpc.ClientOptions{
-		Registry: g.registry, Logger: slog.New(slog.DiscardHandler), Service: operator, ServiceKey: g.key, Host: g.env.Host,
-	})
+	conn, end, err := o.operators(g)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	err = f(ctx, g, txnv1.NewOperatorServiceClient(client))
+	defer func() { _ = end() }()
+	err = f(ctx, g, txnv1.NewOperatorServiceClient(conn))
 	if _, received := status.FromError(err); err != nil && received {
 		return describe(err)
 	}

@@ -252,7 +252,7 @@ func (s *screens) silenceAction() frame.Action {
 				says = "What it finds for " + where + " goes on being watched and shown, but tells nobody until the time is over. Anything else it tells of."
 			}
 			return frame.Form{
-				Title: "Silence " + name, Submit: "Silence", Target: strings.TrimSpace(name + " " + where), Back: "/alerts", Says: []string{says},
+				Title: "Silence " + name, Submit: "Silence", Back: "/alerts", Says: []string{says},
 				Fields: []frame.Field{{Name: "for", Label: "For", Kind: "choice", Value: "1h", Choices: []string{"15m", "1h", "4h", "24h"}}},
 			}, nil
 		},

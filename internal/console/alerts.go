@@ -178,10 +178,10 @@ func (s *screens) alertActions() []frame.Action {
 		{
 			Name: "unsilence", Path: "/alerts/unsilence", Needs: frame.Operator,
 			Ask: func(r *frame.Request) (frame.Form, error) {
-				return frame.Form{Title: "End the silence", Submit: "End it", Target: r.Get("id"), Back: "/alerts"}, nil
+				return frame.Form{Title: "End the silence", Submit: "End it", Back: "/alerts"}, nil
 			},
 			Do: func(r *frame.Request) (frame.Outcome, error) {
-				_, err := s.alerts.Unsilence(r.Context(), &observev1.UnsilenceRequest{Id: r.Get("id")})
+				_, err := s.alerts.Unsilence(r.Context(), &observev1.UnsilenceRequest{Id: r.Get("id"), Author: r.Caller.Name, Reason: r.Reason()})
 				return frame.Outcome{Title: "The silence has ended", Back: "/alerts"}, err
 			},
 		},

@@ -2,27 +2,28 @@ package console_test
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	"github.com/gowarren/warren/internal/audit"
 	"github.com/gowarren/warren/internal/console"
 )
 
-// TestAudit keeps what people did, also what they were not let do, through floods
-// of the log and restarts of the console.
+// TestAudit lists what people did, also what they were not let do, and what was
+// done by a command, through floods of the log and restarts of the console.
 func TestAudit(t *testing.T) {
 	tokens := console.Tokens{Path: t.TempDir() + "/tokens.json"}
 	token, err := tokens.Add("grace", "viewer", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
+	kept := &audit.File{Path: t.TempDir() + "/kept/audit.jsonl"}
 	w := newWorld()
-	opts := console.Options{Address: "0.0.0.0:0", Tokens: tokens.Path, Audit: filepath.Join(t.TempDir(), "kept", "audit.jsonl")}
-	c := w.serve(t, opts)
+	w.audit = kept
+	c := w.serve(t, console.Options{Address: "0.0.0.0:0", Tokens: tokens.Path})
 	at := "http://127.0.0.1" + c.Address()[strings.LastIndex(c.Address(), ":"):]
 	jar := signIn(t, at, token)
 	if resp := jar.post(t, at+"/services/payment/restart", "reason=let+me"); resp.StatusCode != http.StatusUnprocessableEntity {
@@ -35,53 +36,42 @@ func TestAudit(t *testing.T) {
 	for i := range 3000 {
 		w.write("noise", strconv.Itoa(i))
 	}
-	again := newWorld().serve(t, console.Options{Audit: opts.Audit}) // on the same file, as after a restart
+	next := newWorld() // on the same file, as after a restart
+	next.audit = kept
+	again := next.serve(t, console.Options{})
+	byCommand := audit.Caller{Via: audit.CLI}.Say(t.Context())
+	if _, err := fleetv1.NewFleetServiceClient(next.api).Kill(byCommand, &fleetv1.KillRequest{Instance: "payment/2", Author: "linus", Reason: "an exercise"}); err != nil {
+		t.Fatal(err)
+	}
+	(signedIn{}).post(t, "http://"+again.Address()+"/services/payment/restart", "reason=it+leaks")
 	_, page := get(t, "http://"+again.Address()+"/audit")
-	for _, want := range []string{"sign in", "sign out", "let me", "This needs the role operator", "viewer"} {
+	for _, want := range []string{"sign in", "sign out", "let me", "This needs the role operator", "viewer", "an exercise", "linus", ">cli<"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in\n%s", want, page)
 		}
 	}
-	if _, page = get(t, "http://"+again.Address()+"/audit?q=RESTART&format=csv"); strings.Count(page, "\n") != 2 || !strings.Contains(page, "grace,restart,let me,refused,") {
-		t.Errorf("filtered:\n%s", page)
+	for query, want := range map[string]string{
+		"GRACE": "", "let": "grace,restart,let me,refused,console,", "exercise": "linus,kill,an exercise,done,cli,", "leaks": "ada,restart,it leaks,done,console,",
+	} {
+		_, rows := get(t, "http://"+again.Address()+"/audit?format=csv&q="+query)
+		if lines := strings.Count(rows, "\n") - 1; !strings.Contains(rows, want) || lines != map[bool]int{true: 3, false: 1}[want == ""] {
+			t.Errorf("filtered by %s:\n%s", query, rows)
+		}
 	}
-	if info, err := os.Stat(opts.Audit); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the file: %v, %v", info, err)
+	all, err := kept.List(0, "leaks")
+	if err != nil || len(all) != 1 || all[0].GetRole() != "admin" || all[0].GetTarget() != "payment" || all[0].GetFrom() == "" || all[0].GetRequest() == "" {
+		t.Errorf("what is kept of it: %v, %v", all, err)
 	}
 }
 
-// TestAuditIsTurnedOver keeps the file before, and reads over a line that is not
-// whole.
-func TestAuditIsTurnedOver(t *testing.T) {
-	a := &console.Audit{Path: t.TempDir() + "/audit.jsonl"}
-	if all, err := a.List(0, nil); err != nil || all == nil || len(all) != 0 {
-		t.Errorf("before anything was done: %v, %v", all, err)
+// TestAuditIsAway is of a system that keeps none: what people do is done.
+func TestAuditIsAway(t *testing.T) {
+	w := newWorld()
+	at := "http://" + w.serve(t, console.Options{}, "audit").Address()
+	if resp := (signedIn{}).post(t, at+"/services/payment/restart", "reason=it+leaks"); resp.StatusCode != http.StatusOK {
+		t.Errorf("restart: %s", resp.Status)
 	}
-	const many, least = 300, 100
-	long := strings.Repeat("\x00", 1<<20)
-	for i := range many {
-		if err := a.Add(console.Entry{Author: "ada", Action: strconv.Itoa(i), Reason: long, Target: long, Error: long}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f, err := os.OpenFile(a.Path, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteString(`{"author":"gra`); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	all, err := a.List(0, nil)
-	if err != nil || len(all) < least || all[0].Action != "299" || len(all[0].Reason) > 9<<10 {
-		t.Errorf("%d entries, %v", len(all), err)
-	}
-	if all, err = a.List(1, func(e console.Entry) bool { return e.Fits("ADA") && e.Action != "299" }); err != nil || len(all) != 1 || all[0].Action != "298" {
-		t.Errorf("one that fits: %v, %v", len(all), err)
-	}
-	if info, err := os.Stat(a.Path + ".1"); err != nil || info.Size() < 16<<20 {
-		t.Errorf("the file before: %v, %v", info, err)
+	if resp, page := get(t, at+"/audit"); resp.StatusCode != http.StatusNotImplemented || !strings.Contains(page, "Not available in this system") {
+		t.Errorf("%s\n%s", resp.Status, page)
 	}
 }

@@ -177,6 +177,7 @@ func TestActions(t *testing.T) {
 	c := w.serve(t, console.Options{})
 	b := openBrowser(t, c.Address())
 	b.open("/services/payment/2")
+	b.eventually(`document.querySelector("#check-database").innerText.includes("connection refused")`) // why it is not ready
 	b.run(chromedp.Click(`a[href$="/kill"]`))
 	b.eventually(`document.querySelector("#dialog[open][data-ready] input[name=typed]") !== null`)
 	b.picture("dialog-kill")
@@ -194,6 +195,10 @@ func TestActions(t *testing.T) {
 	want := "kill payment/2 SIGKILL;set rpc.timeout=900ms on all by ada: to see"
 	if done := strings.Join(w.asked(), ";"); done != want {
 		t.Errorf("done: %s, want %s", done, want)
+	}
+	b.open("/audit") // also what was refused
+	for _, row := range []string{"payment/2 an exercise done", "rpc.timeout on all to see refused", "rpc.timeout on all to see done"} {
+		b.eventually(fmt.Sprintf(`[...document.querySelectorAll("tbody tr")].some((r) => r.innerText.replaceAll(/\s+/g, " ").includes(%q))`, row))
 	}
 	for _, p := range b.complaints() {
 		t.Error(p)

@@ -41,9 +41,7 @@ type Options struct {
 	// Caller is who sits at this machine.
 	Caller string
 	// Tokens is the file of those who may sign in.
-	Tokens string
-	// Audit is the file of what people did; empty: only the log tells.
-	Audit   string
+	Tokens  string
 	Version string
 	Logger  *slog.Logger
 }
@@ -70,13 +68,13 @@ type api struct {
 	policies  settingsv1.PolicyServiceClient
 
 	experiments observev1.ExperimentServiceClient
+	audit       observev1.AuditServiceClient
 }
 
 // screens make the views of all pages.
 type screens struct {
 	api
 	version string
-	audit   *Audit // nil: none is kept
 }
 
 // Open listens and serves. A port in use is an error that says so.
@@ -126,12 +124,8 @@ func newFrame(opts Options) (*frame.Frame, error) {
 		logs: observev1.NewLogServiceClient(opts.API), profiles: observev1.NewProfileServiceClient(opts.API),
 		policies:    settingsv1.NewPolicyServiceClient(opts.API),
 		experiments: observev1.NewExperimentServiceClient(opts.API),
+		audit:       observev1.NewAuditServiceClient(opts.API),
 	}}
-	var keep func(Entry) error
-	if opts.Audit != "" {
-		s.audit = &Audit{Path: opts.Audit}
-		keep = s.audit.Add
-	}
 	access, err := accessOf(opts)
 	if err != nil {
 		return nil, err
@@ -143,7 +137,7 @@ func newFrame(opts Options) (*frame.Frame, error) {
 	return frame.New(frame.Options{
 		Pages: s.pages(), Actions: s.actions(), Feeds: []frame.Feed{{Path: "/metrics/complete", Show: s.complete}},
 		Templates: own, Header: s.header, Notices: s.notices, Find: s.find, Home: "/overview",
-		Version: opts.Version, Access: access, Audit: keep, Logger: opts.Logger,
+		Version: opts.Version, Access: access, Record: s.record, Logger: opts.Logger,
 	})
 }
 

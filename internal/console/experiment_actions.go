@@ -18,7 +18,7 @@ func (s *screens) experimentActions() []frame.Action {
 			Ask: func(r *frame.Request) (frame.Form, error) {
 				name := r.PathValue("name")
 				return frame.Form{
-					Title: "Stop " + name, Submit: "Stop", Target: name, Back: "/experiments",
+					Title: "Stop " + name, Submit: "Stop", Back: "/experiments",
 					Says: []string{"Its fault is taken back now. Calls that are held back already go on when their time is over."},
 				}, nil
 			},
@@ -49,7 +49,7 @@ func (s *screens) askExperiment(r *frame.Request) (frame.Form, error) {
 	}
 	lasts := e.GetEnds().AsTime().Sub(e.GetStarted().AsTime())
 	f := frame.Form{
-		Title: "Start " + e.GetName(), Submit: "Start", Danger: true, Target: e.GetName() + ": " + faultText(e.GetFault()) + " at " + where,
+		Title: "Start " + e.GetName(), Submit: "Start", Danger: true,
 		Back: "/experiments?" + p.query(),
 		Says: []string{fmt.Sprintf("%s: %s, for %s. It ends by itself, and can be stopped before.", where, faultText(e.GetFault()), frame.Span(lasts))},
 	}

@@ -48,7 +48,7 @@ func (s *screens) askLetter(r *frame.Request) (frame.Form, error) {
 		return frame.Form{}, err
 	}
 	return frame.Form{
-		Title: "Edit the event", Submit: "Replace", Target: service + " " + id, Back: letterHref(service, id),
+		Title: "Edit the event", Submit: "Replace", Back: letterHref(service, id),
 		Says:   []string{`What reads "[secret]" stays as it is. It is not replayed yet.`},
 		Fields: []frame.Field{{Name: "event", Label: "Event, in JSON", Kind: "area", Value: frame.Indented(l.GetJson())}},
 	}, nil
@@ -84,7 +84,6 @@ func (s *screens) settleAction(name, verb, says string, danger bool, call settle
 			what := plural(n, "letter") + " of " + service
 			f := frame.Form{
 				Title: verb + " " + what, Submit: verb, Says: append([]string{says}, some...), Danger: danger, Back: "/letters",
-				Target: strings.TrimSpace(what + " " + r.Get("letter") + r.Get("topic") + " " + r.Get("why")),
 			}
 			if r.Get("topic") != "" {
 				f.Says = append(f.Says, "They are all of the type "+r.Get("topic")+". It is counted again when it is done.")

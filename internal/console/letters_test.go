@@ -35,7 +35,9 @@ func TestLettersOfOneCause(t *testing.T) {
 	if done := strings.Join(w.asked(), ";"); resp.StatusCode != http.StatusOK || done != "replay notification L5;replay notification L4" {
 		t.Errorf("%s: %s", resp.Status, done)
 	}
-	if log := w.logged(); !strings.Contains(log, `2 letters of notification shop.order.v1.OrderPlaced customer # has no address`) {
-		t.Errorf("the audit does not say which:\n%s", log)
+	for _, letter := range []string{"L5", "L4"} {
+		if log := w.logged(); !strings.Contains(log, `"action":"replay","target":"notification letter `+letter+`","reason":"they have one now"`) {
+			t.Errorf("the audit does not say that %s was one:\n%s", letter, log)
+		}
 	}
 }

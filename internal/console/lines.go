@@ -120,7 +120,7 @@ func (s *screens) events(ctx context.Context) ([]happened, error) {
 		case "", "building":
 			continue
 		case "audit":
-			h.What, h.By, h.Tone = l.get("action")+" "+l.get("target"), l.get("author")+": "+l.get("reason"), frame.Busy
+			h.What, h.By, h.Tone = l.get("action")+" "+l.get("target"), strings.TrimSuffix(l.get("author")+": "+l.get("reason"), ": "), frame.Busy
 			if l.get("error") != "" {
 				h.Tone, h.By = frame.Warn, h.By+" ("+l.get("error")+")"
 			}

@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
 	"github.com/gowarren/warren/internal/console/frame"
 )
@@ -156,12 +153,12 @@ func (s *screens) try(r *frame.Request) (any, error) {
 	}
 	request := &contractsv1.CallRequest{
 		Method: "/" + v.Contract + "/" + v.Method.GetName(), Json: v.Form.Body, Token: bearer(form.Get("token")), Service: v.Form.Service,
+		Author: r.Caller.Name, Reason: v.Form.Reason,
 	}
 	if v.Form.Keyed {
 		request.IdempotencyKey = v.Form.Key
 	}
 	answer, err := s.contracts.Call(r.Context(), request)
-	s.auditCall(r, v, answer, err)
 	if err != nil {
 		v.Answer = notCalled(r, frame.Say(err))
 		return v, nil
@@ -184,27 +181,6 @@ func notCalled(r *frame.Request, why string) *answerView {
 	r.Fail(http.StatusUnprocessableEntity)
 	return &answerView{Problem: why}
 }
-
-// auditCall notes who called what and how it ended: neither what was sent nor
-// what an error says, since both may hold secrets.
-func (s *screens) auditCall(r *frame.Request, v *methodPage, answer *contractsv1.CallResponse, err error) {
-	name, ended := "read", err
-	if v.Form.Changes {
-		name = "call"
-	}
-	switch {
-	case err != nil:
-		ended = codeError(status.Code(err).String())
-	case answer.GetCode() != codes.OK.String():
-		ended = codeError(answer.GetCode())
-	}
-	r.Audit(name, v.Contract+"/"+v.Method.GetName(), ended)
-}
-
-// codeError is an error that says its kind only.
-type codeError string
-
-func (c codeError) Error() string { return string(c) }
 
 // answerOf is what came of a call, in words.
 func answerOf(a *contractsv1.CallResponse) *answerView {

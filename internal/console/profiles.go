@@ -71,7 +71,7 @@ func (s *screens) profileAction() frame.Action {
 				kind = profileKinds()[0]
 			}
 			return frame.Form{
-				Title: "Profile " + id(r), Submit: "Record", Target: id(r), Back: "/services/" + id(r),
+				Title: "Profile " + id(r), Submit: "Record", Back: "/services/" + id(r),
 				Says: []string{"While it is recorded, the process is slower by a few per cent; then the flame graph is shown."},
 				Fields: []frame.Field{
 					{Name: "kind", Label: "Of what", Kind: "choice", Choices: profileKinds(), Value: kind,
@@ -91,6 +91,7 @@ func (s *screens) profileAction() frame.Action {
 			kind := observev1.ProfileKind_value["PROFILE_KIND_"+strings.ToUpper(r.PostForm.Get("kind"))]
 			taken, err := s.profiles.Take(r.Context(), &observev1.TakeProfileRequest{
 				Instance: id(r), Kind: observev1.ProfileKind(kind), Duration: durationpb.New(time.Duration(seconds * float64(time.Second))),
+				Author: r.Caller.Name, Reason: r.Reason(),
 			})
 			if err != nil {
 				return frame.Outcome{}, err

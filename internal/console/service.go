@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -57,6 +58,7 @@ type instanceView struct {
 	Instance *fleetv1.Instance
 	State    frame.Status
 	Facts    []fact
+	Checks   *frame.Table
 	Charts   []frame.Chart
 	Profiles *frame.Table
 	Lines    []line
@@ -66,7 +68,7 @@ type fact struct{ Name, Value string }
 
 func (s *screens) instance(r *frame.Request) (any, error) {
 	service := r.PathValue("service")
-	list, err := s.fleet.List(r.Context(), &fleetv1.ListRequest{Services: []string{service}})
+	list, err := s.fleet.List(r.Context(), &fleetv1.ListRequest{Services: []string{service}, Checks: fleetv1.Checks_CHECKS_ALL})
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +89,10 @@ func (s *screens) instance(r *frame.Request) (any, error) {
 	for i := range v.Facts {
 		v.Facts[i].Value = cmp.Or(v.Facts[i].Value, "–")
 	}
+	if one.GetUnchecked() != "" {
+		r.Missing("Its checks", errors.New(one.GetUnchecked()))
+	}
+	v.Checks = checkTable(one.GetChecks())
 	v.Charts, err = s.instanceCharts(r, one.GetId(), service)
 	r.Missing("Traffic", err)
 	profiles, err := s.profiles.List(r.Context(), &observev1.ListProfilesRequest{Instance: one.GetId()})
@@ -99,6 +105,31 @@ func (s *screens) instance(r *frame.Request) (any, error) {
 	return v, nil
 }
 
+// checkTable is what an instance needs to be ready, what fails first; nil: it
+// was not asked.
+func checkTable(checks []*fleetv1.Check) *frame.Table {
+	if len(checks) == 0 {
+		return nil
+	}
+	t := &frame.Table{
+		Caption: "What it needs to be ready",
+		Columns: []frame.Column{{Title: "Check", Fixed: true}, {Title: "State", Fixed: true}, {Title: "Why", Fixed: true}},
+	}
+	failed := 0
+	for _, c := range checks {
+		row := frame.Row{ID: rowID("check", c.GetName()), Cells: []frame.Cell{frame.Text(c.GetName()), frame.Stated("passes", frame.Good), frame.Text("–")}}
+		if !c.GetOk() {
+			row.Cells[1], row.Cells[2] = frame.Stated("fails", frame.Bad), frame.Text(cmp.Or(c.GetReason(), "–"))
+			t.Rows = slices.Insert(t.Rows, failed, row)
+			failed++
+			continue
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	t.Note = fmt.Sprintf("%d of %d pass", len(checks)-failed, len(checks))
+	return t
+}
+
 // fleetActions are what people do with processes.
 func (s *screens) fleetActions() []frame.Action {
 	return []frame.Action{
@@ -107,13 +138,13 @@ func (s *screens) fleetActions() []frame.Action {
 			Ask: func(r *frame.Request) (frame.Form, error) {
 				name := r.PathValue("service")
 				return frame.Form{
-					Title: "Restart " + name, Submit: "Restart", Target: name, Back: serviceHref(name),
+					Title: "Restart " + name, Submit: "Restart", Back: serviceHref(name),
 					Says: []string{"Its instances are replaced one after the other: the new one is ready before the old one drains. No request is lost."},
 				}, nil
 			},
 			Do: func(r *frame.Request) (frame.Outcome, error) {
 				name := r.PathValue("service")
-				resp, err := s.fleet.Restart(r.Context(), &fleetv1.RestartRequest{Services: []string{name}})
+				resp, err := s.fleet.Restart(r.Context(), &fleetv1.RestartRequest{Services: []string{name}, Author: r.Caller.Name, Reason: r.Reason()})
 				return outcome("Restarted "+name, resp.GetInstances(), name), err
 			},
 		},
@@ -125,7 +156,9 @@ func (s *screens) fleetActions() []frame.Action {
 				if err != nil || n < 0 {
 					return frame.Outcome{}, &frame.Problem{Status: 422, Title: "Not a number", Text: "How many instances? A whole number, please."}
 				}
-				resp, err := s.fleet.Scale(r.Context(), &fleetv1.ScaleRequest{Service: name, Replicas: int32(n)})
+				resp, err := s.fleet.Scale(r.Context(), &fleetv1.ScaleRequest{
+					Service: name, Replicas: int32(n), Author: r.Caller.Name, Reason: r.Reason(),
+				})
 				return outcome(fmt.Sprintf("%s has %d instances", name, n), resp.GetInstances(), name), err
 			},
 		},
@@ -139,7 +172,7 @@ func (s *screens) askScale(r *frame.Request) (frame.Form, error) {
 	name := r.PathValue("service")
 	list, err := s.fleet.List(r.Context(), &fleetv1.ListRequest{Services: []string{name}})
 	return frame.Form{
-		Title: "Scale " + name, Submit: "Scale", Target: name, Back: serviceHref(name),
+		Title: "Scale " + name, Submit: "Scale", Back: serviceHref(name),
 		Says:   []string{fmt.Sprintf("It has %d now. Those too many drain first.", len(list.GetInstances()))},
 		Fields: []frame.Field{{Name: "replicas", Label: "Instances", Kind: "number", Value: strconv.Itoa(len(list.GetInstances()))}},
 	}, err
@@ -152,12 +185,12 @@ func (s *screens) signal(name, signal, verb, says string) frame.Action {
 		Name: name, Path: "/services/{service}/{number}/" + name, Needs: frame.Operator,
 		Ask: func(r *frame.Request) (frame.Form, error) {
 			return frame.Form{
-				Title: verb + " " + id(r), Submit: verb, Target: id(r), Back: serviceHref(r.PathValue("service")),
+				Title: verb + " " + id(r), Submit: verb, Back: serviceHref(r.PathValue("service")),
 				Says: []string{says}, Type: id(r), Danger: true,
 			}, nil
 		},
 		Do: func(r *frame.Request) (frame.Outcome, error) {
-			_, err := s.fleet.Kill(r.Context(), &fleetv1.KillRequest{Instance: id(r), Signal: signal})
+			_, err := s.fleet.Kill(r.Context(), &fleetv1.KillRequest{Instance: id(r), Signal: signal, Author: r.Caller.Name, Reason: r.Reason()})
 			return frame.Outcome{Title: signal + " was sent to " + id(r), Back: serviceHref(r.PathValue("service"))}, err
 		},
 	}

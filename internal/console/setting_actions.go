@@ -21,7 +21,7 @@ func (s *screens) settingActions() []frame.Action {
 			Ask: func(r *frame.Request) (frame.Form, error) {
 				name := r.PathValue("setting")
 				return frame.Form{
-					Title: "Remove the value of " + name, Submit: "Remove", Target: name + " on " + r.Get("on"), Back: settingHref(name),
+					Title: "Remove the value of " + name, Submit: "Remove", Back: settingHref(name),
 					Says: []string{"On " + r.Get("on") + ", what the layer below says is in force again: the system file, the contract, or the default."},
 				}, nil
 			},
@@ -67,7 +67,7 @@ func (s *screens) askSet(r *frame.Request) (frame.Form, error) {
 		field.Kind, field.Choices, field.Help = "choice", []string{"true", "false"}, ""
 	}
 	return frame.Form{
-		Title: "Change " + one.GetName(), Submit: "Change", Target: one.GetName(), Back: settingHref(one.GetName()),
+		Title: "Change " + one.GetName(), Submit: "Change", Back: settingHref(one.GetName()),
 		Says: []string{one.GetDoc() + ".", "All instances obey within moments."},
 		Fields: []frame.Field{field, {
 			Name: "on", Label: "Where", Kind: "text", Value: on, Help: "all, a service, a contract, or contract/method",
@@ -103,7 +103,7 @@ func (s *screens) askRollback(r *frame.Request) (frame.Form, error) {
 	}
 	diff, err := s.settings.Diff(r.Context(), &settingsv1.DiffRequest{From: latest, To: revision})
 	f := frame.Form{
-		Title: fmt.Sprintf("Return to revision %d", revision), Submit: "Return", Target: fmt.Sprintf("revision %d", revision),
+		Title: fmt.Sprintf("Return to revision %d", revision), Submit: "Return",
 		Back: "/settings-history", Danger: true,
 		Says: []string{"It becomes a new revision with the old values:"},
 	}

@@ -159,7 +159,7 @@ func (s *screens) setting(r *frame.Request) (any, error) {
 	v.Values = &t
 	history, err := s.settings.History(r.Context(), &settingsv1.HistoryRequest{})
 	r.Missing("The history", err)
-	v.InForce = s.inForce(r, one, history.GetChanges())
+	v.InForce = s.inForce(r, one.GetName())
 	changes := slices.DeleteFunc(history.GetChanges(), func(c *settingsv1.Change) bool {
 		return !slices.ContainsFunc(c.GetEdits(), func(e *settingsv1.Edit) bool { return e.GetName() == one.GetName() })
 	})

@@ -43,7 +43,7 @@ func txnAction(name, verb, says string, danger bool, call txnCall) frame.Action 
 		Name: name, Path: "/transactions/{gid}/" + name, Needs: frame.Operator,
 		Ask: func(r *frame.Request) (frame.Form, error) {
 			gid := r.PathValue("gid")
-			f := frame.Form{Title: verb + ": " + gid, Submit: verb, Target: target(r), Says: []string{says}, Danger: danger, Back: txnHref(gid)}
+			f := frame.Form{Title: verb + ": " + gid, Submit: verb, Says: []string{says}, Danger: danger, Back: txnHref(gid)}
 			if danger {
 				f.Type = gid
 			}
@@ -58,13 +58,6 @@ func txnAction(name, verb, says string, danger bool, call txnCall) frame.Action 
 			return frame.Outcome{Title: gid + " is " + stateOfTxn(t).Word, Back: txnHref(gid)}, err
 		},
 	}
-}
-
-func target(r *frame.Request) string {
-	if branch := r.Get("branch"); branch != "" {
-		return r.PathValue("gid") + " " + branch
-	}
-	return r.PathValue("gid")
 }
 
 // What becomes of an edit where the step may have been done by its old request.
@@ -107,7 +100,7 @@ func (s *screens) editAction() frame.Action {
 			return frame.Form{}, err
 		}
 		return frame.Form{
-			Title: "Edit the request of " + r.Get("branch"), Submit: "Replace and go on", Target: target(r), Back: txnHref(r.PathValue("gid")),
+			Title: "Edit the request of " + r.Get("branch"), Submit: "Replace and go on", Back: txnHref(r.PathValue("gid")),
 			Says: []string{"The step is called with the new request. Whoever has answered the old one already is not asked again."},
 			Fields: []frame.Field{
 				{Name: "request", Label: "Request, in JSON", Kind: "area", Value: frame.Indented(s.decoded(r.Context(), name, request, false))},

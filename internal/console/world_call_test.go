@@ -21,6 +21,7 @@ func (c contractsWorld) Call(_ context.Context, req *contractsv1.CallRequest) (*
 	}
 	c.world.did("call " + req.GetMethod() + " key=" + req.GetIdempotencyKey() + " token=" + req.GetToken() + " " + strings.Join(strings.Fields(req.GetJson()), ""))
 	out := &contractsv1.CallResponse{
+		Safe: strings.HasSuffix(req.GetMethod(), "/GetWallet"),
 		Code: "OK", HttpStatus: 200, Took: durationpb.New(12 * time.Millisecond), TraceId: someTrace, Instance: "payment/1", Hidden: []string{"session.token"},
 		Answers: []string{`{"wallet":"w-1","balance":{"currency":"EUR","amount":"12345"}}`},
 		Headers: []*contractsv1.Header{{Name: "content-type", Value: "application/grpc"}, {Name: "x-shelf", Value: "7"}},

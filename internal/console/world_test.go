@@ -25,6 +25,7 @@ import (
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/internal/audit"
 	"github.com/gowarren/warren/internal/console"
 )
 
@@ -40,6 +41,8 @@ type world struct {
 	log      []string // JSON lines of the supervisor
 
 	experiments *experimentsWorld
+	audit       *audit.File // nil: a new one
+	api         *grpc.ClientConn
 }
 
 const (
@@ -91,7 +94,11 @@ func (w *world) asked() []string {
 // are not served.
 func (w *world) serve(t *testing.T, opts console.Options, without ...string) *console.Console {
 	t.Helper()
-	api := grpc.NewServer()
+	list := &audit.Log{File: w.audit, Owner: "root", Logger: slog.New(slog.NewJSONHandler(w, nil))}
+	if w.audit == nil {
+		list.File = &audit.File{Path: t.TempDir() + "/audit.jsonl"}
+	}
+	api := grpc.NewServer(grpc.UnaryInterceptor(list.Unary))
 	for name, register := range map[string]func(){
 		"fleet":       func() { fleetv1.RegisterFleetServiceServer(api, w) },
 		"settings":    func() { settingsv1.RegisterSettingsServiceServer(api, &settingsWorld{world: w}) },
@@ -99,6 +106,7 @@ func (w *world) serve(t *testing.T, opts console.Options, without ...string) *co
 		"contracts":   func() { contractsv1.RegisterContractServiceServer(api, contractsWorld{world: w}) },
 		"txn":         func() { txnv1.RegisterOperatorServiceServer(api, &txnWorld{world: w}) },
 		"letters":     func() { eventsv1.RegisterLetterServiceServer(api, &lettersWorld{world: w}) },
+		"audit":       func() { observev1.RegisterAuditServiceServer(api, list) },
 		"experiments": func() { observev1.RegisterExperimentServiceServer(api, w.experiments) },
 		"observe": func() {
 			observev1.RegisterMetricServiceServer(api, metricsWorld{})
@@ -120,10 +128,8 @@ func (w *world) serve(t *testing.T, opts console.Options, without ...string) *co
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.api = conn
 	opts.API, opts.Caller, opts.Version = conn, "ada", "test"
-	if opts.Audit == "" {
-		opts.Audit = t.TempDir() + "/audit.jsonl"
-	}
 	if opts.Address == "" {
 		opts.Address = "127.0.0.1:0"
 	}
@@ -160,6 +166,12 @@ func (w *world) List(_ context.Context, req *fleetv1.ListRequest) (*fleetv1.List
 			}
 			if name == "payment" && n == 1 {
 				i.State, i.Restarts, i.LastExit = fleetv1.State_STATE_STARTING, 3, &fleetv1.Exit{Time: timestamppb.Now(), How: "killed by SIGKILL"}
+			}
+			if req.GetChecks() != fleetv1.Checks_CHECKS_UNSPECIFIED {
+				i.Checks = []*fleetv1.Check{{Name: "database", Ok: i.GetState() == fleetv1.State_STATE_READY}, {Name: "registry", Ok: true}}
+				if !i.GetChecks()[0].GetOk() {
+					i.Checks[0].Reason = "dial tcp 127.0.0.1:5432: connect: connection refused"
+				}
 			}
 			out.Instances = append(out.Instances, i)
 		}

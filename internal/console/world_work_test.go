@@ -14,6 +14,7 @@ import (
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
 	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
@@ -167,6 +168,21 @@ func (*settingsWorld) History(context.Context, *settingsv1.HistoryRequest) (*set
 		{Revision: 7, Author: "ada", Time: ago(time.Hour), Reason: "the list is slow on Mondays", Edits: []*settingsv1.Edit{{Name: "rpc.timeout", Scope: "all", Old: &two, New: &one}}},
 		{Revision: 6, Author: "grace", Time: ago(26 * time.Hour), Reason: "to begin with", Edits: []*settingsv1.Edit{{Name: "rpc.timeout", Scope: "all", New: &two}}},
 	}}, nil
+}
+
+func (s *settingsWorld) InForce(ctx context.Context, req *settingsv1.InForceRequest) (*settingsv1.InForceResponse, error) {
+	list, err := s.world.List(ctx, &fleetv1.ListRequest{})
+	values := map[string]*settingsv1.Value{
+		"rpc.retry.attempts": {Value: "3", Layer: "default"}, "rpc.timeout": {Value: "1.5s", Layer: "centre", Scope: "all"},
+		"trace.sample": {Value: "1", Layer: "file", Scope: "all", Position: "warren.yaml:30:5"},
+	}
+	out := &settingsv1.InForceResponse{Revision: 7}
+	for _, i := range list.GetInstances() {
+		out.Values = append(out.Values, &settingsv1.InForce{
+			Setting: req.GetSetting(), Instance: i.GetId(), Service: i.GetService(), State: "ready", Revision: i.GetSettingsRevision(), Value: values[req.GetSetting()],
+		})
+	}
+	return out, err
 }
 
 func (*settingsWorld) Diff(context.Context, *settingsv1.DiffRequest) (*settingsv1.DiffResponse, error) {

@@ -35,5 +35,7 @@ func (c *contracts) Call(ctx context.Context, req *contractsv1.CallRequest) (*co
 	if err := (protojson.UnmarshalOptions{Resolver: types}).Unmarshal([]byte(req.GetJson()), in); err != nil {
 		return nil, status.Errorf(codes.InvalidArgument, "read it as %s: %v", d.Input().FullName(), err)
 	}
-	return c.caller.call(ctx, req, m, in, types), nil
+	answer := c.caller.call(ctx, req, m, in, types)
+	answer.Safe = m.Safe
+	return answer, nil
 }

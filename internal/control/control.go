@@ -5,15 +5,19 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
 	"google.golang.org/grpc"
 
 	contractsv1 "github.com/gowarren/warren/api/warren/contracts/v1"
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/config"
+	"github.com/gowarren/warren/internal/audit"
 	"github.com/gowarren/warren/registry"
 	"github.com/gowarren/warren/rpc"
 )
@@ -32,6 +36,9 @@ type Options struct {
 	Traces      string           // where calls that are tried leave a trace; "" is nowhere
 	Version     string
 	Logger      *slog.Logger // nil: slog.Default
+	// Instances are those that run; nil: nobody can ask what they obey.
+	Instances func() ([]*fleetv1.Instance, error)
+	Audit     *audit.Log // nil: nothing is written down
 }
 
 // API is the part of the control API that is answered here.
@@ -40,6 +47,7 @@ type API struct {
 	settings  *settings // nil without a centre
 	policies  *policies
 	services  *rpc.Client // what is passed on goes by this
+	audit     *audit.Log  // nil: nothing is written down
 }
 
 // Open connects to the system's services in the operator's name. They are called
@@ -57,9 +65,9 @@ func Open(opts Options) (*API, error) {
 	if err != nil {
 		return nil, errors.Join(err, services.Close())
 	}
-	a := &API{services: services, contracts: &contracts{registry: opts.Registry, key: opts.Key, caller: tries}}
+	a := &API{services: services, audit: opts.Audit, contracts: &contracts{registry: opts.Registry, key: opts.Key, caller: tries}}
 	if opts.Centre != nil {
-		a.settings = &settings{environment: opts.Environment, centre: opts.Centre, file: opts.File}
+		a.settings = &settings{environment: opts.Environment, centre: opts.Centre, file: opts.File, instances: opts.Instances}
 		a.policies = &policies{contracts: a.contracts, centre: opts.Centre, file: opts.File}
 	}
 	return a, nil
@@ -69,10 +77,22 @@ func Open(opts Options) (*API, error) {
 // on what services answer.
 func (a *API) Register(server grpc.ServiceRegistrar) {
 	contractsv1.RegisterContractServiceServer(server, a.contracts)
+	if a.audit != nil {
+		observev1.RegisterAuditServiceServer(server, a.audit)
+	}
 	if a.settings != nil {
 		settingsv1.RegisterSettingsServiceServer(server, a.settings)
 		settingsv1.RegisterPolicyServiceServer(server, a.policies)
 	}
+}
+
+// Unary is an interceptor of the server of the API, which writes down what its
+// methods did.
+func (a *API) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if a.audit == nil {
+		return handler(ctx, req)
+	}
+	return a.audit.Unary(ctx, req, info, handler)
 }
 
 // Close ends the connections.

@@ -2,8 +2,12 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -35,17 +39,51 @@ const metadataTo = "warren-to"
 func (a *API) Forward(_ any, stream grpc.ServerStream) error {
 	full, _ := grpc.MethodFromServerStream(stream)
 	contract, name, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
-	in, out, err := messages(contract, name)
+	p, err := passedOn(contract, name)
 	if err != nil {
 		return status.Errorf(codes.Unimplemented, "nobody serves %s here", full)
 	}
+	in, out := p.in.New().Interface(), p.out.New().Interface()
 	if err := stream.RecvMsg(in); err != nil {
 		return err
 	}
-	if err := a.services.Invoke(toService(stream.Context()), full, in, out); err != nil {
+	began := time.Now()
+	ctx := toService(stream.Context())
+	if p.streams {
+		err = a.follow(ctx, full, p, in, stream)
+	} else if err = a.services.Invoke(ctx, full, in, out); err == nil {
+		err = stream.SendMsg(out)
+	}
+	if a.audit != nil {
+		a.audit.Done(stream.Context(), in, out, began, err)
+	}
+	return err
+}
+
+// follow passes on what a service tells, one message after the other.
+func (a *API) follow(ctx context.Context, full string, p passing, in proto.Message, to grpc.ServerStream) error {
+	from, err := a.services.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, full)
+	if err != nil {
 		return err
 	}
-	return stream.SendMsg(out)
+	if err := from.SendMsg(in); err != nil && !errors.Is(err, io.EOF) { // why it ended, is received
+		return err
+	}
+	if err := from.CloseSend(); err != nil {
+		return err
+	}
+	for {
+		out := p.out.New().Interface()
+		switch err := from.RecvMsg(out); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := to.SendMsg(out); err != nil {
+			return err
+		}
+	}
 }
 
 func toService(ctx context.Context) context.Context {
@@ -55,34 +93,30 @@ func toService(ctx context.Context) context.Context {
 	return ctx
 }
 
-// messages makes the request and the answer of a unary method that is forwarded.
-func messages(contract, name string) (in, out proto.Message, err error) {
+// passing is a method that is passed on.
+type passing struct {
+	in, out protoreflect.MessageType
+	streams bool // many answers
+}
+
+// passedOn finds a method that is forwarded: it takes one message.
+func passedOn(contract, name string) (p passing, err error) {
 	refused := fmt.Errorf("forward %s/%s: it is for services only", contract, name)
-	known := false
-	for _, f := range forwarded {
-		known = known || f == contract
-	}
-	if !known {
-		return nil, nil, refused
+	if !slices.Contains(forwarded, contract) {
+		return p, refused
 	}
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(contract))
 	if err != nil {
-		return nil, nil, err
+		return p, err
 	}
 	m := d.(protoreflect.ServiceDescriptor).Methods().ByName(protoreflect.Name(name))
-	if m == nil || m.IsStreamingClient() || m.IsStreamingServer() {
-		return nil, nil, refused
+	if m == nil || m.IsStreamingClient() {
+		return p, refused
 	}
-	made := func(d protoreflect.MessageDescriptor) (proto.Message, error) {
-		t, err := protoregistry.GlobalTypes.FindMessageByName(d.FullName())
-		if err != nil {
-			return nil, err
-		}
-		return t.New().Interface(), nil
+	p.streams = m.IsStreamingServer()
+	if p.in, err = protoregistry.GlobalTypes.FindMessageByName(m.Input().FullName()); err != nil {
+		return p, err
 	}
-	if in, err = made(m.Input()); err != nil {
-		return nil, nil, err
-	}
-	out, err = made(m.Output())
-	return in, out, err
+	p.out, err = protoregistry.GlobalTypes.FindMessageByName(m.Output().FullName())
+	return p, err
 }

@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -17,9 +19,11 @@ import (
 
 	"github.com/gowarren/warren"
 	eventsv1 "github.com/gowarren/warren/api/warren/events/v1"
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	shardsv1 "github.com/gowarren/warren/api/warren/shards/v1"
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 	"github.com/gowarren/warren/auth"
+	"github.com/gowarren/warren/internal/audit"
 	"github.com/gowarren/warren/internal/node"
 	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
 	"github.com/gowarren/warren/warrentest"
@@ -49,6 +53,18 @@ type shardClerk struct {
 
 func (c *shardClerk) Show(ctx context.Context, req *shardsv1.ShowRequest) (*shardsv1.ShowResponse, error) {
 	return &shardsv1.ShowResponse{Shard: &shardsv1.Shard{Shard: req.GetShard(), Database: c.answer(ctx, "shard")}}, nil
+}
+
+func (c *shardClerk) Move(req *shardsv1.MoveRequest, stream grpc.ServerStreamingServer[shardsv1.MoveResponse]) error {
+	if c.name == "books" {
+		return status.Error(codes.FailedPrecondition, "books stay where they are")
+	}
+	for _, phase := range []string{"copy", "switch", "done"} {
+		if err := stream.Send(&shardsv1.MoveResponse{Phase: phase + " of " + req.GetBy().GetAuthor()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type letterClerk struct {
@@ -85,11 +101,13 @@ func served(t *testing.T) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, err := Open(Options{Registry: sys.Registry(), Key: key, Logger: slog.New(slog.DiscardHandler)})
+	quiet := slog.New(slog.DiscardHandler)
+	list := &audit.Log{File: &audit.File{Path: t.TempDir() + "/audit.jsonl"}, Owner: "root", Logger: quiet}
+	api, err := Open(Options{Registry: sys.Registry(), Key: key, Logger: quiet, Audit: list})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.UnknownServiceHandler(api.Forward))
+	server := grpc.NewServer(grpc.UnknownServiceHandler(api.Forward), grpc.UnaryInterceptor(api.Unary))
 	t.Cleanup(func() {
 		server.Stop()
 		if err := api.Close(); err != nil {
@@ -116,11 +134,56 @@ func TestAPI(t *testing.T) {
 	conn := served(t)
 	t.Run("forward", func(t *testing.T) { testForward(t, conn) })
 	t.Run("forward to a service", func(t *testing.T) { testForwardTo(t, conn) })
+	t.Run("forward a stream", func(t *testing.T) { testForwardStream(t, conn) })
 	t.Run("forward nothing else", func(t *testing.T) { testForwardRefuses(t, conn) })
 	t.Run("contracts", func(t *testing.T) { testContracts(t, conn) })
 	t.Run("messages", func(t *testing.T) { testMessages(t, conn) })
 	t.Run("call", func(t *testing.T) { testCall(t, conn) })
 	t.Run("call nothing else", func(t *testing.T) { testCallRefuses(t, conn) })
+	t.Run("audit", func(t *testing.T) { testAudit(t, conn) })
+}
+
+// testAudit looks for what the parts before have done: also what is passed on is
+// written down here, and what was refused.
+func testAudit(t *testing.T, conn *grpc.ClientConn) {
+	for query, want := range map[string]string{
+		"retry checkout/1 to see": "eve: retry checkout/1, to see; eve is not ada|ada: retry checkout/1, to see; ",
+		"move notes":              "ada: move notes shard 1, it is full; ",
+		"move books":              "ada: move books shard 1, it is full; books stay where they are",
+		"show":                    "",
+	} {
+		found, err := observev1.NewAuditServiceClient(conn).List(t.Context(), &observev1.ListAuditRequest{Query: query})
+		var got []string
+		for _, e := range found.GetEntries() {
+			got = append(got, fmt.Sprintf("%s: %s %s, %s; %s", e.GetAuthor(), e.GetAction(), e.GetTarget(), e.GetReason(), e.GetError()))
+		}
+		if text := strings.Join(got, "|"); err != nil || text != want {
+			t.Errorf("%s: %v\n got %s\nwant %s", query, err, text, want)
+		}
+	}
+}
+
+// A stream of answers comes as it is, and so does its error.
+func testForwardStream(t *testing.T, conn *grpc.ClientConn) {
+	move := func(service string) (phases []string, err error) {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), metadataTo, service)
+		stream, err := shardsv1.NewShardServiceClient(conn).Move(ctx, &shardsv1.MoveRequest{
+			Shard: 1, Database: "sqlite:x", By: &shardsv1.By{Author: "ada", Reason: "it is full"},
+		})
+		for err == nil {
+			var p *shardsv1.MoveResponse
+			if p, err = stream.Recv(); err == nil {
+				phases = append(phases, p.GetPhase())
+			}
+		}
+		return phases, err
+	}
+	if got, err := move("notes"); !errors.Is(err, io.EOF) || strings.Join(got, ",") != "copy of ada,switch of ada,done of ada" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := move("books"); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "books stay") {
+		t.Errorf("%v, %v", got, err)
+	}
 }
 
 // Services hear the operator, whose word for an author they take; and their
@@ -159,20 +222,12 @@ func testForwardTo(t *testing.T, conn *grpc.ClientConn) {
 	}
 }
 
-// What services serve for each other is not to be had here, and nor is a stream,
-// which can't be passed on in one piece.
+// What services serve for each other is not to be had here.
 func testForwardRefuses(t *testing.T, conn *grpc.ClientConn) {
 	for _, method := range []string{"/warren.peer.v1.PeerService/Invalidate", "/warren.txn.v1.TransactionService/Begin", "/warren.txn.v1.OperatorService/Erase", "/nobody/Calls"} {
 		err := conn.Invoke(t.Context(), method, &shardsv1.ListRequest{}, &shardsv1.ListResponse{})
 		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "nobody serves "+method+" here") {
 			t.Errorf("%s: %v", method, err)
 		}
-	}
-	stream, err := shardsv1.NewShardServiceClient(conn).Move(t.Context(), &shardsv1.MoveRequest{Shard: 1, Database: "sqlite:x"})
-	if err == nil {
-		_, err = stream.Recv()
-	}
-	if status.Code(err) != codes.Unimplemented {
-		t.Errorf("a stream: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	fleetv1 "github.com/gowarren/warren/api/warren/fleet/v1"
 	settingsv1 "github.com/gowarren/warren/api/warren/settings/v1"
 	"github.com/gowarren/warren/config"
 )
@@ -19,6 +20,7 @@ type settings struct {
 	environment string
 	centre      *config.Centre
 	file        config.FileLayer
+	instances   func() ([]*fleetv1.Instance, error) // nil: nobody knows
 }
 
 func (s *settings) List(ctx context.Context, _ *settingsv1.ListRequest) (*settingsv1.ListResponse, error) {

@@ -160,7 +160,9 @@ func (r *Runner) kill(ctx context.Context, e *observev1.Experiment) {
 		return // nobody is there: the next time somebody may be
 	}
 	id := instances[rand.N(len(instances))].GetId()
-	if _, err := fleetv1.NewFleetServiceClient(r.opts.API).Kill(ctx, &fleetv1.KillRequest{Instance: id}); err != nil {
+	if _, err := fleetv1.NewFleetServiceClient(r.opts.API).Kill(ctx, &fleetv1.KillRequest{
+		Instance: id, Author: e.GetAuthor(), Reason: "experiment " + e.GetName() + ": " + e.GetReason(),
+	}); err != nil {
 		r.opts.Log.Warn("instance not killed", "experiment", e.GetName(), "instance", id, "error", err)
 		return
 	}

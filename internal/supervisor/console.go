@@ -30,7 +30,7 @@ func (s *Supervisor) openConsole() error {
 	}
 	s.closers = append(s.closers, conn.Close)
 	c, unopened := console.Open(console.Options{
-		API: conn, Address: address, Caller: s.opts.Author, Tokens: ConsoleTokens(s.data.dir), Audit: ConsoleAudit(s.data.dir),
+		API: conn, Address: address, Caller: s.opts.Author, Tokens: ConsoleTokens(s.data.dir),
 		Version: s.opts.Version, Logger: s.log,
 	})
 	switch {
@@ -48,7 +48,3 @@ func (s *Supervisor) openConsole() error {
 // ConsoleTokens is the file of those who may sign in to the console of the
 // system in a data folder.
 func ConsoleTokens(data string) string { return filepath.Join(data, "console-tokens.json") }
-
-// ConsoleAudit is the file of what people did in the console of the system in a
-// data folder.
-func ConsoleAudit(data string) string { return filepath.Join(data, "console-audit.jsonl") }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
+	"github.com/gowarren/warren/internal/audit"
 	"github.com/gowarren/warren/internal/experiment"
 )
 
@@ -9,7 +10,7 @@ import (
 // before this one began. They ask the control socket, as any command does. It
 // ends before the services do: who drains is not to be killed.
 func (s *Supervisor) openExperiments() error {
-	conn, err := connection(s.data.dir)
+	conn, err := connection(s.data.dir, audit.Caller{Via: audit.Experiment}.DialOptions()...)
 	if err != nil {
 		return err
 	}

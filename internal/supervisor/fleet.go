@@ -21,7 +21,11 @@ type fleetService struct {
 }
 
 func (f *fleetService) List(ctx context.Context, req *fleetv1.ListRequest) (*fleetv1.ListResponse, error) {
-	return f.supervisor.List(ctx, req.GetServices()...)
+	resp, err := f.supervisor.List(ctx, req.GetServices()...)
+	if err == nil {
+		f.supervisor.check(ctx, resp.GetInstances(), req.GetChecks())
+	}
+	return resp, err
 }
 
 func (f *fleetService) Restart(ctx context.Context, req *fleetv1.RestartRequest) (*fleetv1.RestartResponse, error) {

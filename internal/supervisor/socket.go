@@ -19,6 +19,15 @@ import (
 	"github.com/gowarren/warren/internal/node"
 )
 
+// newControl makes the server of the control API, whose parts are registered
+// before it listens.
+func (s *Supervisor) newControl() *grpc.Server {
+	written := func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		return s.api.Unary(ctx, req, info, handler)
+	}
+	return grpc.NewServer(grpc.UnknownServiceHandler(s.forward), grpc.UnaryInterceptor(written))
+}
+
 // openControl serves the control API: what the supervisor answers itself beside
 // what internal/control answers for the system.
 func (s *Supervisor) openControl() (err error) {
@@ -30,9 +39,14 @@ func (s *Supervisor) openControl() (err error) {
 	if err != nil {
 		return err
 	}
+	list, err := s.openAudit()
+	if err != nil {
+		return err
+	}
 	s.api, err = control.Open(control.Options{
 		Environment: s.system.Environment, Registry: s.registry, Settings: s.settings, Centre: s.centre, File: s.system.Settings,
-		Key: key, Traces: s.tracesURL, Version: s.opts.Version, Logger: s.log,
+		Key: key, Traces: s.tracesURL, Version: s.opts.Version, Logger: s.log, Audit: list,
+		Instances: func() ([]*fleetv1.Instance, error) { return s.instances(nil) },
 	})
 	if err != nil {
 		return err
@@ -65,7 +79,7 @@ func (s *Supervisor) listen() error {
 }
 
 // Dial connects to the supervisor of the system in a data folder.
-func Dial(dataDir string) (*grpc.ClientConn, error) {
+func Dial(dataDir string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	dir, err := filepath.Abs(dataDir)
 	if err != nil {
 		return nil, fmt.Errorf("find the running system: %w", err)
@@ -80,15 +94,16 @@ func Dial(dataDir string) (*grpc.ClientConn, error) {
 		return nil, fmt.Errorf("reach the supervisor in %s: %w", dataDir, err)
 	}
 	_ = conn.Close()
-	return connection(dir)
+	return connection(dir, opts...)
 }
 
 // connection is one to the control socket of a data folder, once it is used.
-func connection(dir string) (*grpc.ClientConn, error) {
-	return grpc.NewClient("passthrough:///supervisor", grpc.WithTransportCredentials(insecure.NewCredentials()),
+func connection(dir string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	opts = append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", node.ControlSocket(dir))
 		}))
+	return grpc.NewClient("passthrough:///supervisor", opts...)
 }
 
 // WaitGone returns when no supervisor holds the data folder any more.

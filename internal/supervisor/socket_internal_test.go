@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -31,7 +30,7 @@ func TestControlSocket(t *testing.T) {
 	s := &Supervisor{
 		system: &system.System{}, registry: warrentest.New(t).Registry(), data: d, log: slog.New(slog.DiscardHandler), done: make(chan error, 1),
 	}
-	s.control = grpc.NewServer(grpc.UnknownServiceHandler(s.forward))
+	s.control = s.newControl()
 	s.closers = append(s.closers, d.close, func() error { s.control.Stop(); return nil })
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {

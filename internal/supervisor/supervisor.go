@@ -87,7 +87,7 @@ type Supervisor struct {
 // starting; Wait tells when it is ready. Close must be called unless it fails.
 func Up(ctx context.Context, opts Options) (_ *Supervisor, err error) {
 	s := &Supervisor{opts: opts, started: time.Now(), done: make(chan error, 1)}
-	s.control = grpc.NewServer(grpc.UnknownServiceHandler(s.forward))
+	s.control = s.newControl()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

@@ -112,7 +112,7 @@ func screensOfTheSystem() []screen {
 		{page: "settings", open: byKey("e"), shown: has("Settings", "alerts.slo.period", "1h", "centre")},
 		{page: "setting", open: byRow("alerts.slo.period"), shown: both(has("Values", "all", "1h"), has("Changes", "alerts.slo.period", "a test"))},
 		{page: "history", open: func(v *viewer) { byKey("e")(v); byLink(link("Changes"))(v) }, shown: has("Changes", "alerts.slo.period", "a test")},
-		{page: "audit", open: byKey("u"), shown: has("What people did in the console", "profile", "payment/1", whyProfiled)},
+		{page: "audit", open: byKey("u"), shown: has("What people did", "profile", "payment/1", whyProfiled)},
 	}
 }
 

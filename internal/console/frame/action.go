@@ -49,7 +49,7 @@ func (f *Frame) drawForm(w http.ResponseWriter, r *Request, a *Action, problem s
 	f.draw(w, v, "ask")
 }
 
-// do does it, and writes down who did what and why, however it ended.
+// do does it.
 func (f *Frame) do(a *Action) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 		hr.Body = http.MaxBytesReader(w, hr.Body, maxForm)
@@ -58,13 +58,11 @@ func (f *Frame) do(a *Action) http.Handler {
 			return
 		}
 		r := f.request(hr, &Page{Name: "done", Title: a.Name})
-		form, problem := f.checked(r, a)
-		if problem != "" {
+		if problem := f.checked(r, a); problem != "" {
 			f.drawForm(w, r, a, problem)
 			return
 		}
 		outcome, err := a.Do(r)
-		f.audit(r, a, form, err)
 		f.board.forget()
 		if err != nil {
 			f.drawForm(w, r, a, problemOf(err, r.ID).Text)
@@ -89,21 +87,21 @@ func leadTo(w http.ResponseWriter, r *http.Request, to string) {
 }
 
 // checked tells what keeps the action from being done.
-func (f *Frame) checked(r *Request, a *Action) (Form, string) {
+func (f *Frame) checked(r *Request, a *Action) string {
 	if r.Caller.Role < a.Needs {
-		f.audit(r, a, Form{Target: r.URL.Path}, forbidden(a.Needs))
-		return Form{}, "This needs the role " + a.Needs.String() + "."
+		f.refuse(r, a.Name, r.URL.Path, forbidden(a.Needs))
+		return "This needs the role " + a.Needs.String() + "."
 	}
 	form, err := a.Ask(r)
 	switch {
 	case err != nil:
-		return form, problemOf(err, r.ID).Text
+		return problemOf(err, r.ID).Text
 	case r.Reason() == "":
-		return form, "Say why: the reason is kept with what you do."
+		return "Say why: the reason is kept with what you do."
 	case form.Type != "" && strings.TrimSpace(r.PostForm.Get("typed")) != form.Type:
-		return form, "Type " + form.Type + " to confirm."
+		return "Type " + form.Type + " to confirm."
 	}
-	return form, ""
+	return ""
 }
 
 // Reason is why somebody does something.

@@ -14,6 +14,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 )
 
 // Page is one screen.
@@ -47,7 +49,8 @@ type Page struct {
 
 // Action is something that a person does, after being asked for a reason.
 type Action struct {
-	// Name is how it is audited: "restart".
+	// Name is how it is audited where somebody may not do it: "restart". What is
+	// done is audited by what it asks to do it.
 	Name string
 	// Path is a pattern; GET asks, POST does.
 	Path  string
@@ -59,8 +62,6 @@ type Action struct {
 // Form is the question before an action.
 type Form struct {
 	Title, Submit string
-	// Target is what is changed: it stands in the audit.
-	Target string
 	// Says tells what will happen, one sentence each.
 	Says []string
 	// Type has to be typed, where what is done can't be taken back.
@@ -113,8 +114,8 @@ type Options struct {
 	Version string
 	// Access says who comes in.
 	Access Access
-	// Audit keeps what people did; nil: only the log does.
-	Audit  func(Entry) error
+	// Record keeps what happens here: who signs in and out, and who was refused.
+	Record func(context.Context, *observev1.AuditEntry) error
 	Logger *slog.Logger
 }
 

@@ -26,7 +26,6 @@ type Request struct {
 	// ID is found in the log, and told with an error.
 	ID string
 
-	frame   *Frame
 	page    *Page
 	missing []Missing
 	status  int
@@ -38,8 +37,9 @@ type Missing struct{ What, Why string }
 func (f *Frame) request(r *http.Request, p *Page) *Request {
 	now := time.Now()
 	q := r.URL.Query()
+	caller, id := callerOf(r.Context()), rand.Text()[:10]
 	return &Request{
-		Request: r, Caller: callerOf(r.Context()), Now: now, Range: ParseRange(q.Get("from"), q.Get("to"), now), ID: rand.Text()[:10], frame: f, page: p,
+		Request: r.WithContext(saying(r, caller, id)), Caller: caller, Now: now, Range: ParseRange(q.Get("from"), q.Get("to"), now), ID: id, page: p,
 	}
 }
 

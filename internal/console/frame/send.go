@@ -15,7 +15,7 @@ func (f *Frame) send(p *Page) http.Handler {
 		var err error
 		if r.Caller.Role < p.SendNeeds {
 			err = forbidden(p.SendNeeds)
-			r.Audit("send", hr.URL.Path, err)
+			f.refuse(r, "send", hr.URL.Path, err)
 		} else {
 			v.Data, err = p.Send(r)
 		}
@@ -25,12 +25,6 @@ func (f *Frame) send(p *Page) http.Handler {
 		}
 		f.draw(w, v, p.Name)
 	})
-}
-
-// Audit writes down that somebody did something, where a page does it itself.
-// The error is kept in its own words: it has to be one without secrets.
-func (r *Request) Audit(name, target string, err error) {
-	r.frame.audit(r, &Action{Name: name}, Form{Target: target}, err)
 }
 
 // Fail has the page answer with a status of its own.

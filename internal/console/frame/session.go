@@ -172,7 +172,7 @@ func (f *Frame) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if caller, ok := f.sessions.known(id); ok {
-		f.note(Entry{Author: caller.Name, Role: caller.Role.String(), Action: "sign in", From: r.RemoteAddr})
+		f.signed(r, caller, "sign in")
 	}
 	http.SetCookie(w, f.cookie(r, sessionCookie, id, sessionTime))
 	http.Redirect(w, r, ownPath(r.PostFormValue("to")), http.StatusSeeOther) //nolint:gosec // ownPath leads to no other site
@@ -181,7 +181,7 @@ func (f *Frame) signIn(w http.ResponseWriter, r *http.Request) {
 func (f *Frame) signOut(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(sessionCookie); err == nil {
 		if caller, ok := f.sessions.known(c.Value); ok {
-			f.note(Entry{Author: caller.Name, Role: caller.Role.String(), Action: "sign out", From: r.RemoteAddr})
+			f.signed(r, caller, "sign out")
 		}
 		f.sessions.end(c.Value)
 	}

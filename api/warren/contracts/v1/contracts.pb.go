@@ -916,7 +916,10 @@ type CallRequest struct {
 	// Makes repeats of the call have one effect.
 	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// The service that is meant, where several serve the contract.
-	Service       string `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
+	Service string `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
+	// Who tries it, and why, for the audit.
+	Author        string `protobuf:"bytes,6,opt,name=author,proto3" json:"author,omitempty"`
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -986,6 +989,20 @@ func (x *CallRequest) GetService() string {
 	return ""
 }
 
+func (x *CallRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *CallRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // CallResponse is what came of a call.
 type CallResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1011,7 +1028,9 @@ type CallResponse struct {
 	// Empty where traces are not recorded.
 	TraceId string `protobuf:"bytes,15,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	// Who answered: "payment/1"; empty where that is not known.
-	Instance      string `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
+	Instance string `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Whether the contract says that the method changes nothing.
+	Safe          bool `protobuf:"varint,17,opt,name=safe,proto3" json:"safe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1156,6 +1175,13 @@ func (x *CallResponse) GetInstance() string {
 		return x.Instance
 	}
 	return ""
+}
+
+func (x *CallResponse) GetSafe() bool {
+	if x != nil {
+		return x.Safe
+	}
+	return false
 }
 
 // Violation is a field of a request that breaks a rule.
@@ -1335,14 +1361,16 @@ const file_warren_contracts_v1_contracts_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x04\x18\x80\x04R\x06method\x12\x1b\n" +
 	"\x04json\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x02R\x04json\"$\n" +
 	"\x0eEncodeResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\xd0\x01\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x94\x02\n" +
 	"\vCallRequest\x12\"\n" +
 	"\x06method\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x04\x18\x80\x04R\x06method\x12!\n" +
 	"\x04json\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80@\xe0\xd4\x1c\x01R\x04json\x12#\n" +
 	"\x05token\x18\x03 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80\x01\xe0\xd4\x1c\x01R\x05token\x121\n" +
 	"\x0fidempotency_key\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x0eidempotencyKey\x12\"\n" +
-	"\aservice\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\aservice\"\xad\x05\n" +
+	"\aservice\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\aservice\x12 \n" +
+	"\x06author\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06author\x12 \n" +
+	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\xc1\x05\n" +
 	"\fCallResponse\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x1f\n" +
 	"\vhttp_status\x18\x02 \x01(\x05R\n" +
@@ -1364,7 +1392,8 @@ const file_warren_contracts_v1_contracts_proto_rawDesc = "" +
 	"\btrailers\x18\r \x03(\v2\x1b.warren.contracts.v1.HeaderR\btrailers\x12-\n" +
 	"\x04took\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x04took\x12\x19\n" +
 	"\btrace_id\x18\x0f \x01(\tR\atraceId\x12\x1a\n" +
-	"\binstance\x18\x10 \x01(\tR\binstance\x1a;\n" +
+	"\binstance\x18\x10 \x01(\tR\binstance\x12\x12\n" +
+	"\x04safe\x18\x11 \x01(\bR\x04safe\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"C\n" +

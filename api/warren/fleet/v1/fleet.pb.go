@@ -9,6 +9,7 @@
 package fleetv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/gowarren/warren/api/warren/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -91,6 +92,58 @@ func (x State) Number() protoreflect.EnumNumber {
 // Deprecated: Use State.Descriptor instead.
 func (State) EnumDescriptor() ([]byte, []int) {
 	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{0}
+}
+
+// Checks says which instances are asked for their checks.
+type Checks int32
+
+const (
+	// None.
+	Checks_CHECKS_UNSPECIFIED Checks = 0
+	// Those that are not ready.
+	Checks_CHECKS_UNREADY Checks = 1
+	Checks_CHECKS_ALL     Checks = 2
+)
+
+// Enum value maps for Checks.
+var (
+	Checks_name = map[int32]string{
+		0: "CHECKS_UNSPECIFIED",
+		1: "CHECKS_UNREADY",
+		2: "CHECKS_ALL",
+	}
+	Checks_value = map[string]int32{
+		"CHECKS_UNSPECIFIED": 0,
+		"CHECKS_UNREADY":     1,
+		"CHECKS_ALL":         2,
+	}
+)
+
+func (x Checks) Enum() *Checks {
+	p := new(Checks)
+	*p = x
+	return p
+}
+
+func (x Checks) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Checks) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_fleet_v1_fleet_proto_enumTypes[1].Descriptor()
+}
+
+func (Checks) Type() protoreflect.EnumType {
+	return &file_warren_fleet_v1_fleet_proto_enumTypes[1]
+}
+
+func (x Checks) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Checks.Descriptor instead.
+func (Checks) EnumDescriptor() ([]byte, []int) {
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{1}
 }
 
 // System is what is up.
@@ -250,8 +303,13 @@ type Instance struct {
 	LastExit *Exit `protobuf:"bytes,13,opt,name=last_exit,json=lastExit,proto3" json:"last_exit,omitempty"`
 	// The revision of the live settings that it runs.
 	SettingsRevision int64 `protobuf:"varint,14,opt,name=settings_revision,json=settingsRevision,proto3" json:"settings_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What it needs to be ready and how that is, where it was asked: first its own
+	// process if that is what it waits for, then by name.
+	Checks []*Check `protobuf:"bytes,15,rep,name=checks,proto3" json:"checks,omitempty"`
+	// Why it was asked and has not answered.
+	Unchecked     string `protobuf:"bytes,16,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Instance) Reset() {
@@ -382,6 +440,83 @@ func (x *Instance) GetSettingsRevision() int64 {
 	return 0
 }
 
+func (x *Instance) GetChecks() []*Check {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+func (x *Instance) GetUnchecked() string {
+	if x != nil {
+		return x.Unchecked
+	}
+	return ""
+}
+
+// Check is what an instance says of one thing that it needs.
+type Check struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "database", "events", "registry", "settings", "process", …
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Ok   bool   `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	// Why it is not.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Check) Reset() {
+	*x = Check{}
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Check) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Check) ProtoMessage() {}
+
+func (x *Check) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Check.ProtoReflect.Descriptor instead.
+func (*Check) Descriptor() ([]byte, []int) {
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Check) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Check) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+func (x *Check) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Exit is how a process ended.
 type Exit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -394,7 +529,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[2]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +541,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[2]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +554,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{2}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Exit) GetTime() *timestamppb.Timestamp {
@@ -455,7 +590,7 @@ type Engine struct {
 
 func (x *Engine) Reset() {
 	*x = Engine{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[3]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +602,7 @@ func (x *Engine) String() string {
 func (*Engine) ProtoMessage() {}
 
 func (x *Engine) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[3]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +615,7 @@ func (x *Engine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Engine.ProtoReflect.Descriptor instead.
 func (*Engine) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{3}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Engine) GetRole() string {
@@ -519,15 +654,18 @@ func (x *Engine) GetProblem() string {
 }
 
 type ListRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Services      []string               `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Services []string               `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	// Who is asked for its checks, by its admin listener: that takes as long as the
+	// slowest check, and no longer than 3 s.
+	Checks        Checks `protobuf:"varint,2,opt,name=checks,proto3,enum=warren.fleet.v1.Checks" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[4]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +677,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[4]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,7 +690,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{4}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListRequest) GetServices() []string {
@@ -560,6 +698,13 @@ func (x *ListRequest) GetServices() []string {
 		return x.Services
 	}
 	return nil
+}
+
+func (x *ListRequest) GetChecks() Checks {
+	if x != nil {
+		return x.Checks
+	}
+	return Checks_CHECKS_UNSPECIFIED
 }
 
 type ListResponse struct {
@@ -574,7 +719,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[5]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +731,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[5]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +744,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{5}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListResponse) GetSystem() *System {
@@ -638,7 +783,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[6]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +795,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[6]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +808,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{6}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LogsRequest) GetServices() []string {
@@ -699,7 +844,7 @@ type LogsResponse struct {
 
 func (x *LogsResponse) Reset() {
 	*x = LogsResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[7]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +856,7 @@ func (x *LogsResponse) String() string {
 func (*LogsResponse) ProtoMessage() {}
 
 func (x *LogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[7]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +869,7 @@ func (x *LogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
 func (*LogsResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{7}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LogsResponse) GetInstance() string {
@@ -751,13 +896,15 @@ func (x *LogsResponse) GetLine() string {
 type RestartRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Services      []string               `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	Author        string                 `protobuf:"bytes,2,opt,name=author,proto3" json:"author,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RestartRequest) Reset() {
 	*x = RestartRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[8]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +916,7 @@ func (x *RestartRequest) String() string {
 func (*RestartRequest) ProtoMessage() {}
 
 func (x *RestartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[8]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +929,7 @@ func (x *RestartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartRequest.ProtoReflect.Descriptor instead.
 func (*RestartRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{8}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RestartRequest) GetServices() []string {
@@ -790,6 +937,20 @@ func (x *RestartRequest) GetServices() []string {
 		return x.Services
 	}
 	return nil
+}
+
+func (x *RestartRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *RestartRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 type RestartResponse struct {
@@ -802,7 +963,7 @@ type RestartResponse struct {
 
 func (x *RestartResponse) Reset() {
 	*x = RestartResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[9]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +975,7 @@ func (x *RestartResponse) String() string {
 func (*RestartResponse) ProtoMessage() {}
 
 func (x *RestartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[9]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +988,7 @@ func (x *RestartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartResponse.ProtoReflect.Descriptor instead.
 func (*RestartResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{9}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RestartResponse) GetInstances() []*Instance {
@@ -841,13 +1002,15 @@ type ScaleRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	Replicas      int32                  `protobuf:"varint,2,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScaleRequest) Reset() {
 	*x = ScaleRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[10]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +1022,7 @@ func (x *ScaleRequest) String() string {
 func (*ScaleRequest) ProtoMessage() {}
 
 func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[10]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +1035,7 @@ func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleRequest.ProtoReflect.Descriptor instead.
 func (*ScaleRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{10}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ScaleRequest) GetService() string {
@@ -889,6 +1052,20 @@ func (x *ScaleRequest) GetReplicas() int32 {
 	return 0
 }
 
+func (x *ScaleRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *ScaleRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ScaleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The service's instances afterwards.
@@ -899,7 +1076,7 @@ type ScaleResponse struct {
 
 func (x *ScaleResponse) Reset() {
 	*x = ScaleResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[11]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1088,7 @@ func (x *ScaleResponse) String() string {
 func (*ScaleResponse) ProtoMessage() {}
 
 func (x *ScaleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[11]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1101,7 @@ func (x *ScaleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleResponse.ProtoReflect.Descriptor instead.
 func (*ScaleResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{11}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ScaleResponse) GetInstances() []*Instance {
@@ -940,13 +1117,15 @@ type KillRequest struct {
 	Instance string `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	// "SIGKILL" (also the default), "SIGTERM", "SIGSTOP", "SIGCONT", …
 	Signal        string `protobuf:"bytes,2,opt,name=signal,proto3" json:"signal,omitempty"`
+	Author        string `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[12]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1137,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[12]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1150,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{12}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *KillRequest) GetInstance() string {
@@ -988,6 +1167,20 @@ func (x *KillRequest) GetSignal() string {
 	return ""
 }
 
+func (x *KillRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *KillRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type KillResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -996,7 +1189,7 @@ type KillResponse struct {
 
 func (x *KillResponse) Reset() {
 	*x = KillResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[13]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1201,7 @@ func (x *KillResponse) String() string {
 func (*KillResponse) ProtoMessage() {}
 
 func (x *KillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[13]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1214,7 @@ func (x *KillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
 func (*KillResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{13}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{14}
 }
 
 type WaitRequest struct {
@@ -1033,7 +1226,7 @@ type WaitRequest struct {
 
 func (x *WaitRequest) Reset() {
 	*x = WaitRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[14]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1238,7 @@ func (x *WaitRequest) String() string {
 func (*WaitRequest) ProtoMessage() {}
 
 func (x *WaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[14]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1251,7 @@ func (x *WaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitRequest.ProtoReflect.Descriptor instead.
 func (*WaitRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{14}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WaitRequest) GetServices() []string {
@@ -1077,7 +1270,7 @@ type WaitResponse struct {
 
 func (x *WaitResponse) Reset() {
 	*x = WaitResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[15]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1282,7 @@ func (x *WaitResponse) String() string {
 func (*WaitResponse) ProtoMessage() {}
 
 func (x *WaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[15]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1295,7 @@ func (x *WaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitResponse.ProtoReflect.Descriptor instead.
 func (*WaitResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{15}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WaitResponse) GetInstances() []*Instance {
@@ -1114,13 +1307,15 @@ func (x *WaitResponse) GetInstances() []*Instance {
 
 type StopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Author        string                 `protobuf:"bytes,1,opt,name=author,proto3" json:"author,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[16]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1327,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[16]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1340,21 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{16}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *StopRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *StopRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 type StopResponse struct {
@@ -1156,7 +1365,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[17]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1377,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[17]
+	mi := &file_warren_fleet_v1_fleet_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,14 +1390,14 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{17}
+	return file_warren_fleet_v1_fleet_proto_rawDescGZIP(), []int{18}
 }
 
 var File_warren_fleet_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1bwarren/fleet/v1/fleet.proto\x12\x0fwarren.fleet.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\xd8\x02\n" +
+	"\x1bwarren/fleet/v1/fleet.proto\x12\x0fwarren.fleet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17warren/v1/options.proto\"\xd8\x02\n" +
 	"\x06System\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x1c\n" +
@@ -1202,7 +1411,7 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\vready_after\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"readyAfter\x12\x14\n" +
-	"\x05admin\x18\v \x01(\tR\x05admin\"\xb5\x03\n" +
+	"\x05admin\x18\v \x01(\tR\x05admin\"\x83\x04\n" +
 	"\bInstance\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x16\n" +
@@ -1218,7 +1427,13 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\astarted\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x1a\n" +
 	"\brestarts\x18\f \x01(\x05R\brestarts\x122\n" +
 	"\tlast_exit\x18\r \x01(\v2\x15.warren.fleet.v1.ExitR\blastExit\x12+\n" +
-	"\x11settings_revision\x18\x0e \x01(\x03R\x10settingsRevision\"H\n" +
+	"\x11settings_revision\x18\x0e \x01(\x03R\x10settingsRevision\x12.\n" +
+	"\x06checks\x18\x0f \x03(\v2\x16.warren.fleet.v1.CheckR\x06checks\x12\x1c\n" +
+	"\tunchecked\x18\x10 \x01(\tR\tunchecked\"C\n" +
+	"\x05Check\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"H\n" +
 	"\x04Exit\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
 	"\x03how\x18\x02 \x01(\tR\x03how\"\x80\x01\n" +
@@ -1227,9 +1442,10 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x1a\n" +
 	"\bembedded\x18\x04 \x01(\bR\bembedded\x12\x18\n" +
-	"\aproblem\x18\x05 \x01(\tR\aproblem\")\n" +
+	"\aproblem\x18\x05 \x01(\tR\aproblem\"d\n" +
 	"\vListRequest\x12\x1a\n" +
-	"\bservices\x18\x01 \x03(\tR\bservices\"\xab\x01\n" +
+	"\bservices\x18\x01 \x03(\tR\bservices\x129\n" +
+	"\x06checks\x18\x02 \x01(\x0e2\x17.warren.fleet.v1.ChecksB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06checks\"\xab\x01\n" +
 	"\fListResponse\x12/\n" +
 	"\x06system\x18\x01 \x01(\v2\x17.warren.fleet.v1.SystemR\x06system\x127\n" +
 	"\tinstances\x18\x02 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\x121\n" +
@@ -1241,25 +1457,33 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\fLogsResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
-	"\x04line\x18\x03 \x01(\tR\x04line\",\n" +
+	"\x04line\x18\x03 \x01(\tR\x04line\"p\n" +
 	"\x0eRestartRequest\x12\x1a\n" +
-	"\bservices\x18\x01 \x03(\tR\bservices\"J\n" +
+	"\bservices\x18\x01 \x03(\tR\bservices\x12 \n" +
+	"\x06author\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06author\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"J\n" +
 	"\x0fRestartResponse\x127\n" +
-	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"D\n" +
+	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"\x88\x01\n" +
 	"\fScaleRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
-	"\breplicas\x18\x02 \x01(\x05R\breplicas\"H\n" +
+	"\breplicas\x18\x02 \x01(\x05R\breplicas\x12 \n" +
+	"\x06author\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06author\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"H\n" +
 	"\rScaleResponse\x127\n" +
-	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"A\n" +
+	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"\x85\x01\n" +
 	"\vKillRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
-	"\x06signal\x18\x02 \x01(\tR\x06signal\"\x0e\n" +
+	"\x06signal\x18\x02 \x01(\tR\x06signal\x12 \n" +
+	"\x06author\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06author\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x0e\n" +
 	"\fKillResponse\")\n" +
 	"\vWaitRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x03(\tR\bservices\"G\n" +
 	"\fWaitResponse\x127\n" +
-	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"\r\n" +
-	"\vStopRequest\"\x0e\n" +
+	"\tinstances\x18\x01 \x03(\v2\x19.warren.fleet.v1.InstanceR\tinstances\"Q\n" +
+	"\vStopRequest\x12 \n" +
+	"\x06author\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06author\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x0e\n" +
 	"\fStopResponse*\x93\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
@@ -1268,9 +1492,14 @@ const file_warren_fleet_v1_fleet_proto_rawDesc = "" +
 	"\x0eSTATE_DRAINING\x10\x03\x12\x11\n" +
 	"\rSTATE_WAITING\x10\x04\x12\x14\n" +
 	"\x10STATE_CRASH_LOOP\x10\x05\x12\x11\n" +
-	"\rSTATE_STOPPED\x10\x062\xe1\x04\n" +
+	"\rSTATE_STOPPED\x10\x06*D\n" +
+	"\x06Checks\x12\x16\n" +
+	"\x12CHECKS_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eCHECKS_UNREADY\x10\x01\x12\x0e\n" +
+	"\n" +
+	"CHECKS_ALL\x10\x022\xe1\x04\n" +
 	"\fFleetService\x12R\n" +
-	"\x04List\x12\x1c.warren.fleet.v1.ListRequest\x1a\x1d.warren.fleet.v1.ListResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x022s\x90\x02\x01\x12P\n" +
+	"\x04List\x12\x1c.warren.fleet.v1.ListRequest\x1a\x1d.warren.fleet.v1.ListResponse\"\r\xe2\xd4\x1c\x06\b\x01\x1a\x025s\x90\x02\x01\x12P\n" +
 	"\x04Logs\x12\x1c.warren.fleet.v1.LogsRequest\x1a\x1d.warren.fleet.v1.LogsResponse\"\t\xe2\xd4\x1c\x02\b\x01\x90\x02\x010\x01\x12Y\n" +
 	"\aRestart\x12\x1f.warren.fleet.v1.RestartRequest\x1a .warren.fleet.v1.RestartResponse\"\v\xe2\xd4\x1c\a\b\x01\x1a\x0330m\x12V\n" +
 	"\x05Scale\x12\x1d.warren.fleet.v1.ScaleRequest\x1a\x1e.warren.fleet.v1.ScaleResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0360s\x90\x02\x02\x12O\n" +
@@ -1291,64 +1520,68 @@ func file_warren_fleet_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_warren_fleet_v1_fleet_proto_rawDescData
 }
 
-var file_warren_fleet_v1_fleet_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_warren_fleet_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_warren_fleet_v1_fleet_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_warren_fleet_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_warren_fleet_v1_fleet_proto_goTypes = []any{
 	(State)(0),                    // 0: warren.fleet.v1.State
-	(*System)(nil),                // 1: warren.fleet.v1.System
-	(*Instance)(nil),              // 2: warren.fleet.v1.Instance
-	(*Exit)(nil),                  // 3: warren.fleet.v1.Exit
-	(*Engine)(nil),                // 4: warren.fleet.v1.Engine
-	(*ListRequest)(nil),           // 5: warren.fleet.v1.ListRequest
-	(*ListResponse)(nil),          // 6: warren.fleet.v1.ListResponse
-	(*LogsRequest)(nil),           // 7: warren.fleet.v1.LogsRequest
-	(*LogsResponse)(nil),          // 8: warren.fleet.v1.LogsResponse
-	(*RestartRequest)(nil),        // 9: warren.fleet.v1.RestartRequest
-	(*RestartResponse)(nil),       // 10: warren.fleet.v1.RestartResponse
-	(*ScaleRequest)(nil),          // 11: warren.fleet.v1.ScaleRequest
-	(*ScaleResponse)(nil),         // 12: warren.fleet.v1.ScaleResponse
-	(*KillRequest)(nil),           // 13: warren.fleet.v1.KillRequest
-	(*KillResponse)(nil),          // 14: warren.fleet.v1.KillResponse
-	(*WaitRequest)(nil),           // 15: warren.fleet.v1.WaitRequest
-	(*WaitResponse)(nil),          // 16: warren.fleet.v1.WaitResponse
-	(*StopRequest)(nil),           // 17: warren.fleet.v1.StopRequest
-	(*StopResponse)(nil),          // 18: warren.fleet.v1.StopResponse
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
+	(Checks)(0),                   // 1: warren.fleet.v1.Checks
+	(*System)(nil),                // 2: warren.fleet.v1.System
+	(*Instance)(nil),              // 3: warren.fleet.v1.Instance
+	(*Check)(nil),                 // 4: warren.fleet.v1.Check
+	(*Exit)(nil),                  // 5: warren.fleet.v1.Exit
+	(*Engine)(nil),                // 6: warren.fleet.v1.Engine
+	(*ListRequest)(nil),           // 7: warren.fleet.v1.ListRequest
+	(*ListResponse)(nil),          // 8: warren.fleet.v1.ListResponse
+	(*LogsRequest)(nil),           // 9: warren.fleet.v1.LogsRequest
+	(*LogsResponse)(nil),          // 10: warren.fleet.v1.LogsResponse
+	(*RestartRequest)(nil),        // 11: warren.fleet.v1.RestartRequest
+	(*RestartResponse)(nil),       // 12: warren.fleet.v1.RestartResponse
+	(*ScaleRequest)(nil),          // 13: warren.fleet.v1.ScaleRequest
+	(*ScaleResponse)(nil),         // 14: warren.fleet.v1.ScaleResponse
+	(*KillRequest)(nil),           // 15: warren.fleet.v1.KillRequest
+	(*KillResponse)(nil),          // 16: warren.fleet.v1.KillResponse
+	(*WaitRequest)(nil),           // 17: warren.fleet.v1.WaitRequest
+	(*WaitResponse)(nil),          // 18: warren.fleet.v1.WaitResponse
+	(*StopRequest)(nil),           // 19: warren.fleet.v1.StopRequest
+	(*StopResponse)(nil),          // 20: warren.fleet.v1.StopResponse
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
 }
 var file_warren_fleet_v1_fleet_proto_depIdxs = []int32{
-	19, // 0: warren.fleet.v1.System.started:type_name -> google.protobuf.Timestamp
-	20, // 1: warren.fleet.v1.System.ready_after:type_name -> google.protobuf.Duration
+	21, // 0: warren.fleet.v1.System.started:type_name -> google.protobuf.Timestamp
+	22, // 1: warren.fleet.v1.System.ready_after:type_name -> google.protobuf.Duration
 	0,  // 2: warren.fleet.v1.Instance.state:type_name -> warren.fleet.v1.State
-	19, // 3: warren.fleet.v1.Instance.started:type_name -> google.protobuf.Timestamp
-	3,  // 4: warren.fleet.v1.Instance.last_exit:type_name -> warren.fleet.v1.Exit
-	19, // 5: warren.fleet.v1.Exit.time:type_name -> google.protobuf.Timestamp
-	1,  // 6: warren.fleet.v1.ListResponse.system:type_name -> warren.fleet.v1.System
-	2,  // 7: warren.fleet.v1.ListResponse.instances:type_name -> warren.fleet.v1.Instance
-	4,  // 8: warren.fleet.v1.ListResponse.engines:type_name -> warren.fleet.v1.Engine
-	19, // 9: warren.fleet.v1.LogsResponse.time:type_name -> google.protobuf.Timestamp
-	2,  // 10: warren.fleet.v1.RestartResponse.instances:type_name -> warren.fleet.v1.Instance
-	2,  // 11: warren.fleet.v1.ScaleResponse.instances:type_name -> warren.fleet.v1.Instance
-	2,  // 12: warren.fleet.v1.WaitResponse.instances:type_name -> warren.fleet.v1.Instance
-	5,  // 13: warren.fleet.v1.FleetService.List:input_type -> warren.fleet.v1.ListRequest
-	7,  // 14: warren.fleet.v1.FleetService.Logs:input_type -> warren.fleet.v1.LogsRequest
-	9,  // 15: warren.fleet.v1.FleetService.Restart:input_type -> warren.fleet.v1.RestartRequest
-	11, // 16: warren.fleet.v1.FleetService.Scale:input_type -> warren.fleet.v1.ScaleRequest
-	13, // 17: warren.fleet.v1.FleetService.Kill:input_type -> warren.fleet.v1.KillRequest
-	15, // 18: warren.fleet.v1.FleetService.Wait:input_type -> warren.fleet.v1.WaitRequest
-	17, // 19: warren.fleet.v1.FleetService.Stop:input_type -> warren.fleet.v1.StopRequest
-	6,  // 20: warren.fleet.v1.FleetService.List:output_type -> warren.fleet.v1.ListResponse
-	8,  // 21: warren.fleet.v1.FleetService.Logs:output_type -> warren.fleet.v1.LogsResponse
-	10, // 22: warren.fleet.v1.FleetService.Restart:output_type -> warren.fleet.v1.RestartResponse
-	12, // 23: warren.fleet.v1.FleetService.Scale:output_type -> warren.fleet.v1.ScaleResponse
-	14, // 24: warren.fleet.v1.FleetService.Kill:output_type -> warren.fleet.v1.KillResponse
-	16, // 25: warren.fleet.v1.FleetService.Wait:output_type -> warren.fleet.v1.WaitResponse
-	18, // 26: warren.fleet.v1.FleetService.Stop:output_type -> warren.fleet.v1.StopResponse
-	20, // [20:27] is the sub-list for method output_type
-	13, // [13:20] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	21, // 3: warren.fleet.v1.Instance.started:type_name -> google.protobuf.Timestamp
+	5,  // 4: warren.fleet.v1.Instance.last_exit:type_name -> warren.fleet.v1.Exit
+	4,  // 5: warren.fleet.v1.Instance.checks:type_name -> warren.fleet.v1.Check
+	21, // 6: warren.fleet.v1.Exit.time:type_name -> google.protobuf.Timestamp
+	1,  // 7: warren.fleet.v1.ListRequest.checks:type_name -> warren.fleet.v1.Checks
+	2,  // 8: warren.fleet.v1.ListResponse.system:type_name -> warren.fleet.v1.System
+	3,  // 9: warren.fleet.v1.ListResponse.instances:type_name -> warren.fleet.v1.Instance
+	6,  // 10: warren.fleet.v1.ListResponse.engines:type_name -> warren.fleet.v1.Engine
+	21, // 11: warren.fleet.v1.LogsResponse.time:type_name -> google.protobuf.Timestamp
+	3,  // 12: warren.fleet.v1.RestartResponse.instances:type_name -> warren.fleet.v1.Instance
+	3,  // 13: warren.fleet.v1.ScaleResponse.instances:type_name -> warren.fleet.v1.Instance
+	3,  // 14: warren.fleet.v1.WaitResponse.instances:type_name -> warren.fleet.v1.Instance
+	7,  // 15: warren.fleet.v1.FleetService.List:input_type -> warren.fleet.v1.ListRequest
+	9,  // 16: warren.fleet.v1.FleetService.Logs:input_type -> warren.fleet.v1.LogsRequest
+	11, // 17: warren.fleet.v1.FleetService.Restart:input_type -> warren.fleet.v1.RestartRequest
+	13, // 18: warren.fleet.v1.FleetService.Scale:input_type -> warren.fleet.v1.ScaleRequest
+	15, // 19: warren.fleet.v1.FleetService.Kill:input_type -> warren.fleet.v1.KillRequest
+	17, // 20: warren.fleet.v1.FleetService.Wait:input_type -> warren.fleet.v1.WaitRequest
+	19, // 21: warren.fleet.v1.FleetService.Stop:input_type -> warren.fleet.v1.StopRequest
+	8,  // 22: warren.fleet.v1.FleetService.List:output_type -> warren.fleet.v1.ListResponse
+	10, // 23: warren.fleet.v1.FleetService.Logs:output_type -> warren.fleet.v1.LogsResponse
+	12, // 24: warren.fleet.v1.FleetService.Restart:output_type -> warren.fleet.v1.RestartResponse
+	14, // 25: warren.fleet.v1.FleetService.Scale:output_type -> warren.fleet.v1.ScaleResponse
+	16, // 26: warren.fleet.v1.FleetService.Kill:output_type -> warren.fleet.v1.KillResponse
+	18, // 27: warren.fleet.v1.FleetService.Wait:output_type -> warren.fleet.v1.WaitResponse
+	20, // 28: warren.fleet.v1.FleetService.Stop:output_type -> warren.fleet.v1.StopResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_warren_fleet_v1_fleet_proto_init() }
@@ -1361,8 +1594,8 @@ func file_warren_fleet_v1_fleet_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_fleet_v1_fleet_proto_rawDesc), len(file_warren_fleet_v1_fleet_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   18,
+			NumEnums:      2,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

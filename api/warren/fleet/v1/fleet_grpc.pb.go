@@ -37,7 +37,8 @@ const (
 //
 // FleetService watches and changes the processes of one running system. It
 // is served on a local socket only; lists of services or instances that are
-// empty mean all.
+// empty mean all. What changes something takes who does it and why, for the
+// audit; without an author it is whoever started the system.
 type FleetServiceClient interface {
 	// List returns the system and instances; and the engines, unless services
 	// are named.
@@ -152,7 +153,8 @@ func (c *fleetServiceClient) Stop(ctx context.Context, in *StopRequest, opts ...
 //
 // FleetService watches and changes the processes of one running system. It
 // is served on a local socket only; lists of services or instances that are
-// empty mean all.
+// empty mean all. What changes something takes who does it and why, for the
+// audit; without an author it is whoever started the system.
 type FleetServiceServer interface {
 	// List returns the system and instances; and the engines, unless services
 	// are named.

@@ -1175,6 +1175,8 @@ func (x *SilenceResponse) GetSilence() *SilenceEntry {
 type UnsilenceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Author        string                 `protobuf:"bytes,2,opt,name=author,proto3" json:"author,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1212,6 +1214,20 @@ func (*UnsilenceRequest) Descriptor() ([]byte, []int) {
 func (x *UnsilenceRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *UnsilenceRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *UnsilenceRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -1766,9 +1782,11 @@ const file_warren_observe_v1_alerts_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06reason\x12 \n" +
 	"\x06author\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06author\"L\n" +
 	"\x0fSilenceResponse\x129\n" +
-	"\asilence\x18\x01 \x01(\v2\x1f.warren.observe.v1.SilenceEntryR\asilence\"-\n" +
+	"\asilence\x18\x01 \x01(\v2\x1f.warren.observe.v1.SilenceEntryR\asilence\"q\n" +
 	"\x10UnsilenceRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12 \n" +
+	"\x06author\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06author\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"\x13\n" +
 	"\x11UnsilenceResponse\"\xa2\x03\n" +
 	"\x06Change\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +

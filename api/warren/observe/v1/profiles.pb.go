@@ -210,6 +210,8 @@ type TakeProfileRequest struct {
 	// allocations since the process began. No longer than the setting
 	// profiles.duration.max, 30 s. Heap and goroutines are of one moment.
 	Duration      *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
+	Author        string               `protobuf:"bytes,4,opt,name=author,proto3" json:"author,omitempty"`
+	Reason        string               `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,6 +265,20 @@ func (x *TakeProfileRequest) GetDuration() *durationpb.Duration {
 		return x.Duration
 	}
 	return nil
+}
+
+func (x *TakeProfileRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *TakeProfileRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 type TakeProfileResponse struct {
@@ -516,14 +532,16 @@ const file_warren_observe_v1_profiles_proto_rawDesc = "" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x125\n" +
 	"\bduration\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x12\n" +
 	"\x04size\x18\a \x01(\x03R\x04size\x12\x18\n" +
-	"\aversion\x18\b \x01(\tR\aversion\"\xc2\x01\n" +
+	"\aversion\x18\b \x01(\tR\aversion\"\x86\x02\n" +
 	"\x12TakeProfileRequest\x12&\n" +
 	"\binstance\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\binstance\x12>\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1e.warren.observe.v1.ProfileKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12D\n" +
 	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
-	"\xaa\x01\a\"\x03\b\xac\x022\x00R\bduration\"_\n" +
+	"\xaa\x01\a\"\x03\b\xac\x022\x00R\bduration\x12 \n" +
+	"\x06author\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06author\x12 \n" +
+	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"_\n" +
 	"\x13TakeProfileResponse\x124\n" +
 	"\aprofile\x18\x01 \x01(\v2\x1a.warren.observe.v1.ProfileR\aprofile\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\";\n" +

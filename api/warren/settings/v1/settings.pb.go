@@ -456,6 +456,203 @@ func (x *ListResponse) GetSettings() []*Setting {
 	return nil
 }
 
+type InForceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A setting, "rpc.timeout", or the beginning of several, "rpc.retry"; empty:
+	// all.
+	Setting string `protobuf:"bytes,1,opt,name=setting,proto3" json:"setting,omitempty"`
+	// An instance, "catalog/1", or a service; empty: all.
+	Of            string `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InForceRequest) Reset() {
+	*x = InForceRequest{}
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InForceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InForceRequest) ProtoMessage() {}
+
+func (x *InForceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InForceRequest.ProtoReflect.Descriptor instead.
+func (*InForceRequest) Descriptor() ([]byte, []int) {
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *InForceRequest) GetSetting() string {
+	if x != nil {
+		return x.Setting
+	}
+	return ""
+}
+
+func (x *InForceRequest) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
+type InForceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The centre's revision.
+	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// By setting and instance.
+	Values        []*InForce `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InForceResponse) Reset() {
+	*x = InForceResponse{}
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InForceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InForceResponse) ProtoMessage() {}
+
+func (x *InForceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InForceResponse.ProtoReflect.Descriptor instead.
+func (*InForceResponse) Descriptor() ([]byte, []int) {
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *InForceResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *InForceResponse) GetValues() []*InForce {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// InForce is what one instance obeys of one setting.
+type InForce struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Setting  string                 `protobuf:"bytes,1,opt,name=setting,proto3" json:"setting,omitempty"`
+	Instance string                 `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
+	Service  string                 `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	// "ready", "starting", …
+	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// The revision of the live settings that it runs; 0: it has not said.
+	Revision int64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The layer is "centre", "file" or "default".
+	Value         *Value `protobuf:"bytes,6,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InForce) Reset() {
+	*x = InForce{}
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InForce) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InForce) ProtoMessage() {}
+
+func (x *InForce) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InForce.ProtoReflect.Descriptor instead.
+func (*InForce) Descriptor() ([]byte, []int) {
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *InForce) GetSetting() string {
+	if x != nil {
+		return x.Setting
+	}
+	return ""
+}
+
+func (x *InForce) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *InForce) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *InForce) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *InForce) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *InForce) GetValue() *Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 type HistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most so many; 0: all that are kept.
@@ -466,7 +663,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[6]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +675,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[6]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +688,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HistoryRequest) GetLimit() int32 {
@@ -510,7 +707,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[7]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +719,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[7]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +732,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HistoryResponse) GetChanges() []*Change {
@@ -557,7 +754,7 @@ type DiffRequest struct {
 
 func (x *DiffRequest) Reset() {
 	*x = DiffRequest{}
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[8]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -569,7 +766,7 @@ func (x *DiffRequest) String() string {
 func (*DiffRequest) ProtoMessage() {}
 
 func (x *DiffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[8]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -582,7 +779,7 @@ func (x *DiffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
 func (*DiffRequest) Descriptor() ([]byte, []int) {
-	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DiffRequest) GetFrom() int64 {
@@ -608,7 +805,7 @@ type DiffResponse struct {
 
 func (x *DiffResponse) Reset() {
 	*x = DiffResponse{}
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[9]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +817,7 @@ func (x *DiffResponse) String() string {
 func (*DiffResponse) ProtoMessage() {}
 
 func (x *DiffResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[9]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +830,7 @@ func (x *DiffResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffResponse.ProtoReflect.Descriptor instead.
 func (*DiffResponse) Descriptor() ([]byte, []int) {
-	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DiffResponse) GetEdits() []*Edit {
@@ -654,7 +851,7 @@ type SetRequest struct {
 
 func (x *SetRequest) Reset() {
 	*x = SetRequest{}
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[10]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +863,7 @@ func (x *SetRequest) String() string {
 func (*SetRequest) ProtoMessage() {}
 
 func (x *SetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[10]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +876,7 @@ func (x *SetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRequest.ProtoReflect.Descriptor instead.
 func (*SetRequest) Descriptor() ([]byte, []int) {
-	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SetRequest) GetEdits() []*Edit {
@@ -714,7 +911,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[11]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +923,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_settings_v1_settings_proto_msgTypes[11]
+	mi := &file_warren_settings_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +936,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_warren_settings_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RollbackRequest) GetRevision() int64 {
@@ -800,7 +997,20 @@ const file_warren_settings_v1_settings_proto_rawDesc = "" +
 	"\fListResponse\x12 \n" +
 	"\venvironment\x18\x01 \x01(\tR\venvironment\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x127\n" +
-	"\bsettings\x18\x03 \x03(\v2\x1b.warren.settings.v1.SettingR\bsettings\"/\n" +
+	"\bsettings\x18\x03 \x03(\v2\x1b.warren.settings.v1.SettingR\bsettings\"N\n" +
+	"\x0eInForceRequest\x12\"\n" +
+	"\asetting\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\asetting\x12\x18\n" +
+	"\x02of\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x02of\"b\n" +
+	"\x0fInForceResponse\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x123\n" +
+	"\x06values\x18\x02 \x03(\v2\x1b.warren.settings.v1.InForceR\x06values\"\xbc\x01\n" +
+	"\aInForce\x12\x18\n" +
+	"\asetting\x18\x01 \x01(\tR\asetting\x12\x1a\n" +
+	"\binstance\x18\x02 \x01(\tR\binstance\x12\x18\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\x03R\brevision\x12/\n" +
+	"\x05value\x18\x06 \x01(\v2\x19.warren.settings.v1.ValueR\x05value\"/\n" +
 	"\x0eHistoryRequest\x12\x1d\n" +
 	"\x05limit\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05limit\"G\n" +
 	"\x0fHistoryResponse\x124\n" +
@@ -822,11 +1032,12 @@ const file_warren_settings_v1_settings_proto_rawDesc = "" +
 	"\x06author\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06author\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\x06reason2\xd5\x03\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\x06reason2\xb9\x04\n" +
 	"\x0fSettingsService\x12Y\n" +
 	"\x04List\x12\x1f.warren.settings.v1.ListRequest\x1a .warren.settings.v1.ListResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12b\n" +
 	"\aHistory\x12\".warren.settings.v1.HistoryRequest\x1a#.warren.settings.v1.HistoryResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12Y\n" +
-	"\x04Diff\x12\x1f.warren.settings.v1.DiffRequest\x1a .warren.settings.v1.DiffResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12N\n" +
+	"\x04Diff\x12\x1f.warren.settings.v1.DiffRequest\x1a .warren.settings.v1.DiffResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12b\n" +
+	"\aInForce\x12\".warren.settings.v1.InForceRequest\x1a#.warren.settings.v1.InForceResponse\"\x0e\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x90\x02\x01\x12N\n" +
 	"\x03Set\x12\x1e.warren.settings.v1.SetRequest\x1a\x1a.warren.settings.v1.Change\"\v\xe2\xd4\x1c\a\b\x01\x1a\x0310s\x12X\n" +
 	"\bRollback\x12#.warren.settings.v1.RollbackRequest\x1a\x1a.warren.settings.v1.Change\"\v\xe2\xd4\x1c\a\b\x01\x1a\x0310sB>Z<github.com/gowarren/warren/api/warren/settings/v1;settingsv1b\x06proto3"
 
@@ -842,7 +1053,7 @@ func file_warren_settings_v1_settings_proto_rawDescGZIP() []byte {
 	return file_warren_settings_v1_settings_proto_rawDescData
 }
 
-var file_warren_settings_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_warren_settings_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_warren_settings_v1_settings_proto_goTypes = []any{
 	(*Setting)(nil),               // 0: warren.settings.v1.Setting
 	(*Value)(nil),                 // 1: warren.settings.v1.Value
@@ -850,37 +1061,44 @@ var file_warren_settings_v1_settings_proto_goTypes = []any{
 	(*Change)(nil),                // 3: warren.settings.v1.Change
 	(*ListRequest)(nil),           // 4: warren.settings.v1.ListRequest
 	(*ListResponse)(nil),          // 5: warren.settings.v1.ListResponse
-	(*HistoryRequest)(nil),        // 6: warren.settings.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 7: warren.settings.v1.HistoryResponse
-	(*DiffRequest)(nil),           // 8: warren.settings.v1.DiffRequest
-	(*DiffResponse)(nil),          // 9: warren.settings.v1.DiffResponse
-	(*SetRequest)(nil),            // 10: warren.settings.v1.SetRequest
-	(*RollbackRequest)(nil),       // 11: warren.settings.v1.RollbackRequest
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*InForceRequest)(nil),        // 6: warren.settings.v1.InForceRequest
+	(*InForceResponse)(nil),       // 7: warren.settings.v1.InForceResponse
+	(*InForce)(nil),               // 8: warren.settings.v1.InForce
+	(*HistoryRequest)(nil),        // 9: warren.settings.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 10: warren.settings.v1.HistoryResponse
+	(*DiffRequest)(nil),           // 11: warren.settings.v1.DiffRequest
+	(*DiffResponse)(nil),          // 12: warren.settings.v1.DiffResponse
+	(*SetRequest)(nil),            // 13: warren.settings.v1.SetRequest
+	(*RollbackRequest)(nil),       // 14: warren.settings.v1.RollbackRequest
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_warren_settings_v1_settings_proto_depIdxs = []int32{
 	1,  // 0: warren.settings.v1.Setting.values:type_name -> warren.settings.v1.Value
-	12, // 1: warren.settings.v1.Change.time:type_name -> google.protobuf.Timestamp
+	15, // 1: warren.settings.v1.Change.time:type_name -> google.protobuf.Timestamp
 	2,  // 2: warren.settings.v1.Change.edits:type_name -> warren.settings.v1.Edit
 	0,  // 3: warren.settings.v1.ListResponse.settings:type_name -> warren.settings.v1.Setting
-	3,  // 4: warren.settings.v1.HistoryResponse.changes:type_name -> warren.settings.v1.Change
-	2,  // 5: warren.settings.v1.DiffResponse.edits:type_name -> warren.settings.v1.Edit
-	2,  // 6: warren.settings.v1.SetRequest.edits:type_name -> warren.settings.v1.Edit
-	4,  // 7: warren.settings.v1.SettingsService.List:input_type -> warren.settings.v1.ListRequest
-	6,  // 8: warren.settings.v1.SettingsService.History:input_type -> warren.settings.v1.HistoryRequest
-	8,  // 9: warren.settings.v1.SettingsService.Diff:input_type -> warren.settings.v1.DiffRequest
-	10, // 10: warren.settings.v1.SettingsService.Set:input_type -> warren.settings.v1.SetRequest
-	11, // 11: warren.settings.v1.SettingsService.Rollback:input_type -> warren.settings.v1.RollbackRequest
-	5,  // 12: warren.settings.v1.SettingsService.List:output_type -> warren.settings.v1.ListResponse
-	7,  // 13: warren.settings.v1.SettingsService.History:output_type -> warren.settings.v1.HistoryResponse
-	9,  // 14: warren.settings.v1.SettingsService.Diff:output_type -> warren.settings.v1.DiffResponse
-	3,  // 15: warren.settings.v1.SettingsService.Set:output_type -> warren.settings.v1.Change
-	3,  // 16: warren.settings.v1.SettingsService.Rollback:output_type -> warren.settings.v1.Change
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	8,  // 4: warren.settings.v1.InForceResponse.values:type_name -> warren.settings.v1.InForce
+	1,  // 5: warren.settings.v1.InForce.value:type_name -> warren.settings.v1.Value
+	3,  // 6: warren.settings.v1.HistoryResponse.changes:type_name -> warren.settings.v1.Change
+	2,  // 7: warren.settings.v1.DiffResponse.edits:type_name -> warren.settings.v1.Edit
+	2,  // 8: warren.settings.v1.SetRequest.edits:type_name -> warren.settings.v1.Edit
+	4,  // 9: warren.settings.v1.SettingsService.List:input_type -> warren.settings.v1.ListRequest
+	9,  // 10: warren.settings.v1.SettingsService.History:input_type -> warren.settings.v1.HistoryRequest
+	11, // 11: warren.settings.v1.SettingsService.Diff:input_type -> warren.settings.v1.DiffRequest
+	6,  // 12: warren.settings.v1.SettingsService.InForce:input_type -> warren.settings.v1.InForceRequest
+	13, // 13: warren.settings.v1.SettingsService.Set:input_type -> warren.settings.v1.SetRequest
+	14, // 14: warren.settings.v1.SettingsService.Rollback:input_type -> warren.settings.v1.RollbackRequest
+	5,  // 15: warren.settings.v1.SettingsService.List:output_type -> warren.settings.v1.ListResponse
+	10, // 16: warren.settings.v1.SettingsService.History:output_type -> warren.settings.v1.HistoryResponse
+	12, // 17: warren.settings.v1.SettingsService.Diff:output_type -> warren.settings.v1.DiffResponse
+	7,  // 18: warren.settings.v1.SettingsService.InForce:output_type -> warren.settings.v1.InForceResponse
+	3,  // 19: warren.settings.v1.SettingsService.Set:output_type -> warren.settings.v1.Change
+	3,  // 20: warren.settings.v1.SettingsService.Rollback:output_type -> warren.settings.v1.Change
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_warren_settings_v1_settings_proto_init() }
@@ -895,7 +1113,7 @@ func file_warren_settings_v1_settings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_settings_v1_settings_proto_rawDesc), len(file_warren_settings_v1_settings_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

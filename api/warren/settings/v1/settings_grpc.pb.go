@@ -25,6 +25,7 @@ const (
 	SettingsService_List_FullMethodName     = "/warren.settings.v1.SettingsService/List"
 	SettingsService_History_FullMethodName  = "/warren.settings.v1.SettingsService/History"
 	SettingsService_Diff_FullMethodName     = "/warren.settings.v1.SettingsService/Diff"
+	SettingsService_InForce_FullMethodName  = "/warren.settings.v1.SettingsService/InForce"
 	SettingsService_Set_FullMethodName      = "/warren.settings.v1.SettingsService/Set"
 	SettingsService_Rollback_FullMethodName = "/warren.settings.v1.SettingsService/Rollback"
 )
@@ -42,6 +43,10 @@ type SettingsServiceClient interface {
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error)
 	// Diff lists what changed between two revisions.
 	Diff(ctx context.Context, in *DiffRequest, opts ...grpc.CallOption) (*DiffResponse, error)
+	// InForce returns what each instance obeys, and which layer says so: of one
+	// that is behind, what was so at the revision that it runs. Methods and
+	// contracts may have values of their own beneath these.
+	InForce(ctx context.Context, in *InForceRequest, opts ...grpc.CallOption) (*InForceResponse, error)
 	// Set makes all edits in one revision, or none.
 	Set(ctx context.Context, in *SetRequest, opts ...grpc.CallOption) (*Change, error)
 	// Rollback makes a new revision with the values of an earlier one.
@@ -86,6 +91,16 @@ func (c *settingsServiceClient) Diff(ctx context.Context, in *DiffRequest, opts 
 	return out, nil
 }
 
+func (c *settingsServiceClient) InForce(ctx context.Context, in *InForceRequest, opts ...grpc.CallOption) (*InForceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InForceResponse)
+	err := c.cc.Invoke(ctx, SettingsService_InForce_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *settingsServiceClient) Set(ctx context.Context, in *SetRequest, opts ...grpc.CallOption) (*Change, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Change)
@@ -119,6 +134,10 @@ type SettingsServiceServer interface {
 	History(context.Context, *HistoryRequest) (*HistoryResponse, error)
 	// Diff lists what changed between two revisions.
 	Diff(context.Context, *DiffRequest) (*DiffResponse, error)
+	// InForce returns what each instance obeys, and which layer says so: of one
+	// that is behind, what was so at the revision that it runs. Methods and
+	// contracts may have values of their own beneath these.
+	InForce(context.Context, *InForceRequest) (*InForceResponse, error)
 	// Set makes all edits in one revision, or none.
 	Set(context.Context, *SetRequest) (*Change, error)
 	// Rollback makes a new revision with the values of an earlier one.
@@ -141,6 +160,9 @@ func (UnimplementedSettingsServiceServer) History(context.Context, *HistoryReque
 }
 func (UnimplementedSettingsServiceServer) Diff(context.Context, *DiffRequest) (*DiffResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Diff not implemented")
+}
+func (UnimplementedSettingsServiceServer) InForce(context.Context, *InForceRequest) (*InForceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method InForce not implemented")
 }
 func (UnimplementedSettingsServiceServer) Set(context.Context, *SetRequest) (*Change, error) {
 	return nil, status.Error(codes.Unimplemented, "method Set not implemented")
@@ -223,6 +245,24 @@ func _SettingsService_Diff_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SettingsService_InForce_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InForceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).InForce(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_InForce_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).InForce(ctx, req.(*InForceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SettingsService_Set_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetRequest)
 	if err := dec(in); err != nil {
@@ -277,6 +317,10 @@ var SettingsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Diff",
 			Handler:    _SettingsService_Diff_Handler,
+		},
+		{
+			MethodName: "InForce",
+			Handler:    _SettingsService_InForce_Handler,
 		},
 		{
 			MethodName: "Set",
