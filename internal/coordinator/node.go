@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
+	"github.com/gowarren/warren/rpc"
 	"github.com/gowarren/warren/store"
 )
 
@@ -192,11 +194,16 @@ func (e *Engine) scan(ctx context.Context, others map[string]seen) error {
 	if err != nil {
 		return err
 	}
+	var unread []error
 	for _, gid := range mine {
 		if !e.forgotten(gid) {
 			continue
 		}
 		t, err := e.adopt(ctx, gid)
+		if errors.Is(err, rpc.Reason(txnv1.Reason_BAD_TRANSACTION)) { // which is no reason to forget the others
+			unread = append(unread, err)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -207,7 +214,7 @@ func (e *Engine) scan(ctx context.Context, others map[string]seen) error {
 	var parked int64
 	err = e.db.QueryRow(ctx, `SELECT COUNT(*) FROM warren_txn WHERE active = 0 AND ended_at = 0`).Scan(&parked)
 	e.metrics.parked.Set(float64(parked))
-	return err
+	return errors.Join(append(unread, err)...)
 }
 
 func readGids(ctx context.Context, q store.Querier, query string, args ...any) ([]string, error) {
@@ -243,9 +250,16 @@ func (e *Engine) retain(ctx context.Context) {
 	}
 }
 
-// forget deletes transactions that ended before the time they are kept for.
+// forget deletes transactions that ended before the time they are kept for, and the
+// rows of locks that nobody holds or waits for: of who waited for several in vain, those
+// that were free stay.
 func (e *Engine) forget(ctx context.Context) error {
 	const some = 500
+	_, err := e.db.Exec(ctx, `DELETE FROM warren_txn_lock WHERE holder = ''
+		AND NOT EXISTS (SELECT 1 FROM warren_txn_lock_wait w WHERE w.lock_key = warren_txn_lock.lock_key)`)
+	if err != nil {
+		return err
+	}
 	for ctx.Err() == nil {
 		before := e.now() - e.limits.keep.Get().Microseconds()
 		gids, err := readGids(ctx, e.db, `SELECT gid FROM warren_txn WHERE ended_at > 0 AND ended_at < ? ORDER BY ended_at LIMIT ?`, before, some)
