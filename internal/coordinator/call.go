@@ -114,7 +114,7 @@ func (e *Engine) invoke(ctx context.Context, c call) outcome {
 	about := &txnv1.Branch{Gid: c.gid, Branch: c.branch, Op: c.op, Epoch: c.epoch, Reason: c.reason, ReasonStatus: c.reasonStatus,
 		CreateTime: timestamppb.New(time.UnixMicro(c.created)), InDoubt: c.inDoubt}
 	if c.deadline != 0 {
-		about.Deadline = timestamppb.New(time.UnixMicro(c.deadline))
+		about.Deadline = timestamppb.New(e.clock.wall(c.deadline))
 	}
 	said, err := proto.Marshal(about)
 	if err != nil {

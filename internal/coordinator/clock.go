@@ -35,3 +35,7 @@ func (c *clock) now() int64 { return c.base + time.Since(c.began).Microseconds()
 
 // until is how long it is to a moment.
 func (c *clock) until(at int64) time.Duration { return time.Duration(at-c.now()) * time.Microsecond }
+
+// wall is a moment as the host's clock has it now. It is for others, who compare it
+// with their own: ours stands still while the host sleeps, and nobody sets it.
+func (c *clock) wall(at int64) time.Time { return time.Now().Add(c.until(at)) }

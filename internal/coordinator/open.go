@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	txnv1 "github.com/gowarren/warren/api/warren/txn/v1"
 )
@@ -26,7 +27,10 @@ func (s *service) Register(ctx context.Context, req *txnv1.RegisterRequest) (*tx
 	if v.GetPattern() == txnv1.Pattern_PATTERN_TWO_PHASE {
 		op = txnv1.Op_OP_PREPARE
 	}
-	about := &txnv1.Branch{Gid: req.GetGid(), Branch: req.GetBranch(), Op: op, Epoch: v.GetEpoch(), Deadline: v.GetDeadline(), CreateTime: v.GetCreateTime()}
+	about := &txnv1.Branch{Gid: req.GetGid(), Branch: req.GetBranch(), Op: op, Epoch: v.GetEpoch(), CreateTime: v.GetCreateTime()}
+	if at := v.GetDeadline(); at.IsValid() {
+		about.Deadline = timestamppb.New(s.engine.clock.wall(at.AsTime().UnixMicro()))
+	}
 	return &txnv1.RegisterResponse{Branch: about}, nil
 }
 
