@@ -2,6 +2,8 @@ package events
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -54,8 +56,8 @@ func (p *place) unsent(ctx context.Context, limit int) ([]outgoing, error) {
 }
 
 // lease makes this process the one that publishes, and returns the life of the
-// broker that it publishes to. If that is another than the last, what the last
-// may have lost is published again.
+// broker that it publishes to. If that is a new one, what those before may have lost
+// is published again.
 func (p *place) lease(ctx context.Context) (incarnation string, err error) {
 	if incarnation = p.driver.Incarnation(); incarnation == "" {
 		return "", errAway
@@ -73,20 +75,54 @@ func (p *place) lease(ctx context.Context) (incarnation string, err error) {
 		if owner != "" && owner != p.owner && now.Before(until) {
 			return errHeld
 		}
-		if before != "" && before != incarnation && p.can.Unsynced > 0 {
+		lives, known := lived(before, incarnation)
+		moved := p.life != "" && p.life != incarnation // away from one that may have died
+		if before != "" && (moved || !known) && p.can.Unsynced > 0 {
 			if again, err = p.unsend(ctx, tx); err != nil {
 				return err
 			}
 		}
 		_, err = tx.Exec(ctx, `UPDATE warren_relay SET owner = ?, lease_until = ?, incarnation = ? WHERE name = 'outbox'`,
-			p.owner, now.Add(leaseTime), incarnation)
+			p.owner, now.Add(leaseTime), lives)
 		return err
 	})
-	if err == nil && again > 0 {
+	if err != nil {
+		return incarnation, err
+	}
+	p.life = incarnation
+	if again > 0 {
 		p.metrics.republished.Add(float64(again))
 		p.opts.Logger.Warn("the broker was started again; what it may have lost is published once more", "events", again)
 	}
-	return incarnation, err
+	return incarnation, nil
+}
+
+// lives are kept by short names, as many as their column takes.
+const (
+	lifeName  = 12
+	mostLives = 15
+)
+
+// lived adds a life to those that this outbox was published to, the last one at the
+// end, and tells whether it is one of them. In a cluster the relays may be connected
+// to different servers, each of which has a life of its own: that they take turns says
+// nothing of a server that died. An earlier release kept one life only, by its own name.
+func lived(before, now string) (all string, known bool) {
+	list := strings.Fields(before)
+	for i, life := range list {
+		if len(life) != lifeName {
+			list[i] = nameLife(life)
+		}
+	}
+	name := nameLife(now)
+	rest := slices.DeleteFunc(slices.Clone(list), func(life string) bool { return life == name })
+	known = len(rest) < len(list)
+	return strings.Join(append(rest[max(0, len(rest)+1-mostLives):], name), " "), known
+}
+
+func nameLife(incarnation string) string {
+	sum := sha256.Sum256([]byte(incarnation))
+	return hex.EncodeToString(sum[:lifeName/2])
 }
 
 // unsend marks as unsent what a broker that died may not have written to its disk.

@@ -24,6 +24,7 @@ type place struct {
 	once   sync.Once     // to close it
 	woken  chan struct{} // its relay has something to do
 	wakers sync.Map      // *subscription to chan struct{}: its retries have
+	life   string        // of the broker that it published to last
 }
 
 // busKey finds a bus's place from its database.
