@@ -25,8 +25,14 @@ const (
 	headerType   = "type"   // the full name of its type
 )
 
-// maxKey is as much of a key as the tables take.
-const maxKey = 200
+// As much as the tables take.
+const (
+	maxID      = 64
+	maxTopic   = 200
+	maxKey     = 200
+	maxGroup   = 100
+	maxHandler = 200
+)
 
 // PublishOption changes how one event is published.
 type PublishOption func(*publication)
@@ -120,6 +126,9 @@ func (b *Bus) typeOf(md protoreflect.MessageDescriptor) (*eventType, error) {
 		return nil, errNoEvent
 	}
 	t := &eventType{topic: string(md.FullName())}
+	if len(t.topic) > maxTopic {
+		return nil, fmt.Errorf("its name has %d bytes; %d are the most", len(t.topic), maxTopic)
+	}
 	for at := md; path != ""; {
 		var name string
 		name, path, _ = strings.Cut(path, ".")

@@ -2,9 +2,14 @@ package events
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gowarren/warren/events/driver"
 	"github.com/gowarren/warren/store"
@@ -16,6 +21,7 @@ import (
 func (b *Bus) receive(r *run, s *subscription, m driver.Message) error {
 	b.metrics.consumed.WithLabelValues(b.metrics.system, s.topic, s.group).Inc()
 	part := "database of " + s.topic
+	m = storable(m)
 	for backoff := first; ; backoff = min(2*backoff, last) {
 		at, err := b.placeOf(r.work, s, m)
 		if err == nil {
@@ -33,6 +39,26 @@ func (b *Bus) receive(r *run, s *subscription, m driver.Message) error {
 			return err
 		}
 	}
+}
+
+// storable gives a message an id and a key that the tables take: those of another
+// publisher may be anything, and a message that cannot be kept would be held for ever,
+// and with it all behind it. The checksum of what they don't take still tells
+// repetitions, and the order. A message without an id is taken for a new one each time.
+func storable(m driver.Message) driver.Message {
+	if m.ID == "" {
+		m.ID = rand.Text()
+	}
+	m.ID, m.Key = fitting(m.ID, maxID), fitting(m.Key, maxKey)
+	return m
+}
+
+func fitting(text string, most int) string {
+	if len(text) <= most && utf8.ValidString(text) && !strings.ContainsRune(text, 0) {
+		return text
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // take handles a message that has just arrived, or has it fail for the doubt that

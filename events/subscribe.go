@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -63,7 +64,7 @@ func Subscribe[T any, P interface {
 	}
 	s := &subscription{
 		topic: kind.topic, group: b.opts.Service, ordered: len(kind.key) > 0,
-		handler: runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name(),
+		handler: ending(runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name(), maxHandler),
 		policy:  watchPolicy(b.opts.Settings, kind.topic),
 		call: func(ctx context.Context, tx *store.Tx, payload []byte) error {
 			event := new(T)
@@ -86,6 +87,9 @@ func (b *Bus) subscribe(s *subscription) error {
 	if s.group == "" {
 		return errors.New("the group has no name")
 	}
+	if len(s.group) > maxGroup {
+		return fmt.Errorf("the name of the group has %d bytes; %d are the most", len(s.group), maxGroup)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, other := range b.subs {
@@ -98,6 +102,11 @@ func (b *Bus) subscribe(s *subscription) error {
 		b.begin(b.current, s)
 	}
 	return nil
+}
+
+// ending is the end of a name, which says most.
+func ending(name string, most int) string {
+	return strings.ToValidUTF8(name[max(0, len(name)-most):], "")
 }
 
 // begin starts a subscription's work. The caller holds mu.
