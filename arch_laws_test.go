@@ -161,7 +161,7 @@ func packagesAreExplained(h *house) (broken []string) {
 				explained = append(explained, f.path)
 			}
 		}
-		if code > 0 && len(explained) != 1 && !(contract && len(explained) == 0) {
+		if code > 0 && len(explained) != 1 && (!contract || len(explained) > 0) {
 			broken = append(broken, p.dir+" has package comments in "+strings.Join(explained, ", ")+";")
 		}
 	}
