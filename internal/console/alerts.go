@@ -24,7 +24,7 @@ func (s *screens) alertList(r *frame.Request) (any, error) {
 		return nil, err
 	}
 	v := alertsView{Alerts: firing(alerts.GetAlerts(), r.Now)}
-	slos, err := s.alerts.ListSLOs(r.Context(), &observev1.ListSLOsRequest{})
+	slos, err := s.objectives(r.Context())
 	r.Missing("Objectives", err)
 	v.SLOs = sloTable(slos.GetSlos())
 	silences, err := s.alerts.ListSilences(r.Context(), &observev1.ListSilencesRequest{})

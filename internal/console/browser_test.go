@@ -38,6 +38,8 @@ var screens = []struct{ name, path string }{
 	{"overview", "/overview"},
 	{"topology", "/topology"},
 	{"topology-unhealthy", "/topology?show=unhealthy"},
+	{"topology-shop", "/topology?around=the-shop"},
+	{"topology-sixty", "/topology?around=sixty"},
 	{"services", "/services"},
 	{"instances", "/services?show=instances"},
 	{"service", "/services/payment"},

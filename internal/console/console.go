@@ -49,6 +49,7 @@ type Options struct {
 // Console is a console that is served.
 type Console struct {
 	frame    *frame.Frame
+	answers  *answers
 	server   *http.Server
 	listener net.Listener
 }
@@ -75,11 +76,16 @@ type api struct {
 type screens struct {
 	api
 	version string
+	answers *answers
 }
 
 // Open listens and serves. A port in use is an error that says so.
 func Open(opts Options) (*Console, error) {
-	f, err := newFrame(opts)
+	kept, err := newAnswers()
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFrame(opts, kept)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +94,7 @@ func Open(opts Options) (*Console, error) {
 		return nil, fmt.Errorf("open the console: %w; choose another address with --console, or none with --console off", err)
 	}
 	const header, idle = 10 * time.Second, 2 * time.Minute
-	c := &Console{frame: f, listener: l, server: &http.Server{
+	c := &Console{frame: f, answers: kept, listener: l, server: &http.Server{
 		Handler: f.Handler(), ReadHeaderTimeout: header, ReadTimeout: idle, IdleTimeout: idle, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}}
@@ -106,6 +112,7 @@ func (c *Console) Address() string { return c.listener.Addr().String() }
 // Close ends it, with all that it keeps up to date.
 func (c *Console) Close() error {
 	c.frame.Close()
+	defer c.answers.Close()
 	const patience = time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -115,8 +122,8 @@ func (c *Console) Close() error {
 	return nil
 }
 
-func newFrame(opts Options) (*frame.Frame, error) {
-	s := &screens{version: opts.Version, api: api{
+func newFrame(opts Options, kept *answers) (*frame.Frame, error) {
+	s := &screens{version: opts.Version, answers: kept, api: api{
 		fleet: fleetv1.NewFleetServiceClient(opts.API), txn: txnv1.NewOperatorServiceClient(opts.API),
 		letters: eventsv1.NewLetterServiceClient(opts.API), settings: settingsv1.NewSettingsServiceClient(opts.API),
 		contracts: contractsv1.NewContractServiceClient(opts.API), metrics: observev1.NewMetricServiceClient(opts.API),

@@ -51,9 +51,14 @@ func edgesOf(all []*observev1.TopologyEdge, broken map[pair]*breakers) []edge {
 // broken asks callers for their breakers at the end of the page's span of time.
 // They know methods, not who serves them: that is asked of the contracts.
 func (s *screens) broken(r *frame.Request) (map[pair]*breakers, error) {
-	resp, err := s.metrics.Query(r.Context(), &observev1.QueryRequest{
-		Query: "sum by (service, rpc_method, state) (warren_rpc_breaker_state)", Time: timestamppb.New(r.Range.To),
-	})
+	const query = "sum by (service, rpc_method, state) (warren_rpc_breaker_state)"
+	var resp *observev1.QueryResponse
+	var err error
+	if r.Range.Relative() {
+		resp, err = s.instant(r.Context(), query)
+	} else {
+		resp, err = s.metrics.Query(r.Context(), &observev1.QueryRequest{Query: query, Time: timestamppb.New(r.Range.To)})
+	}
 	if err != nil {
 		return nil, err
 	}

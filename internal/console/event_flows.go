@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
 	"github.com/gowarren/warren/internal/console/frame"
 )
 
@@ -130,7 +129,7 @@ func (s *screens) traffic(ctx context.Context, where string) (*traffic, error) {
 		{most("warren_outbox_age_seconds", "service", ""), func(l map[string]string, v float64) { of(l).age = v }},
 		{publishedBy("service", ""), func(l map[string]string, v float64) { of(l).rate = v }},
 	} {
-		resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: q.query})
+		resp, err := s.instant(ctx, q.query)
 		if err != nil {
 			return nil, err
 		}

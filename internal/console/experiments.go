@@ -50,7 +50,10 @@ func (s *screens) experimentList(r *frame.Request) (any, error) {
 	})
 	r.Missing("How many calls were hit", err)
 	if len(chart.Lines) > 0 {
-		chart.Marks, v.Hit = s.marks(r, ""), &chart
+		others := slices.DeleteFunc(s.witnesses(), func(w witness) bool { return w.name == ofExperiments }) // which are here
+		marks, _ := s.timelineBy(r.Context(), others, r.Range.From, r.Range.To)
+		own := between(experimentsHappened(list.GetExperiments()), r.Range.From, r.Range.To)
+		chart.Marks, v.Hit = marksOf(append(own, marks...), ""), &chart
 	}
 	for _, k := range faultKinds() {
 		v.Kinds = append(v.Kinds, tab{k.title, "/experiments?" + v.Plan.as(k.kind).query(), k.kind == v.Plan.Kind})

@@ -43,6 +43,21 @@ type ownLetter struct {
 	Service string
 }
 
+// mostLetters are shown of a service, the last to die.
+const mostLetters = 500
+
+// cut are the services that have more letters than are shown.
+func cut(all []ownLetter) []string {
+	counts := map[string]int{}
+	var out []string
+	for _, l := range all {
+		if counts[l.Service]++; counts[l.Service] == mostLetters {
+			out = append(out, l.Service)
+		}
+	}
+	return out
+}
+
 // allLetters asks every service. Those that don't answer are told by name.
 func (s *screens) allLetters(ctx context.Context, state string) (letters []ownLetter, silent map[string]error, err error) {
 	services, err := s.who(ctx, eventsv1.LetterService_ServiceDesc.ServiceName)
@@ -50,9 +65,8 @@ func (s *screens) allLetters(ctx context.Context, state string) (letters []ownLe
 		return nil, nil, err
 	}
 	silent = map[string]error{}
-	const enough = 500
 	for _, name := range services {
-		found, err := s.letters.List(toService(ctx, name), &eventsv1.ListRequest{Filter: &eventsv1.Filter{State: state}, PageSize: enough})
+		found, err := s.letters.List(toService(ctx, name), &eventsv1.ListRequest{Filter: &eventsv1.Filter{State: state}, PageSize: mostLetters})
 		if err != nil {
 			silent[name] = err
 			continue
@@ -67,6 +81,7 @@ func (s *screens) allLetters(ctx context.Context, state string) (letters []ownLe
 type lettersView struct {
 	Groups, Table *frame.Table
 	Tabs          []tab
+	Cut           []string
 	Grouped       bool
 }
 
@@ -85,6 +100,9 @@ func (s *screens) letterList(r *frame.Request) (any, error) {
 	v := lettersView{Grouped: !r.Filtered("why", "topic", "of")}
 	for _, one := range []string{"dead", "replayed", "dropped"} {
 		v.Tabs = append(v.Tabs, tab{strings.ToUpper(one[:1]) + one[1:], r.With("state", one), one == state})
+	}
+	for _, name := range cut(all) {
+		v.Cut = append(v.Cut, fmt.Sprintf("Of %s, only the last %d are shown and counted here.", name, mostLetters))
 	}
 	if v.Grouped {
 		v.Groups = r.Sorted(letterGroups(r, all), "-count")

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -68,7 +69,7 @@ func (s *screens) logLines(r *frame.Request) (any, error) {
 		return v, nil
 	}
 	resp, err := s.logs.Search(r.Context(), &observev1.SearchLogsRequest{
-		Filter: logFilter(r), From: timestamppb.New(r.Range.From), To: timestamppb.New(r.Range.To), PageSize: 200, PageToken: r.Get("page"), Facets: true,
+		Filter: logFilter(r), From: timestamppb.New(r.Range.From), To: timestamppb.New(r.Range.To), PageSize: 200, PageToken: r.Get("page"),
 	})
 	if c := status.Code(err); c == codes.Unimplemented || c == codes.Unavailable {
 		return s.plainLines(r, v, err)
@@ -76,15 +77,30 @@ func (s *screens) logLines(r *frame.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.Lines, v.Bars = linesOf(resp.GetLines()), bars(resp.GetHistogram())
-	v.Facets = facets(r, resp.GetFacets())
+	v.Lines = linesOf(resp.GetLines())
+	counted, err := s.countedLines(r)
+	r.Missing("How many lines there are", err)
+	v.Bars, v.Facets = bars(counted.GetHistogram()), facets(r, counted.GetFacets())
 	if resp.GetNextPageToken() != "" {
 		v.More = r.With("page", resp.GetNextPageToken())
 	}
 	if resp.GetPartial() {
 		v.Note = "The search stopped when its time was up; there may be more."
 	}
+	if counted.GetFacetsPartial() {
+		v.Note = strings.TrimSpace(v.Note + " Only the newest lines were counted before the time was up.")
+	}
 	return v, nil
+}
+
+// countedLines is how many lines there are, over time and by what. It looks at all
+// of them, where the list ends with its page.
+func (s *screens) countedLines(r *frame.Request) (*observev1.SearchLogsResponse, error) {
+	return seldom(r, s.answers, "lines", func(ctx context.Context) (*observev1.SearchLogsResponse, error) {
+		return s.logs.Search(ctx, &observev1.SearchLogsRequest{
+			Filter: logFilter(r), From: timestamppb.New(r.Range.From), To: timestamppb.New(r.Range.To), PageSize: 1, Facets: true,
+		})
+	})
 }
 
 func logFilter(r *frame.Request) *observev1.LogFilter {

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +27,9 @@ type metricsView struct {
 // explore draws what a query in PromQL finds.
 func (s *screens) explore(r *frame.Request) (any, error) {
 	v := metricsView{Query: strings.TrimSpace(r.Get("query"))}
-	meta, err := s.metrics.Metadata(r.Context(), &observev1.MetadataRequest{})
+	meta, err := once(r.Context(), s.answers, while, "metadata", func(ctx context.Context) (*observev1.MetadataResponse, error) {
+		return s.metrics.Metadata(ctx, &observev1.MetadataRequest{})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +61,20 @@ func (s *screens) explore(r *frame.Request) (any, error) {
 	return v, nil
 }
 
-// unitOf guesses the unit of a query from the name of what it asks for.
+var (
+	scaled = regexp.MustCompile(`^\s*[\d.e]+\s*\*|[*/]\s*[\d.e]+\s*$`)
+	meanOf = regexp.MustCompile(`_(seconds|bytes)_sum\b.*/.*_(seconds|bytes)_count\b`)
+)
+
+// unitOf guesses the unit of a query from the name of what it asks for. What is
+// divided is a share, if it isn't the mean of something.
 func unitOf(query string) string {
+	if m := meanOf.FindStringSubmatch(query); m != nil && m[1] == m[2] {
+		return map[string]string{"seconds": "s", "bytes": "B"}[m[1]]
+	}
 	switch {
+	case scaled.MatchString(query):
+		return "" // its own scale, which only who asks knows
 	case strings.Contains(query, " / "):
 		return "%"
 	case strings.Contains(query, "_bytes"):

@@ -43,26 +43,30 @@ func (s *screens) overview(r *frame.Request) (any, error) {
 		return nil, err
 	}
 	v := overviewView{System: list.GetSystem(), Gateway: list.GetSystem().GetGateway()}
+	const watched, few = 24 * time.Hour, 16
+	begin := r.Now.Add(-watched)
+	if r.Range.From.Before(begin) {
+		begin = r.Range.From
+	}
+	all, gone := s.timeline(r.Context(), begin, r.Now)
+	for _, what := range slices.Sorted(maps.Keys(gone)) {
+		r.Missing(what, gone[what])
+	}
+	v.Events = between(all, r.Now.Add(-watched), r.Now)
 	red, err := s.red(r.Context())
 	r.Missing("Traffic", err)
 	if err == nil {
-		v.Charts, err = s.charts(r, s.marks(r, ""),
+		v.Charts, err = s.charts(r, marksOf(between(all, r.Range.From, r.Range.To), ""),
 			plan{"rate", "Requests", "/s", rateOf("service", ""), service},
 			plan{"errors", "Errors", "%", errorsOf("service", ""), service},
 			plan{"p95", "Duration, p95", "s", quantileOf(0.95, "service", ""), service},
 		)
 		r.Missing("Charts", err)
 	}
-	const watched, few = 24 * time.Hour, 16
-	var gone map[string]error
-	v.Events, gone = s.timeline(r.Context(), r.Now.Add(-watched), r.Now)
-	for _, what := range slices.Sorted(maps.Keys(gone)) {
-		r.Missing(what, gone[what])
-	}
 	alerts, err := s.alerts.ListAlerts(r.Context(), &observev1.ListAlertsRequest{})
 	r.Missing("Alerts", err)
 	v.Alerts = firing(loud(alerts.GetAlerts()), r.Now)
-	slos, err := s.alerts.ListSLOs(r.Context(), &observev1.ListSLOsRequest{})
+	slos, err := s.objectives(r.Context())
 	if err == nil {
 		v.SLOs = sloTable(slos.GetSlos())
 	}
@@ -74,7 +78,8 @@ func (s *screens) overview(r *frame.Request) (any, error) {
 	v.Services = &table
 	v.Verdict, v.Since = verdict(list, alerts.GetAlerts(), v.Events, r.Now)
 	v.Events = v.Events[:min(few, len(v.Events))]
-	v.Tiles = s.tiles(r.Context(), red)
+	v.Tiles, err = s.tiles(r.Context(), red)
+	r.Missing("Figures", err)
 	return v, nil
 }
 
@@ -144,7 +149,7 @@ func plural(n int, word string) string {
 }
 
 // tiles are the figures at the top. What can't be had is left out.
-func (s *screens) tiles(ctx context.Context, all map[string]red) []tile {
+func (s *screens) tiles(ctx context.Context, all map[string]red) ([]tile, error) {
 	var out []tile
 	if all != nil {
 		var rate, failed float64
@@ -164,22 +169,49 @@ func (s *screens) tiles(ctx context.Context, all map[string]red) []tile {
 			tile{"Errors", frame.Amount(share, "%"), "of all requests, 1 min", "/traces?errors=1"},
 		)
 	}
-	if found, err := s.txn.List(ctx, &txnv1.ListRequest{States: unfinished(), PageSize: 500}); err == nil {
-		out = append(out, tile{"In flight", strconv.Itoa(len(found.GetTransactions())), "transactions", "/transactions"})
+	found, err := s.instant(ctx, figuresQuery())
+	if err != nil {
+		return out, err
 	}
-	if found, err := s.txn.List(ctx, &txnv1.ListRequest{Parked: true, PageSize: 500}); err == nil {
-		out = append(out, tile{"Parked", strconv.Itoa(len(found.GetTransactions())), "wait for an operator", "/transactions?show=parked"})
+	for _, f := range figures() {
+		for _, sample := range found.GetSamples() {
+			if sample.GetLabels()["figure"] == f.id {
+				out = append(out, tile{f.name, frame.Amount(max(0, sample.GetValue()), f.unit), f.sub, f.href})
+			}
+		}
 	}
-	if letters, _, err := s.allLetters(ctx, "dead"); err == nil {
-		out = append(out, tile{"Dead letters", strconv.Itoa(len(letters)), "given up", "/letters"})
+	return out, nil
+}
+
+// figure is something of the whole system that its services count already.
+type figure struct{ id, name, unit, sub, href, query string }
+
+// figures are asked of the metrics: whoever looks on should not be a call to every
+// service every other second, which would stand among what these are asked.
+func figures() []figure {
+	const letters = `sum(max by (` + byGroup + `) (warren_dead_letters)) or 0 * max(warren_outbox_pending)` // none has no series
+	return []figure{
+		{"active", "In flight", "", "transactions", "/transactions?show=running", "sum(warren_txn_active)"},
+		{"parked", "Parked", "", "wait for an operator", "/transactions?show=parked", "max(warren_txn_parked)"},
+		{"letters", "Dead letters", "", "given up", "/letters", letters},
+		{"outbox", "Outbox", "s", "oldest unsent event", "/metrics?query=warren_outbox_age_seconds", "max(warren_outbox_age_seconds)"},
 	}
-	if resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: "max(warren_outbox_age_seconds)"}); err == nil && len(resp.GetSamples()) == 1 {
-		out = append(
-			out,
-			tile{"Outbox", frame.Amount(max(0, resp.GetSamples()[0].GetValue()), "s"), "oldest unsent event", "/metrics?query=warren_outbox_age_seconds"},
-		)
+}
+
+// figuresQuery asks for all of them at once.
+func figuresQuery() string {
+	var parts []string
+	for _, f := range figures() {
+		parts = append(parts, fmt.Sprintf(`label_replace(%s, "figure", %q, "", "")`, f.query, f.id))
 	}
-	return out
+	return strings.Join(parts, " or ")
+}
+
+// objectives are dear to ask for: each is a sum over weeks, which changes little.
+func (s *screens) objectives(ctx context.Context) (*observev1.ListSLOsResponse, error) {
+	return once(ctx, s.answers, while, "objectives", func(ctx context.Context) (*observev1.ListSLOsResponse, error) {
+		return s.alerts.ListSLOs(ctx, &observev1.ListSLOsRequest{})
+	})
 }
 
 func sloTable(slos []*observev1.SLO) *frame.Table {

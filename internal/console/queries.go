@@ -98,7 +98,7 @@ func (s *screens) redBy(ctx context.Context, by, where string, name func(map[str
 		{errorsOf(by, where), func(r *red, v float64) { r.errors = v }},
 		{quantileOf(0.95, by, where), func(r *red, v float64) { r.p95 = v }},
 	} {
-		resp, err := s.metrics.Query(ctx, &observev1.QueryRequest{Query: q.query})
+		resp, err := s.instant(ctx, q.query)
 		if err != nil {
 			return nil, err
 		}
@@ -135,8 +135,10 @@ func (s *screens) chart(r *frame.Request, p plan) (frame.Chart, *observev1.Query
 	c := frame.Chart{
 		ID: p.id, Title: p.title, Unit: p.unit, Empty: frame.Empty{Title: "Nothing measured yet", Text: "There is no sample in this span of time."},
 	}
-	resp, err := s.metrics.QueryRange(r.Context(), &observev1.QueryRangeRequest{
-		Query: p.query, Start: timestamppb.New(r.Range.From), End: timestamppb.New(r.Range.To), Step: durationpb.New(stepOf(r.Range)),
+	resp, err := s.course(r, p.query, func(ctx context.Context) (*observev1.QueryRangeResponse, error) {
+		return s.metrics.QueryRange(ctx, &observev1.QueryRangeRequest{
+			Query: p.query, Start: timestamppb.New(r.Range.From), End: timestamppb.New(r.Range.To), Step: durationpb.New(stepOf(r.Range)),
+		})
 	})
 	if err != nil {
 		return c, nil, err

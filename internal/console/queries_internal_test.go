@@ -52,7 +52,7 @@ func measured(t *testing.T, series map[*map[string]string]float64) *screens {
 			t.Error(err)
 		}
 	})
-	return &screens{api: api{ // the others are not there
+	return &screens{answers: someAnswers(t), api: api{ // the others are not there
 		metrics: observev1.NewMetricServiceClient(conn), contracts: contractsv1.NewContractServiceClient(conn),
 		txn: txnv1.NewOperatorServiceClient(conn), letters: eventsv1.NewLetterServiceClient(conn),
 	}}
@@ -102,8 +102,9 @@ func TestPlainHTTPIsSeenAsCallsAre(t *testing.T) {
 			t.Errorf("%s answers %+v, want %+v", name, got, want)
 		}
 	}
-	if shown := s.tiles(t.Context(), all)[0].Value; shown != "24 /s" {
-		t.Errorf("%s of requests: what passed the gateway is to count once", shown)
+	shown, err := s.tiles(t.Context(), all)
+	if err != nil || shown[0].Value != "24 /s" {
+		t.Errorf("%v, %v: what passed the gateway is to count once", shown, err)
 	}
 	methods, err := s.redBy(t.Context(), "rpc_method, http_request_method, http_route", `service=~"site|order"`, calledName)
 	if err != nil {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -41,7 +42,9 @@ func (s *screens) service(r *frame.Request) (any, error) {
 	if v.Methods, err = s.methodTable(r, name); err != nil {
 		v.Methods = nil // said above
 	}
-	policies, err := s.policies.List(r.Context(), &settingsv1.ListPoliciesRequest{Service: name})
+	policies, err := once(r.Context(), s.answers, while, "policies of "+name, func(ctx context.Context) (*settingsv1.ListPoliciesResponse, error) {
+		return s.policies.List(ctx, &settingsv1.ListPoliciesRequest{Service: name})
+	})
 	r.Missing("The policies in force", err)
 	if err == nil {
 		v.Policies = policySummary(policies.GetPolicies())

@@ -75,13 +75,13 @@ func (s *screens) services(r *frame.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	red, err := s.red(r.Context())
-	r.Missing("Traffic", err)
 	v := servicesView{Tab: "services"}
 	if r.Get("show") == "instances" {
 		v.Tab = "instances"
 		v.Table = r.Sorted(instanceTable(list.GetInstances()), "instance")
 	} else {
+		red, err := s.red(r.Context())
+		r.Missing("Traffic", err)
 		v.Table = r.Sorted(serviceTable(list.GetInstances(), red, r.Get("q")), "service")
 		v.Table.Empty.Clear = r.With("q", "")
 	}
@@ -151,7 +151,7 @@ func short(version string) string {
 }
 
 func since(t time.Time) frame.Cell {
-	if t.IsZero() {
+	if t.IsZero() || t.Unix() == 0 { // which is what no message says
 		return frame.Text("–")
 	}
 	d := time.Since(t)

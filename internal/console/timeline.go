@@ -18,23 +18,63 @@ import (
 
 // timeline is all that happened to the system in a span of time, newest first:
 // what the supervisor did and healed, what people did, changes of settings,
-// releases, alerts, experiments, and instances that callers left out. A source
+// releases, alerts, experiments, and instances that callers left out. A witness
 // that is away is in missing.
 func (s *screens) timeline(ctx context.Context, from, to time.Time) (all []happened, missing map[string]error) {
+	return s.timelineBy(ctx, s.witnesses(), from, to)
+}
+
+func (s *screens) timelineBy(ctx context.Context, witnesses []witness, from, to time.Time) (all []happened, missing map[string]error) {
 	missing = map[string]error{}
-	for name, ask := range map[string]func(context.Context, time.Time) ([]happened, error){
-		"What the supervisor did": s.fleetEvents, "Changes of settings": s.settingEvents, "What alerts did": s.alertEvents,
-		"Experiments": s.experimentEvents, "Instances left out": s.ejections,
-	} {
-		found, err := ask(ctx, from)
+	for _, one := range witnesses {
+		found, err := s.heard(ctx, one, from)
 		if err != nil {
-			missing[name] = err
+			missing[one.name] = err
 		}
 		all = append(all, found...)
 	}
-	all = slices.DeleteFunc(all, func(h happened) bool { return h.Time.Before(from) || h.Time.After(to) })
+	all = between(all, from, to)
 	slices.SortStableFunc(all, func(a, b happened) int { return cmp.Or(b.Time.Compare(a.Time), strings.Compare(a.What, b.What)) })
 	return all, missing
+}
+
+// witness tells of one kind of what happened, since a moment; what it says serves
+// all who ask within fresh.
+type witness struct {
+	name  string
+	fresh time.Duration
+	ask   func(ctx context.Context, from time.Time) ([]happened, error)
+}
+
+const ofExperiments = "Experiments"
+
+func (s *screens) witnesses() []witness {
+	return []witness{
+		{"What the supervisor did", moment, s.fleetEvents},
+		{"What alerts did", moment, s.alertEvents},
+		{"Changes of settings", 2 * moment, s.settingEvents},
+		{ofExperiments, 2 * moment, s.experimentEvents},
+		{"Instances left out", while, s.ejections}, // a search through the logs
+	}
+}
+
+// heard asks a witness for the last day, as all pages do, or for what is longer ago
+// from a whole hour on: by that, most of those who ask ask the same.
+func (s *screens) heard(ctx context.Context, of witness, from time.Time) ([]happened, error) {
+	const day = 24 * time.Hour
+	name := of.name
+	if begin := time.Now().Add(-day - time.Minute); from.After(begin) {
+		from = begin
+	} else {
+		from = from.Truncate(time.Hour)
+		name += " " + from.UTC().Format(time.RFC3339)
+	}
+	return once(ctx, s.answers, of.fresh, name, func(ctx context.Context) ([]happened, error) { return of.ask(ctx, from) })
+}
+
+// between are those that happened in a span of time.
+func between(all []happened, from, to time.Time) []happened {
+	return slices.DeleteFunc(slices.Clone(all), func(h happened) bool { return h.Time.Before(from) || h.Time.After(to) })
 }
 
 // fleetEvents are those of the supervisor's log. What is told better by the
@@ -90,8 +130,12 @@ func (s *screens) alertEvents(ctx context.Context, from time.Time) ([]happened, 
 
 func (s *screens) experimentEvents(ctx context.Context, _ time.Time) ([]happened, error) {
 	found, err := s.experiments.List(ctx, &observev1.ExperimentServiceListRequest{Ended: true})
+	return experimentsHappened(found.GetExperiments()), err
+}
+
+func experimentsHappened(all []*observev1.Experiment) []happened {
 	var out []happened
-	for _, e := range found.GetExperiments() {
+	for _, e := range all {
 		what := "experiment " + e.GetName() + " on " + strings.Join(e.GetRadius().GetServices(), ", ")
 		add := func(at *timestamppb.Timestamp, tone frame.Tone, ended, by string) {
 			out = append(out, happened{Time: at.AsTime(), Tone: tone, What: what + ended, By: by, Href: "/experiments"})
@@ -104,7 +148,7 @@ func (s *screens) experimentEvents(ctx context.Context, _ time.Time) ([]happened
 			add(e.GetEnds(), frame.Good, " is over", "")
 		}
 	}
-	return out, err
+	return out
 }
 
 // ejections are instances that callers left out for a while, as these wrote.
@@ -129,6 +173,10 @@ func (s *screens) ejections(ctx context.Context, from time.Time) ([]happened, er
 // marks are what may explain a chart of the service, or of all.
 func (s *screens) marks(r *frame.Request, service string) []frame.Mark {
 	all, _ := s.timeline(r.Context(), r.Range.From, r.Range.To) // the charts are worth showing without
+	return marksOf(all, service)
+}
+
+func marksOf(all []happened, service string) []frame.Mark {
 	var out []frame.Mark
 	for _, h := range all {
 		if service == "" || h.Everywhere || strings.Contains(h.What, service) {

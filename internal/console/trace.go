@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ type traceView struct {
 	Only    string
 	About   []related
 	Compare []frame.Link
+	Cut     []string
 }
 
 type legend struct{ Class, Name string }
@@ -67,6 +69,9 @@ func (s *screens) trace(r *frame.Request) (any, error) {
 	if sum.GetErrors() > 0 {
 		v.State = frame.Status{Word: plural(int(sum.GetErrors()), "error"), Tone: frame.Bad}
 	}
+	if found.GetNextPageToken() != "" {
+		v.Cut = append(v.Cut, fmt.Sprintf("Only the first %d of its %d spans are shown.", len(found.GetSpans()), sum.GetSpans()))
+	}
 	v.place(r, found.GetSpans(), found.GetResources())
 	took := sum.GetDuration().AsDuration()
 	const parts = 4
@@ -83,23 +88,26 @@ func (s *screens) trace(r *frame.Request) (any, error) {
 	v.About = relatedTo(sum)
 	v.Compare, err = s.peers(r.Context(), sum)
 	r.Missing("Traces to compare it with", err)
-	lines, err := s.linesOfTrace(r, sum)
+	lines, more, err := s.linesOfTrace(r, sum)
 	r.Missing("Its log lines", err)
+	if more {
+		v.Cut = append(v.Cut, fmt.Sprintf("Only the last %d of its log lines are shown.", len(lines)))
+	}
 	v.log(lines)
 	return v, nil
 }
 
 // linesOfTrace are what was written on behalf of a trace, the first line first.
-func (s *screens) linesOfTrace(r *frame.Request, sum *observev1.TraceSummary) ([]line, error) {
+func (s *screens) linesOfTrace(r *frame.Request, sum *observev1.TraceSummary) (lines []line, more bool, err error) {
 	const margin, enough = time.Minute, 200
 	began := sum.GetStart().AsTime()
 	found, err := s.logs.Search(r.Context(), &observev1.SearchLogsRequest{
 		Filter: &observev1.LogFilter{TraceId: sum.GetTraceId()}, From: timestamppb.New(began.Add(-margin)),
 		To: timestamppb.New(began.Add(sum.GetDuration().AsDuration() + margin)), PageSize: enough,
 	})
-	out := linesOf(found.GetLines())
-	slices.Reverse(out)
-	return out, err
+	lines = linesOf(found.GetLines())
+	slices.Reverse(lines)
+	return lines, found.GetNextPageToken() != "", err
 }
 
 // log puts lines below the spans during which they were written. Those of spans

@@ -33,6 +33,17 @@ func TestLinesOfATrace(t *testing.T) {
 	}
 }
 
+// TestLongTrace says that it does not show all.
+func TestLongTrace(t *testing.T) {
+	at := "http://" + newWorld().serve(t, console.Options{}).Address()
+	if _, page := get(t, at+"/traces/"+longTrace); !strings.Contains(page, "of its 5000 spans are shown") {
+		t.Errorf("it seems to be all:\n%s", page)
+	}
+	if _, page := get(t, at+"/traces/"+calmTrace); strings.Contains(page, "are shown.") {
+		t.Errorf("not all, it seems:\n%s", page)
+	}
+}
+
 // TestKept tells with a list what is not in it, and why.
 func TestKept(t *testing.T) {
 	at := "http://" + newWorld().serve(t, console.Options{}).Address()
@@ -46,6 +57,9 @@ func TestKept(t *testing.T) {
 		t.Error("what is newer is said to be thinned")
 	}
 	_, page = get(t, at+"/logs")
+	if !strings.Contains(page, "Only the newest lines were counted") {
+		t.Errorf("all are said to be counted:\n%s", page)
+	}
 	if !strings.Contains(page, "Figures<span class=\"hide\"> of lines over time") || strings.Count(page, "<tr><th scope=\"row\">") != 40 {
 		t.Errorf("the picture of lines has no figures:\n%s", page)
 	}

@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +24,7 @@ type tracesView struct {
 	Attribute, Value                string
 	Attributes                      []string
 	Errors, Slowest, Partial, Known bool
-	Picked, Unpick                  string
+	Picked, Unpick, Problem         string
 	Kept                            *keptView
 }
 
@@ -48,8 +50,10 @@ func (s *screens) traceList(r *frame.Request) (any, error) {
 		Service: v.Service, Operation: v.Operation, ErrorsOnly: v.Errors, Gid: v.Gid, OrderId: r.Get("order-id"),
 		From: timestamppb.New(r.Range.From), To: timestamppb.New(r.Range.To), PageSize: 100, PageToken: r.Get("page"),
 	}
-	if d, err := time.ParseDuration(v.Least); err == nil {
-		request.MinDuration = durationpb.New(d)
+	if request.MinDuration, v.Problem = leastOf(v.Least); v.Problem != "" {
+		r.Fail(http.StatusUnprocessableEntity)
+		v.Table = &frame.Table{Empty: frame.Empty{Title: "Nothing was searched for", Text: "Say it anew, or leave it out.", Clear: r.With("least", "")}}
+		return v, nil
 	}
 	if v.Slowest {
 		request.Order = observev1.TraceOrder_TRACE_ORDER_SLOWEST
@@ -57,7 +61,9 @@ func (s *screens) traceList(r *frame.Request) (any, error) {
 	if v.Attribute != "" && v.Value != "" {
 		request.Attributes = map[string]string{v.Attribute: v.Value}
 	}
-	found, err := s.traces.Search(r.Context(), request)
+	found, err := seldom(r, s.answers, "traces "+r.Get("page"), func(ctx context.Context) (*observev1.SearchTracesResponse, error) {
+		return s.traces.Search(ctx, request)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +85,20 @@ func (s *screens) traceList(r *frame.Request) (any, error) {
 	return v, nil
 }
 
+// leastOf reads the least duration of what is searched for; of a number without a
+// unit nobody knows what it means.
+func leastOf(text string) (least *durationpb.Duration, problem string) {
+	text = strings.ReplaceAll(text, " ", "")
+	if text == "" {
+		return nil, ""
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return nil, strconv.Quote(text) + " is no duration: want one such as 100ms or 1.5s."
+	}
+	return durationpb.New(d), ""
+}
+
 func traceTable(all []*observev1.TraceSummary) frame.Table {
 	t := frame.Table{
 		Caption: "Traces",
@@ -89,8 +109,9 @@ func traceTable(all []*observev1.TraceSummary) frame.Table {
 		},
 		Empty: frame.Empty{
 			Title: "No traces in this span of time",
-			Text:  "Every request makes one, once something calls the system: each hop, query, event and step of a saga is a span in it.",
-			Code:  "curl -s http://localhost:8080/v1/products",
+			Text: "Every request makes one: each hop, query, event and step of a saga is a span in it. Call something, and it appears; " +
+				"this lists what there is to call:",
+			Code: "warren routes",
 		},
 		Note: strconv.Itoa(len(all)),
 	}
@@ -122,3 +143,6 @@ func few(names []string) []string {
 	}
 	return append(names[:enough:enough], fmt.Sprintf("+%d", len(names)-enough))
 }
+
+// Transaction is the page of the transaction whose traces are searched for.
+func (v tracesView) Transaction() string { return txnHref(v.Gid) }

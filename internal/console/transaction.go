@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -143,7 +144,10 @@ func (s *screens) decoded(ctx context.Context, method string, data []byte, outpu
 	if len(data) == 0 {
 		return ""
 	}
-	resp, err := s.contracts.Decode(ctx, &contractsv1.DecodeRequest{Method: method, Data: data, Output: output})
+	name := fmt.Sprintf("decoded %s %v %x", method, output, sha256.Sum256(data))
+	resp, err := once(ctx, s.answers, minute, name, func(ctx context.Context) (*contractsv1.DecodeResponse, error) {
+		return s.contracts.Decode(ctx, &contractsv1.DecodeRequest{Method: method, Data: data, Output: output})
+	})
 	if err != nil {
 		return fmt.Sprintf("%d bytes; %s", len(data), frame.Say(err))
 	}

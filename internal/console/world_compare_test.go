@@ -13,6 +13,15 @@ import (
 
 const calmTrace = "4bf92f3577b34da6a3ce929d0e0e4999"
 
+const longTrace = "4bf92f3577b34da6a3ce929d0e0e5000"
+
+// long is a trace of which one answer has not all.
+func long() *observev1.GetTraceResponse {
+	out := calm()
+	out.Summary.TraceId, out.Summary.Spans, out.NextPageToken = longTrace, 5000, "more"
+	return out
+}
+
 // calm is the trace of a checkout at which the bank answered at once.
 func calm() *observev1.GetTraceResponse {
 	out, err := tracesWorld{}.Get(context.Background(), &observev1.GetTraceRequest{TraceId: someTrace})

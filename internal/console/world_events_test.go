@@ -13,6 +13,9 @@ const someTopic = "shop.order.v1.OrderPlaced"
 
 // madeUpEvents answers what is asked about events; ok is whether it was.
 func madeUpEvents(query string) (out []*observev1.Sample, ok bool) {
+	if strings.Contains(query, "label_replace") {
+		return madeUpFigures(), true
+	}
 	if strings.Contains(query, "warren_rpc_faults_total") {
 		labels := map[string]string{"kind": "latency", "rpc_method": "shop.payment.v1.PaymentService/Hold"}
 		return []*observev1.Sample{{Labels: labels, Value: 7}}, true

@@ -268,8 +268,11 @@ func (tracesWorld) Names(context.Context, *observev1.NamesRequest) (*observev1.N
 }
 
 func (tracesWorld) Get(_ context.Context, req *observev1.GetTraceRequest) (*observev1.GetTraceResponse, error) {
-	if req.GetTraceId() == calmTrace {
+	switch req.GetTraceId() {
+	case calmTrace:
 		return calm(), nil
+	case longTrace:
+		return long(), nil
 	}
 	if req.GetTraceId() != someTrace {
 		return nil, status.Error(codes.NotFound, "the trace is not kept: it was never recorded, or it was dropped since")
@@ -304,7 +307,10 @@ func (tracesWorld) Get(_ context.Context, req *observev1.GetTraceRequest) (*obse
 	return out, nil
 }
 
-func (tracesWorld) Topology(context.Context, *observev1.TopologyRequest) (*observev1.TopologyResponse, error) {
+func (tracesWorld) Topology(_ context.Context, req *observev1.TopologyRequest) (*observev1.TopologyResponse, error) {
+	if large := madeUpTopology(req.GetServices()); large != nil {
+		return large, nil
+	}
 	out := &observev1.TopologyResponse{}
 	node := func(id string, kind observev1.NodeKind, errors int64) {
 		_, name, _ := strings.Cut(id, ":")
@@ -355,6 +361,7 @@ func (logsWorld) Search(_ context.Context, req *observev1.SearchLogsRequest) (*o
 		out.Lines = append(out.Lines, l)
 	}
 	if req.GetFacets() {
+		out.FacetsPartial = true
 		for i := range 40 {
 			out.Histogram = append(out.Histogram, &observev1.LogBucket{Start: ago(time.Duration(40-i) * 20 * time.Second), Info: int64(20 + (i*7)%19), Warn: int64(i % 4), Error: int64(i / 30 * (i % 5))})
 		}

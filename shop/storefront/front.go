@@ -30,7 +30,10 @@ const (
 	// homeAsked is of how many categories products are asked for, however many
 	// there are: enough for the shelves and for picks that differ.
 	homeAsked = 12
-	// homeKept is no longer than the catalogue itself keeps a list.
+	// homeKept is no longer than the catalogue itself keeps a list. Neither of the two
+	// is a limit, and so no setting: nothing is refused or left undone beyond them.
+	// They say how old the page may be, as priceTTL and hotPageTTL do elsewhere; what
+	// one visitor may cost is bounded by storefront.calls.
 	homeKept = 10 * time.Second
 	// The page of a while ago is better than none while the catalogue is away.
 	homeStale = 5 * time.Minute

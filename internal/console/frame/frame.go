@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	observev1 "github.com/gowarren/warren/api/warren/observe/v1"
@@ -129,6 +130,8 @@ type Frame struct {
 	sessions  *sessions
 	lives     chan struct{}
 	done      chan struct{}
+	closed    sync.Once
+	renewals  renewals
 	nav       []navGroup
 	board     *board
 }
@@ -188,7 +191,7 @@ func (f *Frame) Handler() http.Handler {
 }
 
 // Close ends what is kept up to date.
-func (f *Frame) Close() { close(f.done) }
+func (f *Frame) Close() { f.closed.Do(func() { close(f.done) }) }
 
 // any serves a page, or tells that there is none.
 func (f *Frame) any(w http.ResponseWriter, r *http.Request) {

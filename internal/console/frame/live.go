@@ -13,6 +13,12 @@ import (
 // heartbeat tells a browser, and what is between, that the stream is alive.
 const heartbeat = 15 * time.Second
 
+// headerRenewal marks what a stream asks for by itself.
+const headerRenewal = "X-Renewal"
+
+// Renewal tells whether nobody asked, and the page is only kept up to date.
+func (r *Request) Renewal() bool { return r.Header.Get(headerRenewal) != "" }
+
 // live sends the notices, and a page again, whenever they have changed, as
 // server-sent events. Of a page that does not renew itself, or that somebody has
 // paused, only the notices come.
@@ -25,6 +31,7 @@ func (f *Frame) live(w http.ResponseWriter, r *http.Request) {
 	again := r.Clone(r.Context())
 	again.URL, again.RequestURI = at, at.RequestURI()
 	again.Header.Set("X-Fragment", "inside")
+	again.Header.Set(headerRenewal, "1")
 	every := f.liveEvery(again)
 	if r.URL.Query().Get("only") == "notices" {
 		every = 0
@@ -40,12 +47,22 @@ func (f *Frame) live(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many pages are kept up to date", http.StatusServiceUnavailable)
 		return
 	}
+	out := http.NewResponseController(w)
+	if err := out.SetReadDeadline(time.Time{}); err != nil { // that of the request, which would end the stream
+		http.Error(w, "no stream", http.StatusInternalServerError)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
-	s := &stream{frame: f, again: again, w: w, out: http.NewResponseController(w), last: map[string]uint64{}, sent: time.Now()}
+	s := &stream{frame: f, again: again, every: every, w: w, out: out, last: map[string]uint64{}, sent: time.Now()}
+	if every > 0 {
+		var leave func()
+		s.drawn, leave = f.renewals.join(again)
+		defer leave()
+	}
 	if s.write("retry: 2000\n\n") == nil {
-		s.run(every)
+		s.run()
 	}
 }
 
@@ -53,6 +70,8 @@ func (f *Frame) live(w http.ResponseWriter, r *http.Request) {
 type stream struct {
 	frame *Frame
 	again *http.Request
+	every time.Duration
+	drawn *renewal // the page, for all who look at the same; nil where it is not renewed
 	w     http.ResponseWriter
 	out   *http.ResponseController
 	last  map[string]uint64 // what was sent, by the name of the event
@@ -60,10 +79,10 @@ type stream struct {
 }
 
 // run sends the notices at once: much may have happened since the page was drawn.
-func (s *stream) run(every time.Duration) {
+func (s *stream) run() {
 	var pages <-chan time.Time
-	if every > 0 {
-		ticker := time.NewTicker(every)
+	if s.every > 0 {
+		ticker := time.NewTicker(s.every)
 		defer ticker.Stop()
 		pages = ticker.C
 	}
@@ -87,9 +106,19 @@ func (s *stream) run(every time.Duration) {
 	}
 }
 
+// page sends the page anew. Where it can't be had now, what is shown is kept, and
+// said to be old.
 func (s *stream) page() error {
-	page := &recorder{header: http.Header{}}
-	s.frame.pages.ServeHTTP(page, s.again)
+	page := s.drawn.page(s.again.Context(), s.every/2, func() *recorder {
+		out := &recorder{header: http.Header{}}
+		s.frame.pages.ServeHTTP(out, s.again)
+		return out
+	})
+	if page.status >= http.StatusInternalServerError && page.status != http.StatusNotImplemented {
+		delete(s.last, "page") // which is sent again when it can be had, though it be the same
+		return s.changed("trouble", "", "")
+	}
+	delete(s.last, "trouble")
 	return s.changed("page", page.body.String(), page.body.String())
 }
 
@@ -147,9 +176,10 @@ func (f *Frame) liveEvery(r *http.Request) time.Duration {
 // recorder keeps a page in memory.
 type recorder struct {
 	header http.Header
+	status int
 	body   bytes.Buffer
 }
 
 func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
-func (r *recorder) WriteHeader(int)             {}
+func (r *recorder) WriteHeader(status int)      { r.status = status }

@@ -71,12 +71,14 @@ func (f *Frame) funcs() template.FuncMap {
 		"asset": f.assets.url, "spark": spark, "count": Count, "amount": Amount, "span": Span, "ago": Ago, "icon": icon, "presets": Presets,
 		"percent": func(v float64) string { return fmt.Sprintf("%.2f", 100*v) },
 		"iso":     func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") },
-		"local":   func(t time.Time) string { return t.Format("2006-01-02T15:04:05") },
-		"clock":   func(t time.Time) string { return t.Format("15:04:05") },
-		"join":    strings.Join,
-		"status":  func(word string, tone Tone) Status { return Status{word, tone} },
-		"on":      func(r *Request, t *Table) tableView { return tableView{r, t.seenBy(r.Caller)} },
-		"json":    Indented,
+		"local":   func(t time.Time) string { return t.Local().Format("2006-01-02T15:04:05") },
+		"clock":   func(t time.Time) string { return clock(t, time.Now()) },
+		"moment":  func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000 MST") },
+		"zone":    func() int { return eastOf(time.Now()) }, "zoneName": func() string { return time.Now().Format("MST") },
+		"join":   strings.Join,
+		"status": func(word string, tone Tone) Status { return Status{word, tone} },
+		"on":     func(r *Request, t *Table) tableView { return tableView{r, t.seenBy(r.Caller)} },
+		"json":   Indented,
 	}
 }
 
@@ -107,6 +109,21 @@ func (f *Frame) SignsIn() bool { return !f.opts.Access.Open }
 // Current tells whether a page of the menu is the one that is shown, or above it.
 func (v *view) Current(p *Page) bool {
 	return v.page != nil && (v.page.Name == p.Name || v.page.Under == p.Name)
+}
+
+// Title is what the page is called, and what it is about: that tells one tab, and
+// one page of the past, from another.
+func (v *view) Title() string {
+	var about []string
+	for part := range strings.SplitSeq(v.page.Path, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			about = append(about, v.PathValue(strings.TrimSuffix(name, "}")))
+		}
+	}
+	if about == nil {
+		return v.page.Title
+	}
+	return strings.Join(about, "/") + " · " + v.page.Title
 }
 
 // Page is what is shown.

@@ -12,6 +12,8 @@ type Range struct {
 	From, To time.Time
 	// RawFrom and RawTo are canonical; empty where they are the default.
 	RawFrom, RawTo string
+	// Wrong is a range that was asked for and is none: what is shown is another.
+	Wrong bool
 }
 
 // defaultRange is what pages show where the URL says nothing.
@@ -25,14 +27,16 @@ func Presets() []Preset {
 // Preset is a range with a name.
 type Preset struct{ Name, From string }
 
-// ParseRange reads the two ends of a range. What can't be read is the default.
+// ParseRange reads the two ends of a range. What can't be read, or ends before it
+// begins, is the default.
 func ParseRange(from, to string, now time.Time) Range {
 	r := Range{RawFrom: from, RawTo: to}
 	var ok bool
 	if r.To, ok = parseMoment(to, now); !ok {
-		r.To, r.RawTo = now, ""
+		r.To, r.RawTo, r.Wrong = now, "", to != ""
 	}
 	if r.From, ok = parseMoment(from, now); !ok || !r.From.Before(r.To) {
+		r.Wrong = r.Wrong || from != ""
 		r.From, r.RawFrom = now.Add(-15*time.Minute), ""
 		if !r.From.Before(r.To) {
 			r.To, r.RawTo = now, ""
@@ -82,7 +86,7 @@ func parseMoment(text string, now time.Time) (time.Time, bool) {
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
 		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, true
+			return t.Local(), true
 		}
 	}
 	return time.Time{}, false
@@ -96,4 +100,23 @@ func parseAgo(text string) (time.Duration, bool) {
 	}
 	d, err := time.ParseDuration(text)
 	return d, err == nil && d > 0
+}
+
+// clock is a moment as people read it, by the system's clock: of another day than
+// today with its date.
+func clock(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	switch {
+	case t.Year() != now.Year():
+		return t.Format("2 Jan 2006 15:04")
+	case t.YearDay() != now.YearDay():
+		return t.Format("2 Jan 15:04:05")
+	}
+	return t.Format(time.TimeOnly)
+}
+
+// eastOf is how far the system's clock is ahead of UTC, in minutes.
+func eastOf(now time.Time) int {
+	_, seconds := now.Zone()
+	return seconds / int(time.Minute/time.Second)
 }

@@ -26,9 +26,13 @@ type Status struct {
 	Tone Tone
 }
 
+// never is a moment that isn't said: also where it came as a message, of which the
+// missing one is the beginning of 1970.
+func never(t time.Time) bool { return t.IsZero() || t.Unix() == 0 }
+
 // Ago is how long a moment is past, as people say it.
 func Ago(t, now time.Time) string {
-	if t.IsZero() {
+	if never(t) {
 		return "–"
 	}
 	d := now.Sub(t)

@@ -92,7 +92,7 @@ func Exact(v float64) Cell { return Cell{Text: strconv.FormatFloat(v, 'g', -1, 6
 
 // At is a moment.
 func At(t time.Time) Cell {
-	if t.IsZero() {
+	if never(t) {
 		return Cell{Text: "–"}
 	}
 	return Cell{Time: t, Order: float64(t.UnixMilli())}

@@ -83,8 +83,7 @@
       e.preventDefault();
       dialog().close();
     }
-    const copy = on("[data-copy]");
-    if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => say("Copied"));
+    if (on("[data-copy]")) copy(on("[data-copy]"));
     if (on("[data-theme-switch]")) {
       e.preventDefault();
       theme(on("[data-theme-switch]"));
@@ -99,6 +98,26 @@
     }
   }, true);
 
+  // copy says what came of it. Browsers have no clipboard for pages that come in
+  // the open from another machine: there, the old way has to do.
+  function copy(button) {
+    const told = (ok) => {
+      button.dataset.was = button.dataset.was || button.textContent;
+      button.textContent = ok ? "Copied" : "Can't be copied here";
+      say(button.textContent);
+      setTimeout(() => { button.textContent = button.dataset.was; }, 2000);
+    };
+    if (navigator.clipboard) return navigator.clipboard.writeText(button.dataset.copy).then(() => told(true), () => told(false));
+    const area = document.createElement("textarea");
+    area.value = button.dataset.copy;
+    area.className = "hide";
+    button.after(area);
+    area.select();
+    told(document.execCommand("copy"));
+    area.remove();
+    button.focus({ preventScroll: true });
+  }
+
   function theme(button) {
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const root = document.documentElement;
@@ -109,6 +128,19 @@
     document.cookie = `warren_theme=${next}; path=/; max-age=31536000; samesite=strict`;
     document.dispatchEvent(new Event("warren:themed"));
   }
+
+  // Who is not answered hears of it where he looks: in the dialog, or above the page.
+  function unanswered(changes) {
+    const p = document.createElement("p");
+    p.className = "banner bad unanswered";
+    p.setAttribute("role", "alert");
+    p.textContent = changes ? "The console did not answer: it may have been done, or not." : "The console does not answer.";
+    const sheet = dialog().open && $(".sheet", dialog());
+    if (sheet) sheet.prepend(p);
+    else $("#notices").after(p);
+  }
+  document.addEventListener("htmx:beforeRequest", () => document.querySelectorAll(".unanswered").forEach((p) => p.remove()));
+  document.addEventListener("htmx:sendError", (e) => unanswered(e.detail.requestConfig.verb !== "get"));
 
   // What pages bring
 

@@ -5,10 +5,15 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   const sizes = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
+  const times = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [1e-3, "ms"], [0, "µs"]];
   function short(v, unit) {
     if (v === null || v === undefined) return "–";
     if (unit === "%") return round(100 * v) + " %";
-    if (unit === "s") return v === 0 ? "0" : v < 1e-3 ? round(v * 1e6) + " µs" : v < 1 ? round(v * 1e3) + " ms" : round(v) + " s";
+    if (unit === "s") {
+      if (v === 0) return "0";
+      const [size, name] = times.find(([size]) => Math.abs(v) >= size);
+      return round(v / (size || 1e-6)) + " " + name;
+    }
     if (unit === "B") {
       let i = 0;
       while (Math.abs(v) >= 1024 && i < 4) { v /= 1024; i++; }
@@ -19,11 +24,13 @@
   }
   const round = (v) => String(Number(v.toPrecision(3)));
 
-  // Moments by a clock of 24 hours; days where the span is long.
+  // Moments by a clock of 24 hours, the system's as everywhere on the page; days
+  // where the span is long.
   function moments(u, ticks) {
+    const east = 60 * Number(document.documentElement.dataset.zone);
     const span = u.scales.x.max - u.scales.x.min;
     const form = span > 2 * 86400 ? { day: "numeric", month: "short" } : span > 600 ? { hour: "2-digit", minute: "2-digit" } : { hour: "2-digit", minute: "2-digit", second: "2-digit" };
-    return ticks.map((t) => new Date(t * 1000).toLocaleString([], { ...form, hour12: false }));
+    return ticks.map((t) => new Date((t + east) * 1000).toLocaleString("en-GB", { ...form, hour12: false, timeZone: "UTC" }));
   }
 
   // Vertical lines where something was changed; near one, the title says what.

@@ -9,23 +9,62 @@
   let source = null;
   let paused = false;
   let held = null;
+  let retry = 0;
+  let old = null; // since when, and why, what is shown is not renewed
 
   function connect() {
     disconnect();
     const m = main();
     if (!m || document.hidden) return;
     const renewed = !paused && Number(m.dataset.live) > 0;
-    source = new EventSource("/live?at=" + encodeURIComponent(m.dataset.at) + (renewed ? "" : "&only=notices"));
+    const now = new EventSource("/live?at=" + encodeURIComponent(m.dataset.at) + (renewed ? "" : "&only=notices"));
     const at = m.dataset.at;
-    source.addEventListener("notices", (e) => notify(e.data));
-    source.addEventListener("page", (e) => {
+    source = now;
+    now.addEventListener("notices", (e) => notify(e.data));
+    now.addEventListener("page", (e) => {
+      stale("");
       if (main().dataset.at === at) receive(e.data);
+    });
+    now.addEventListener("trouble", () => stale("The system could not be asked again."));
+    now.addEventListener("open", () => stale(""));
+    now.addEventListener("error", () => {
+      const refused = now.readyState === EventSource.CLOSED;
+      if (renewed) stale(refused ? "The console does not renew it any more: load the page again." : "There is no connection to the console.");
+      if (refused) retry = setTimeout(connect, 5000); // the browser doesn't
     });
   }
 
   function disconnect() {
+    clearTimeout(retry);
     if (source) source.close();
     source = null;
+  }
+
+  // stale says that what is shown gets old, or with no reason that it doesn't. Who
+  // comes back within a few seconds was hardly away.
+  function stale(why) {
+    if (why === "") {
+      if (old && old.told) find("#said").textContent = "Up to date again";
+      old = null;
+    } else if (old) {
+      old.why = why;
+    } else {
+      const one = { at: clock(), why, told: false };
+      old = one;
+      setTimeout(() => {
+        if (old !== one) return;
+        one.told = true;
+        find("#said").textContent = one.why;
+        marks();
+      }, 5000);
+    }
+    marks();
+  }
+
+  // clock is the time as the page has it: the system's.
+  function clock() {
+    const east = Number(document.documentElement.dataset.zone);
+    return new Date(Date.now() + 60000 * east).toISOString().slice(11, 19);
   }
 
   function working() {
@@ -62,14 +101,17 @@
   function again() {
     const at = main().dataset.at;
     fetch(at, { headers: { "X-Fragment": "inside" } })
-      .then((answer) => answer.text())
-      .then((html) => { if (main().dataset.at === at) show(html); })
-      .catch(() => {});
+      .then((answer) => {
+        if (answer.redirected) return location.assign(answer.url); // to the door
+        if (answer.status >= 500 && answer.status !== 501) return stale("The system could not be asked again.");
+        return answer.text().then((html) => { if (main().dataset.at === at) show(html); });
+      })
+      .catch(() => {}); // the stream tells
   }
 
   function pause(on) {
     paused = on;
-    marks(on ? new Date().toLocaleTimeString() : "");
+    marks(on ? clock() : "");
     connect();
     if (!on) again();
   }
@@ -124,6 +166,12 @@
       banner.hidden = !paused;
       find("[data-paused-at]").textContent = since;
     }
+    const aged = find("[data-stale]");
+    if (aged) {
+      aged.hidden = paused || !old || !old.told;
+      find("[data-stale-at]").textContent = old ? old.at : "";
+      find("[data-stale-why]").textContent = old ? old.why : "";
+    }
   }
 
   document.addEventListener("click", (e) => {
@@ -132,7 +180,7 @@
     if (e.target.closest("[data-show-held]") && held) show(held);
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
-  document.addEventListener("warren:page", () => { paused = false; count(); connect(); });
+  document.addEventListener("warren:page", () => { paused = false; old = null; count(); connect(); });
   document.addEventListener("warren:changed", () => { connect(); again(); });
   window.addEventListener("pagehide", disconnect);
 })();
