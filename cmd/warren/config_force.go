@@ -17,7 +17,8 @@ func newConfigForce(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "in-force [name]",
 		Short: "Print what instances obey, and which layer says so",
-		Long: "Print what instances obey of a setting or, with --of, what one of them obeys, and which layer says so: the centre, the system file, or the default.\n\n" +
+		Long: "Print what instances obey of a setting or, with --of, what one of them obeys, and which layer says so: the centre, " +
+			"the system file, or the default.\n\n" +
 			"Of an instance that runs an older revision it is what was so then. Methods and contracts may have values of their own: warren policies has them.",
 		Example: "  warren config in-force rpc.timeout\n  warren config in-force --of catalog/1 --changed",
 		Args:    takes(0, 1, "at most one name"),

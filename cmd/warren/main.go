@@ -90,7 +90,8 @@ func newRoot() *cobra.Command {
 	}
 	add("system", newUp(o), newDown(o), newWait(o), newRestart(o), newScale(o), newKill(o), newConfig(o), newTx(o), newLetters(o),
 		newShards(o), newExperiment(o), newConsole(o))
-	add("look", newPs(o), newTop(o), newAudit(o), newMetrics(o), newEvents(o), newAlerts(o), newTraces(o), newLogs(o), newProfile(o), newPolicies(o), newContracts(o), newRoutes(o), newCall(o), newDoctor(o), newExport(o))
+	add("look", newPs(o), newTop(o), newAudit(o), newMetrics(o), newEvents(o), newAlerts(o), newTraces(o), newLogs(o),
+		newProfile(o), newPolicies(o), newContracts(o), newRoutes(o), newCall(o), newDoctor(o), newExport(o))
 	add("develop", newNew(o), newGenerate(o), newLint(o))
 	root.AddCommand(newGateway(), newCoordinator(), newVersion(o))
 	return root

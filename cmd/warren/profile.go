@@ -64,7 +64,8 @@ func newProfile(o *options) *cobra.Command {
 	}
 	v.flags(c)
 	c.Flags().StringVar(&kind, "kind", "cpu", "cpu, heap, allocs, goroutine, mutex or block")
-	c.Flags().Float64Var(&seconds, "seconds", 0, "for how long, at most profiles.duration.max, 30 (default profiles.duration, 5; allocs: since the process began; heap and goroutine are of one moment)")
+	c.Flags().Float64Var(&seconds, "seconds", 0, "for how long, at most profiles.duration.max, 30 (default profiles.duration, 5; "+
+		"allocs: since the process began; heap and goroutine are of one moment)")
 	return c
 }
 

@@ -53,7 +53,8 @@ func (o *options) printTopology(cmd *cobra.Command, resp *observev1.TopologyResp
 			versions = append(versions, fmt.Sprintf("%s %d", v.GetVersion(), v.GetCalls()))
 		}
 		t.row(e.GetFrom(), e.GetTo(), strconv.FormatInt(e.GetCalls(), 10), fmt.Sprintf("%.2f", e.GetCallsPerSecond()),
-			strconv.FormatInt(e.GetErrors(), 10), brevity(e.GetP50()), brevity(e.GetP95()), orDash(strings.Join(states, ", ")), orDash(strings.Join(versions, ", ")))
+			strconv.FormatInt(e.GetErrors(), 10), brevity(e.GetP50()), brevity(e.GetP95()),
+			orDash(strings.Join(states, ", ")), orDash(strings.Join(versions, ", ")))
 	}
 	return t.flush()
 }

@@ -165,7 +165,8 @@ func (o Objective) alert(severity string, pairs []burnWindow, interval time.Dura
 	return metricstore.Rule{
 		// It is one alert, whichever windows see it: the longer ones see it for longer,
 		// and nobody is to be woken by them when it is over.
-		Alert: name, Expr: "max without (window) (" + strings.Join(pairsOf, " or ignoring (window) ") + ")", Labels: o.labels(map[string]string{severityLabel: severity}),
+		Alert: name, Expr: "max without (window) (" + strings.Join(pairsOf, " or ignoring (window) ") + ")",
+		Labels: o.labels(map[string]string{severityLabel: severity}),
 		Annotations: map[string]string{
 			"summary": "The error budget of " + o.Name + " burns",
 			"description": "{{ $value | humanizePercentage }} of the latest events were bad, of which " +

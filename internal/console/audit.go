@@ -44,7 +44,8 @@ func (s *screens) auditList(r *frame.Request) (any, error) {
 		},
 		Empty: frame.Empty{
 			Title: "Nobody did anything yet",
-			Text:  "Restarts, changes of settings, retries and everything else that people do, here or by a command, is listed with their name and their reason.",
+			Text: "Restarts, changes of settings, retries and everything else that people do, here or by a command, is listed " +
+				"with their name and their reason.",
 		},
 	}
 	if t.Empty.Clear = clearOf(r, "q"); t.Empty.Clear != "" {

@@ -240,7 +240,8 @@ func (s *screens) methodTable(r *frame.Request, service string) (*frame.Table, e
 	}
 	for name, one := range methods {
 		if one.rate > 0 {
-			t.Rows = append(t.Rows, frame.Row{ID: "method-" + strings.ReplaceAll(name, " ", "-"), Cells: append([]frame.Cell{frame.Mono(name)}, one.cells()...)})
+			cells := append([]frame.Cell{frame.Mono(name)}, one.cells()...)
+			t.Rows = append(t.Rows, frame.Row{ID: "method-" + strings.ReplaceAll(name, " ", "-"), Cells: cells})
 		}
 	}
 	slices.SortFunc(t.Rows, func(a, b frame.Row) int { return strings.Compare(a.Cells[0].Text, b.Cells[0].Text) })

@@ -121,7 +121,8 @@ func withLines(f frame.Form, lines []string) frame.Form {
 func edited(c *settingsv1.Change) []string {
 	var out []string
 	for _, e := range c.GetEdits() {
-		out = append(out, fmt.Sprintf("%s on %s: %s → %s", e.GetName(), e.GetScope(), orUnset(e.Old), orUnset(e.New))) //nolint:protogetter // unset is not empty
+		from, to := orUnset(e.Old), orUnset(e.New) //nolint:protogetter // unset is not empty
+		out = append(out, fmt.Sprintf("%s on %s: %s → %s", e.GetName(), e.GetScope(), from, to))
 	}
 	return out
 }

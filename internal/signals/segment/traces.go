@@ -167,7 +167,7 @@ func (s *Segment) Chunks(id ID) (summary *Summary, data [][]byte, err error) {
 func find(db *sql.DB, id ID) (*trace, error) {
 	row, err := scanTrace(db.QueryRowContext(context.Background(), "SELECT "+traceColumns+" FROM traces WHERE trace = ?", id[:]).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil //nolint:nilnil // that there is none is an answer
+		return nil, nil // that there is none is an answer
 	}
 	return row, err
 }
