@@ -130,7 +130,7 @@ func (e *exchange) passUnary(frames *frames) {
 		e.fail(frameProblem(err))
 		return
 	}
-	if p := e.limitFrame(request); p != nil {
+	if p := e.judgeFrame(request); p != nil {
 		e.fail(p)
 		return
 	}
@@ -148,18 +148,25 @@ func (e *exchange) passUnary(frames *frames) {
 	}
 }
 
-// limitFrame decodes a message only where a limit depends on its fields. A
-// stream of messages is one call, and not limited by what is in them.
-func (e *exchange) limitFrame(f *frame) *transcode.Problem {
-	if !e.endpoint.byField || e.endpoint.method.ClientStreams {
+// judgeFrame refuses what is no message of the method, and decodes one only where a
+// limit depends on its fields. A stream of messages is one call, and not limited by
+// what is in them.
+func (e *exchange) judgeFrame(f *frame) *transcode.Problem {
+	m := e.endpoint.method
+	if !readable(f.data, m.Desc.Input(), 0) {
+		return malformed(unreadable)
+	}
+	if !e.endpoint.byField || m.ClientStreams {
 		return nil
 	}
-	message := dynamicpb.NewMessage(e.endpoint.method.Desc.Input())
+	message := dynamicpb.NewMessage(m.Desc.Input())
 	if err := proto.Unmarshal(f.data, message); err != nil {
-		return malformed("the message cannot be read")
+		return malformed(unreadable)
 	}
 	return e.limit(contract.ByField, message)
 }
+
+const unreadable = "the message cannot be read"
 
 func (e *exchange) passStream(frames *frames) {
 	m := e.endpoint.method
@@ -181,7 +188,7 @@ func (e *exchange) passStream(frames *frames) {
 // returns what stops that and waits for it.
 func (e *exchange) passBeside(frames *frames, s grpc.ClientStream, cancel context.CancelCauseFunc) (stop func()) {
 	if !e.endpoint.method.ClientStreams { // there is but one: no need for company
-		if err := e.passFrames(frames, s); err != nil && !errors.Is(err, io.EOF) {
+		if err := e.passOnly(frames, s); err != nil && !errors.Is(err, io.EOF) {
 			cancel(problemError{frameProblem(err)})
 		}
 		return func() {}
@@ -212,6 +219,18 @@ func (e *exchange) onEnding(cancel context.CancelCauseFunc) (stop func()) {
 	return func() { close(over) }
 }
 
+// passOnly sends the one message that there must be.
+func (e *exchange) passOnly(frames *frames, s grpc.ClientStream) error {
+	f, err := frames.only()
+	if err != nil {
+		return err
+	}
+	if err := e.passFrame(f, s); err != nil {
+		return err
+	}
+	return s.CloseSend()
+}
+
 // passFrames sends what the client sends.
 func (e *exchange) passFrames(frames *frames, s grpc.ClientStream) error {
 	for {
@@ -222,13 +241,20 @@ func (e *exchange) passFrames(frames *frames, s grpc.ClientStream) error {
 		if err != nil {
 			return err
 		}
-		if p := e.limitFrame(f); p != nil {
-			return problemError{p}
-		}
-		if err := s.SendMsg(f); err != nil {
-			return io.EOF // why comes with the answer
+		if err := e.passFrame(f, s); err != nil {
+			return err
 		}
 	}
+}
+
+func (e *exchange) passFrame(f *frame, s grpc.ClientStream) error {
+	if p := e.judgeFrame(f); p != nil {
+		return problemError{p}
+	}
+	if err := s.SendMsg(f); err != nil {
+		return io.EOF // why comes with the answer
+	}
+	return nil
 }
 
 // passAnswers writes what the service answers.

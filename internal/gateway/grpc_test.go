@@ -230,7 +230,7 @@ func TestGRPCFraming(t *testing.T) {
 		"huge length":       {"\x00\xff\xff\xff\xffabc", codes.ResourceExhausted},
 		"unnamed encoding":  {framed(t, 1, &libraryv1.GetBookRequest{}), codes.InvalidArgument},
 		"two":               {good + good, codes.InvalidArgument},
-		"garbage":           {"\x00\x00\x00\x00\x03\xff\xff\xff", codes.Internal},
+		"garbage":           {"\x00\x00\x00\x00\x03\xff\xff\xff", codes.InvalidArgument},
 		"just as it should": {good, codes.OK},
 	} {
 		got := w.do("POST", path, c.body, "Content-Type", "application/grpc-web")

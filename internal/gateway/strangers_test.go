@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
+)
+
+// grpcStatus is the status that an answer of gRPC-Web ends with.
+func grpcStatus(t *testing.T, a answer) string {
+	t.Helper()
+	if s := a.header.Get("Grpc-Status"); s != "" {
+		return s
+	}
+	_, trailers := deframe(t, a.body)
+	_, rest, _ := strings.Cut(trailers, "grpc-status: ")
+	s, _, _ := strings.Cut(rest, "\r\n")
+	return s
+}
+
+// Rubbish is its sender's mistake: it must not open the breakers of a service that is
+// well, for then anybody could take it from everybody.
+func TestRubbishTakesNothingFromOthers(t *testing.T) {
+	w := up(t, nil)
+	good := framed(t, 0, &libraryv1.WatchBooksRequest{Count: 1})
+	rubbish := "\x00\x00\x00\x00\x03\xff\xff\xff"
+	for name, body := range map[string]string{"GetBook": rubbish, "WatchBooks": rubbish, "ImportBooks": good + rubbish, "Chat": rubbish} {
+		for range 30 {
+			got := w.do("POST", "/library.v1.LibraryService/"+name, body, "Content-Type", "application/grpc-web")
+			if s := grpcStatus(t, got); s != "3" {
+				t.Fatalf("%s: status %s, %v %q", name, s, got.header, got.body)
+			}
+		}
+		if s := grpcStatus(t, w.do("POST", "/library.v1.LibraryService/"+name, good, "Content-Type", "application/grpc-web")); s != "0" {
+			t.Errorf("%s: what can be read gets status %s", name, s)
+		}
+	}
+}
+
+// What is called with one message gets one: a second is not the service's to refuse.
+func TestAStreamOfAnswersHasOneRequest(t *testing.T) {
+	w := up(t, nil)
+	one := framed(t, 0, &libraryv1.WatchBooksRequest{Count: 1})
+	for body, want := range map[string]string{"": "3", one: "0", one + one: "3"} {
+		got := w.do("POST", "/library.v1.LibraryService/WatchBooks", body, "Content-Type", "application/grpc-web")
+		if s := grpcStatus(t, got); s != want {
+			t.Errorf("%d bytes: status %s, want %s", len(body), s, want)
+		}
+	}
+}
+
+// A message is found readable just as a decoder finds it.
+func FuzzReadable(f *testing.F) {
+	md := (&libraryv1.EchoRequest{}).ProtoReflect().Descriptor()
+	whole, err := proto.Marshal(&libraryv1.EchoRequest{Text: "text"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	fields := md.Fields()
+	for i := range fields.Len() { // each field with what is right and wrong for one kind or another
+		for _, tail := range []string{"\x00", "\x01\xff", "\x02\x08\x80", "\x03\x08\x80\x01", "\x04abcd", "\x08abcdefgh", "\xff\xff\xff\xff\x0f"} {
+			for kind := range 6 {
+				f.Add(append(varint(uint64(fields.Get(i).Number())<<3|uint64(kind)), tail...))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		err := proto.UnmarshalOptions{AllowPartial: true}.Unmarshal(data, dynamicpb.NewMessage(md))
+		if got := readable(data, md, 0); got != (err == nil) {
+			t.Errorf("%x is readable: %v, and its decoder says %v", data, got, err)
+		}
+	})
+}
+
+func varint(v uint64) []byte {
+	var out []byte
+	for ; v >= 0x80; v >>= 7 {
+		out = append(out, byte(v)|0x80)
+	}
+	return append(out, byte(v))
+}
