@@ -33,7 +33,7 @@ const (
 
 func grpcKindOf(r *http.Request) grpcKind {
 	contentType := r.Header.Get("Content-Type")
-	if !hasPrefixFold(contentType, "application/grpc") {
+	if !hasPrefixFold(contentType, "application/grpc") || r.Method == http.MethodOptions { // which asks what can be done here
 		return notGRPC
 	}
 	media, _, _ := strings.Cut(strings.ToLower(contentType), ";")
@@ -84,7 +84,7 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 // serveGRPC passes a call of gRPC or gRPC-Web on, within the same limits as
 // one of REST.
 func (e *exchange) serveGRPC() {
-	if e.grpc == grpcStrange || e.r.Method != http.MethodPost && e.r.Method != http.MethodOptions {
+	if e.grpc == grpcStrange || e.r.Method != http.MethodPost {
 		e.grpc = notGRPC
 		e.fail(transcode.NewProblem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
 			"only gRPC over HTTP/2 and gRPC-Web, with protobuf messages, are spoken here"))

@@ -53,6 +53,17 @@ func TestAStreamOfAnswersHasOneRequest(t *testing.T) {
 	}
 }
 
+func TestOnlyPostCalls(t *testing.T) {
+	w := up(t, nil)
+	body := framed(t, 0, &libraryv1.GetBookRequest{Isbn: "1"})
+	for method, want := range map[string]int{"POST": 200, "OPTIONS": 204, "PUT": 415, "GET": 415} {
+		got := w.do(method, "/library.v1.LibraryService/GetBook", body, "Content-Type", "application/grpc-web")
+		if called := strings.Contains(got.body, "from a"); got.status != want || called != (method == "POST") {
+			t.Errorf("%s: %d %q", method, got.status, got.body)
+		}
+	}
+}
+
 // A message is found readable just as a decoder finds it.
 func FuzzReadable(f *testing.F) {
 	md := (&libraryv1.EchoRequest{}).ProtoReflect().Descriptor()
