@@ -164,15 +164,17 @@ func (e *exchange) passMetadata() *transcode.Problem {
 		if reserved(key) {
 			continue
 		}
+		binary := strings.HasSuffix(key, "-bin")
 		for _, v := range values {
-			if strings.HasSuffix(key, "-bin") {
+			if !travels(key) || !binary && !printable(v) {
+				return malformed("the metadata " + strconv.QuoteToASCII(short(key)) + " is no text that gRPC can carry")
+			}
+			if binary {
 				raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(v, "="))
 				if err != nil {
 					continue
 				}
 				v = string(raw)
-			} else if !travels(key, v) {
-				return malformed("the metadata " + strconv.QuoteToASCII(short(key)) + " is no text that gRPC can carry")
 			}
 			kv = append(kv, key, v)
 		}
@@ -183,13 +185,18 @@ func (e *exchange) passMetadata() *transcode.Problem {
 	return nil
 }
 
-// travels tells whether gRPC takes the metadata: HTTP allows more.
-func travels(key, value string) bool {
+// travels tells whether gRPC takes metadata of the name: HTTP allows more.
+func travels(key string) bool {
 	for i := range len(key) {
 		if c := key[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
 			return false
 		}
 	}
+	return true
+}
+
+// printable tells whether gRPC takes a value that is text: HTTP allows more.
+func printable(value string) bool {
 	for i := range len(value) {
 		if value[i] < ' ' || value[i] > '~' {
 			return false

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -60,6 +61,17 @@ func TestOnlyPostCalls(t *testing.T) {
 		got := w.do(method, "/library.v1.LibraryService/GetBook", body, "Content-Type", "application/grpc-web")
 		if called := strings.Contains(got.body, "from a"); got.status != want || called != (method == "POST") {
 			t.Errorf("%s: %d %q", method, got.status, got.body)
+		}
+	}
+}
+
+func TestNamesOfBinaryMetadataAreChecked(t *testing.T) {
+	w := up(t, nil)
+	body := framed(t, 0, &libraryv1.GetBookRequest{Isbn: "1"})
+	for name, want := range map[string]string{"Fine-Bin": "0", "Not!fine-Bin": "3"} {
+		got := w.do("POST", "/library.v1.LibraryService/GetBook", body, "Content-Type", "application/grpc-web", name, base64.RawStdEncoding.EncodeToString([]byte("\x00\xff")))
+		if s := grpcStatus(t, got); s != want {
+			t.Errorf("%s: status %s, want %s", name, s, want)
 		}
 	}
 }
