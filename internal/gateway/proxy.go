@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,10 +79,7 @@ func (p *proxy) serve(e *exchange) {
 		return
 	}
 	if e.r.Body != nil && e.r.Body != http.NoBody {
-		e.r.Body = struct {
-			io.Reader
-			io.Closer
-		}{&limitedReader{r: e.r.Body, left: limit}, e.r.Body}
+		e.r.Body = newUpload(e, limit)
 	}
 	r := e.r.WithContext(context.WithValue(e.ctx, exchangeKey{}, e))
 	p.reverse.ServeHTTP(e.w, r)
@@ -181,7 +179,10 @@ func (p *proxy) count(address string) *atomic.Int64 {
 // the client's.
 func (p *proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
 	e := r.Context().Value(exchangeKey{}).(*exchange)
+	body, _ := e.r.Body.(*upload)
 	switch {
+	case body.tooSlow(): // net/http takes its client for one that left
+		e.fail(bodyProblem(os.ErrDeadlineExceeded))
 	case e.r.Context().Err() != nil:
 		e.gone = true
 	case errors.Is(err, errBodyTooLarge):

@@ -26,7 +26,7 @@ var (
 	settingConcurrent = config.Int("gateway.limit.concurrent", 10_000, 1, 10_000_000,
 		"How many requests are handled at once; more are answered 503.")
 	settingBodyTimeout = config.Duration("gateway.body.timeout", 30*time.Second, 10*time.Millisecond, time.Hour,
-		"How long a client may take to send the body of a request that is no stream.")
+		"How long a client may take to send the body of a request that is no stream; of one, or for a service of plain HTTP: the next part of it.")
 	settingWriteTimeout = config.Duration("gateway.write.timeout", 30*time.Second, 10*time.Millisecond, time.Hour,
 		"How long a client may take to accept an answer, or the next message of a stream.")
 	settingProxyTimeout = config.Duration("gateway.proxy.timeout", time.Minute, 0, 24*time.Hour,

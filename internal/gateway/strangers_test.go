@@ -1,14 +1,20 @@
 package gateway
 
 import (
+	"context"
 	"encoding/base64"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	libraryv1 "github.com/gowarren/warren/internal/transcode/testpb/library/v1"
+	"github.com/gowarren/warren/registry"
 )
 
 // grpcStatus is the status that an answer of gRPC-Web ends with.
@@ -106,4 +112,49 @@ func varint(v uint64) []byte {
 		out = append(out, byte(v)|0x80)
 	}
 	return append(out, byte(v))
+}
+
+// plain announces a service of plain HTTP.
+func (w *world) plain(h http.Handler, routes ...registry.Route) {
+	w.t.Helper()
+	backend := httptest.NewServer(h)
+	w.t.Cleanup(backend.Close)
+	_ = w.engine.Put(context.Background(), registry.Instance{ID: "web", Service: "web", Weight: 1,
+		Address: strings.TrimPrefix(backend.URL, "http://"), State: registry.Ready, Routes: routes})
+	w.eventually("the routes are known", func() bool {
+		return len(w.gateway.table.Load().plains) == len(routes)
+	})
+}
+
+func TestPlainServicesGetBodiesInTime(t *testing.T) {
+	w := newWorld(t, map[string]string{"gateway.body.timeout": "200ms"})
+	w.plain(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		select { // longer than a client may take
+		case <-time.After(500 * time.Millisecond):
+			_, _ = rw.Write(text)
+		case <-r.Context().Done():
+		}
+	}), registry.Route{Method: "POST", Pattern: "/forms/{name}"})
+	const head = " HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
+	for _, c := range []struct {
+		name, path string
+		parts      []string
+		want       string
+	}{
+		{"nothing is sent", "/forms/a", nil, "HTTP/1.1 408"},
+		{"a part is sent", "/forms/a", []string{"hello"}, "HTTP/1.1 408"},
+		{"all is sent, and the service takes its time", "/forms/a", []string{"0123456789"}, "HTTP/1.1 200"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := raw(t, w, "POST "+c.path+head+strings.Join(c.parts, ""))
+			if !strings.HasPrefix(got, c.want) {
+				t.Errorf("%.200q", got)
+			}
+		})
+	}
+	w.eventually("all requests have ended", func() bool { return w.gateway.inFlight.Load() == 0 })
 }
