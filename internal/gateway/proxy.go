@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,6 +95,13 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	r.SetXForwarded()
 	if e.address != "" {
 		r.Out.Header.Set("X-Forwarded-For", e.address)
+	}
+	// Behind this protocol the client would talk to the service as it likes, past all
+	// that the gateway sees to.
+	if tokens := r.Out.Header.Get("Upgrade"); strings.Contains(strings.ToLower(tokens), "h2c") {
+		r.Out.Header.Del("Connection")
+		r.Out.Header.Del("Upgrade")
+		r.Out.Header.Del("Http2-Settings")
 	}
 	p.g.tracer.Inject(e.ctx, r.Out.Header.Set)
 	if o := &p.g.opts.Client; o.ServiceKey != nil { // without its signed name the trace is taken for a stranger's

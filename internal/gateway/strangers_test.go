@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -157,4 +158,25 @@ func TestPlainServicesGetBodiesInTime(t *testing.T) {
 		})
 	}
 	w.eventually("all requests have ended", func() bool { return w.gateway.inFlight.Load() == 0 })
+}
+
+// Behind HTTP/2 on the same connection a client would be alone with the service.
+func TestConnectionsToServicesAreNotGivenAway(t *testing.T) {
+	w := newWorld(t, nil)
+	var upgrades sync.Map
+	w.plain(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		upgrades.Store(r.Header.Get("Upgrade")+r.Header.Get("Http2-Settings")+r.Header.Get("Connection"), true)
+	}), registry.Route{Method: "GET", Pattern: "/pages/{name}"})
+	for _, protocol := range []string{"h2c", "H2C", "websocket, h2c"} {
+		got := raw(t, w, "GET /pages/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "+protocol+"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
+		if !strings.HasPrefix(got, "HTTP/1.1 200") {
+			t.Errorf("%s: %.200q", protocol, got)
+		}
+	}
+	upgrades.Range(func(seen, _ any) bool {
+		if seen != "" {
+			t.Errorf("the service is asked for %q", seen)
+		}
+		return true
+	})
 }
