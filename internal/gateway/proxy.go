@@ -54,6 +54,7 @@ func newProxy(g *Gateway) *proxy {
 		ErrorLog:     slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
 		ModifyResponse: func(r *http.Response) error {
 			r.Header.Del("X-Request-Id") // it has one already
+			endWith(g.ending, r)
 			return nil
 		},
 	}

@@ -180,3 +180,35 @@ func TestConnectionsToServicesAreNotGivenAway(t *testing.T) {
 		return true
 	})
 }
+
+func TestDrainEndsStreamsOfPlainServices(t *testing.T) {
+	w := newWorld(t, nil)
+	left := make(chan struct{})
+	w.plain(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		_, _ = io.WriteString(rw, "data: first\n\n")
+		_ = http.NewResponseController(rw).Flush()
+		<-r.Context().Done()
+		close(left)
+	}), registry.Route{Method: "GET", Pattern: "/live"})
+	lines, closeBody := w.open(t.Context(), "/live")
+	defer closeBody()
+	if !lines.Scan() || lines.Text() != "data: first" {
+		t.Fatalf("%q %v", lines.Text(), lines.Err())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- w.gateway.Drain(ctx) }()
+	w.eventually("not ready", func() bool { return w.gateway.Ready(ctx) != nil })
+	w.gateway.stopStreams()
+	for lines.Scan() {
+	}
+	if err := lines.Err(); err != nil {
+		t.Errorf("the stream broke: %v", err)
+	}
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	<-left
+}
