@@ -212,3 +212,18 @@ func TestDrainEndsStreamsOfPlainServices(t *testing.T) {
 	}
 	<-left
 }
+
+func TestRedirectionsToTreesAreTheServices(t *testing.T) {
+	w := newWorld(t, nil)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /tree/", func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "the tree") })
+	w.plain(mux, registry.Route{Method: "GET", Pattern: "/tree/"})
+	for _, path := range []string{"/tree/", "/tree", "/tree?leaf=1"} {
+		if got := w.get(path); got.status != 200 || got.body != "the tree" {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+	if got := w.do("POST", "/tree/", ""); got.status != 405 {
+		t.Errorf("POST: %d", got.status)
+	}
+}

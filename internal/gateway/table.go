@@ -213,6 +213,10 @@ func (t *table) find(r *http.Request) found {
 		if plain, ok := h.(*route); ok {
 			return found{route: plain}
 		}
+		// A redirection, from /tree to /tree/: the service knows best where to.
+		if i := slices.IndexFunc(t.plains, func(p *route) bool { return p.span == pattern }); i >= 0 {
+			return found{route: t.plains[i]}
+		}
 	}
 	return found{allowed: append(allowed, t.plainMethods(r)...)}
 }
