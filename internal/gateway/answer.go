@@ -138,20 +138,27 @@ func compressible(contentType string) bool {
 }
 
 // acceptsGzip tells whether the header names gzip, or everything, and does not
-// rule it out.
+// rule it out: what it says of gzip counts more than what it says of everything.
 func acceptsGzip(header string) bool {
+	all := false
 	for part := range strings.SplitSeq(header, ",") {
 		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		name = strings.ToLower(strings.TrimSpace(name))
-		if name != "gzip" && name != "*" {
-			continue
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "gzip":
+			return weighs(params)
+		case "*":
+			all = weighs(params)
 		}
-		q, found := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-		if !found {
-			return true
-		}
-		weight, err := strconv.ParseFloat(q, 64)
-		return err == nil && weight > 0
 	}
-	return false
+	return all
+}
+
+// weighs tells whether an alternative of a header is one: "q=0" says that it is not.
+func weighs(params string) bool {
+	q, found := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(params, " ", "")), "q=")
+	if !found {
+		return true
+	}
+	weight, err := strconv.ParseFloat(q, 64)
+	return err == nil && weight > 0
 }

@@ -227,3 +227,14 @@ func TestRedirectionsToTreesAreTheServices(t *testing.T) {
 		t.Errorf("POST: %d", got.status)
 	}
 }
+
+func TestWhatClientsAcceptOfCompression(t *testing.T) {
+	for header, want := range map[string]bool{
+		"": false, "gzip": true, "GZIP;Q=0.5": true, "*": true, "br": false, "gzip;q=0": false, "*;q=0": false,
+		"*, gzip;q=0": false, "*;q=0.1, GZIP; Q=0": false, "*;q=0, gzip": true, "br, *;q=0.1": true, "gzip;q=nothing": false,
+	} {
+		if got := acceptsGzip(header); got != want {
+			t.Errorf("%q accepts gzip: %v", header, got)
+		}
+	}
+}
