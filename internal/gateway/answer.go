@@ -39,6 +39,7 @@ func (e *exchange) answer(reply proto.Message) {
 	h.Set("Content-Type", contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
 	e.cacheHeaders(h)
+	may := e.mayCompress(h, contentType, body, e.endpoint.secret)
 	if e.taggable() {
 		tag := entityTag(body)
 		h["Etag"] = []string{tag} // as Set would spell it
@@ -48,7 +49,7 @@ func (e *exchange) answer(reply proto.Message) {
 			return
 		}
 	}
-	e.writeBody(h, contentType, body, e.endpoint.secret)
+	e.writeBody(h, body, may)
 }
 
 // cacheHeaders says who may keep the answer. The contract decides; what it
@@ -94,15 +95,20 @@ func matches(header, tag string) bool {
 	return false
 }
 
-// writeBody never compresses secrets: the length of what is compressed tells
-// them to those who can put text beside them.
-func (e *exchange) writeBody(h http.Header, contentType string, body []byte, secret bool) {
-	compressed := false
-	if len(body) >= e.g.numbers.gzipMin.Get() && compressible(contentType) && !secret {
-		h.Add("Vary", "Accept-Encoding")
-		compressed = acceptsGzip(e.r.Header.Get("Accept-Encoding"))
+// mayCompress tells whether the body is compressed for who accepts that, which then
+// stands in the header: also in that of an answer that nothing has changed. Secrets
+// never are: the length of what is compressed tells them to those who can put text
+// beside them.
+func (e *exchange) mayCompress(h http.Header, contentType string, body []byte, secret bool) bool {
+	if len(body) < e.g.numbers.gzipMin.Get() || !compressible(contentType) || secret {
+		return false
 	}
-	if compressed {
+	h.Add("Vary", "Accept-Encoding")
+	return true
+}
+
+func (e *exchange) writeBody(h http.Header, body []byte, mayCompress bool) {
+	if mayCompress && acceptsGzip(e.r.Header.Get("Accept-Encoding")) {
 		z := bodies.Get().(*bytes.Buffer)
 		defer release(z)
 		compress(z, body)

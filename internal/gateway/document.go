@@ -47,9 +47,10 @@ func (e *exchange) serveDocument(d *document) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", d.tag)
+	may := e.mayCompress(h, "application/json", d.body, false)
 	if matches(e.r.Header.Get("If-None-Match"), d.tag) {
 		e.w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	e.writeBody(h, "application/json", d.body, false)
+	e.writeBody(h, d.body, may)
 }

@@ -238,3 +238,17 @@ func TestWhatClientsAcceptOfCompression(t *testing.T) {
 		}
 	}
 }
+
+// Who is told that nothing has changed is told the same of the answer as at first.
+func TestUnchangedAnswersVaryAsBefore(t *testing.T) {
+	w := up(t, map[string]string{"gateway.gzip.min": "100"})
+	for _, path := range []string{"/v1/books/long", "/openapi.json"} {
+		first := w.get(path)
+		again := w.get(path, "If-None-Match", first.header.Get("ETag"))
+		for _, name := range []string{"Vary", "Cache-Control", "ETag"} {
+			if again.status != 304 || first.header.Get(name) == "" || first.header.Get(name) != again.header.Get(name) {
+				t.Errorf("%s: %s of %d is %q, of %d %q", path, name, first.status, first.header.Get(name), again.status, again.header.Get(name))
+			}
+		}
+	}
+}
