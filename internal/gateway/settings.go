@@ -28,7 +28,8 @@ var (
 	settingBodyTimeout = config.Duration("gateway.body.timeout", 30*time.Second, 10*time.Millisecond, time.Hour,
 		"How long a client may take to send the body of a request that is no stream; of one, or for a service of plain HTTP: the next part of it.")
 	settingWriteTimeout = config.Duration("gateway.write.timeout", 30*time.Second, 10*time.Millisecond, time.Hour,
-		"How long a client may take to accept an answer, or the next message of a stream.")
+		"How long a client may take to accept an answer, or the next message of a stream. "+
+			"What holds at the start also closes connections of HTTP/2 that accept nothing.")
 	settingProxyTimeout = config.Duration("gateway.proxy.timeout", time.Minute, 0, 24*time.Hour,
 		"How long a service of plain HTTP may take to begin its answer; 0 is no limit.")
 	settingHeartbeat = config.Duration("gateway.stream.heartbeat", 15*time.Second, 10*time.Millisecond, time.Hour,

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,5 +252,60 @@ func TestUnchangedAnswersVaryAsBefore(t *testing.T) {
 				t.Errorf("%s: %s of %d is %q, of %d %q", path, name, first.status, first.header.Get(name), again.status, again.header.Get(name))
 			}
 		}
+	}
+}
+
+// stuck is a connection whose client reads no more once the answer has begun.
+type stuck struct {
+	net.Conn
+	left atomic.Int64
+	end  chan struct{}
+}
+
+func (s *stuck) Read(p []byte) (int, error) {
+	if s.left.Load() <= 0 {
+		<-s.end
+	}
+	n, err := s.Conn.Read(p)
+	s.left.Add(int64(-n))
+	return n, err
+}
+
+func TestClientsThatReadNothing(t *testing.T) {
+	for name, accept := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			w := up(t, map[string]string{"gateway.write.timeout": "500ms"})
+			protocols := new(http.Protocols)
+			protocols.SetHTTP1(!accept)
+			protocols.SetUnencryptedHTTP2(accept)
+			end := make(chan struct{})
+			transport := &http.Transport{
+				Protocols: protocols, HTTP2: &http.HTTP2Config{MaxReceiveBufferPerConnection: 1 << 30, MaxReceiveBufferPerStream: 1 << 30},
+				DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+					conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+					if err != nil {
+						return nil, err
+					}
+					_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+					s := &stuck{Conn: conn, end: end}
+					s.left.Store(64 << 10)
+					return s, nil
+				},
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer transport.CloseIdleConnections()
+			defer close(end)
+			defer cancel()
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/v1/books:watch?count=1000000000", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			w.eventually("the request has ended", func() bool { return w.gateway.inFlight.Load() == 0 })
+		})
 	}
 }
