@@ -52,7 +52,7 @@ type exchange struct {
 // ServeHTTP takes a request through the pipeline.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := &exchange{g: g, r: r, ctx: r.Context(), start: time.Now(), grpc: grpcKindOf(r)}
-	e.recorder = recorder{ResponseWriter: w, control: *http.NewResponseController(w), patience: g.numbers.writeTimeout.Get()}
+	e.recorder = recorder{ResponseWriter: w, control: *http.NewResponseController(w), patience: g.numbers.writeTimeout.Get(), streams: r.ProtoMajor > 1}
 	e.w = &e.recorder
 	g.inFlight.Add(1)
 	g.metrics.active[spanName(r.Method)].Inc()

@@ -15,6 +15,7 @@ type recorder struct {
 	status   int
 	sent     int64
 	patience time.Duration
+	streams  bool // the connection carries other requests beside this one: HTTP/2
 	extended time.Time
 }
 
@@ -51,7 +52,11 @@ func (w *recorder) extend() {
 // Flush sends what was written.
 func (w *recorder) Flush() {
 	w.extend()
-	_ = w.control.Flush() // an error comes back from the next write
+	_ = w.control.Flush()            // an error comes back from the next write
+	if w.streams && w.patience > 0 { // there a deadline ends the stream, also while nobody writes
+		w.extended = time.Time{}
+		_ = w.control.SetWriteDeadline(time.Time{})
+	}
 }
 
 // Hijack gives the connection away: to a protocol that was upgraded to.

@@ -309,3 +309,22 @@ func TestClientsThatReadNothing(t *testing.T) {
 		})
 	}
 }
+
+// A stream in which nobody has anything to say is none whose client does not read.
+func TestSilenceIsNoSlowClient(t *testing.T) {
+	const timeout = 500 * time.Millisecond
+	w := up(t, map[string]string{"gateway.write.timeout": timeout.String()})
+	chat, err := w.dial().Chat(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"a", "b"} {
+		if err := chat.Send(&libraryv1.ChatMessage{Text: text}); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := chat.Recv(); err != nil || m.GetText() != "re: "+text {
+			t.Fatalf("%v %v", m, err)
+		}
+		<-time.After(2 * timeout)
+	}
+}
