@@ -124,8 +124,11 @@ func (db *DB) faultOf(err error) fault {
 	if f := db.engine.fault(err); f != faultOther {
 		return f
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return faultAway
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		if op.Op == "dial" {
+			return faultAway
+		}
+		return faultLost // whatever the network says of a connection that was there
 	}
 	for _, lost := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
 		syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNREFUSED} {

@@ -43,6 +43,7 @@ func openMySQL(_ context.Context, u *url.URL) (*engine, error) {
 	config.Passwd, _ = u.User.Password()
 	config.DBName = strings.Trim(u.Path, "/")
 	config.Timeout = p.Duration("connect_timeout", connectTimeout)
+	config.DialFunc = dialer().DialContext
 	config.ReadTimeout = p.Duration("read_timeout", 0)
 	config.WriteTimeout = p.Duration("write_timeout", 0)
 	var err error

@@ -60,6 +60,7 @@ func openPostgres(u *url.URL, name string) (*engine, error) {
 	if config.ConnectTimeout == 0 || !handed.Has("connect_timeout") {
 		config.ConnectTimeout = connectTimeout
 	}
+	config.DialFunc = dialer().DialContext
 	config.StatementCacheCapacity = postgresPrepared
 	// A cancelled query is cancelled on the server too, and the connection lives.
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
