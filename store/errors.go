@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 )
 
 // The errors that callers tell apart, with [errors.Is], on every database.
@@ -100,7 +101,11 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	if known, ok := errors.AsType[*failure](err); ok {
 		return known
 	}
-	if ended := ctx.Err(); ended != nil {
+	ended := ctx.Err()
+	if at, ok := ctx.Deadline(); ok && ended == nil && !time.Now().Before(at) {
+		ended = context.DeadlineExceeded // sockets, which have the same deadline, may be quicker
+	}
+	if ended != nil {
 		// Drivers call this many things, such as "interrupted" or "broken pipe";
 		// database/sql calls it "transaction has already been rolled back".
 		if errors.Is(err, ended) {
