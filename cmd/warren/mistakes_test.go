@@ -99,6 +99,24 @@ func TestUpShowsACrashLoopAndGoesOn(t *testing.T) {
 	}
 }
 
+// TestDownStopsWhatIsNotReady shows that nobody has to wait for a system that does
+// not become ready before it can be stopped.
+func TestDownStopsWhatIsNotReady(t *testing.T) {
+	w := newWorkshop(t)
+	w.write("warren.yaml", oneService)
+	w.write("greeting/main.go", "package main\n\nimport \"os\"\n\nfunc main() {\n\tos.Exit(3)\n}\n")
+	u := w.begin("--timeout", "1h")
+	eventually(t, "the service ends", func() bool { return strings.Contains(u.printed(t), "greeting/1 ended (exit 3)") })
+	eventually(t, "it can be asked", func() bool { return w.warren("ps").status == 0 })
+	w.must("down")
+	if err := u.wait(); err != nil {
+		t.Error(err)
+	}
+	if text := u.printed(t); strings.Contains(text, "not everything is ready") {
+		t.Errorf("it tells what nobody waits for:\n%s", text)
+	}
+}
+
 // TestSecondCtrlCStopsHard shows that a service that does not want to end
 // keeps nobody waiting.
 func TestSecondCtrlCStopsHard(t *testing.T) {

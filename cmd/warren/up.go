@@ -65,14 +65,21 @@ func up(cmd *cobra.Command, opts supervisor.Options, o *options, logs bool, time
 	}
 	ready, cancel := context.WithTimeout(cmd.Context(), timeout)
 	defer cancel()
-	if err := s.Wait(ready); err != nil && cmd.Context().Err() == nil {
+	end := make(chan error, 1)
+	go func() {
+		end <- waitForEnd(cmd.Context(), s)
+		cancel() // who stops a system need not wait until it is ready
+	}()
+	switch err := s.Wait(ready); {
+	case len(end) > 0: // it is to end
+	case err != nil:
 		fmt.Fprintf(cmd.ErrOrStderr(), "not everything is ready: %v\n(the rest works; warren ps and warren logs tell more)\n", err)
-	} else if cmd.Context().Err() == nil {
+	default:
 		if err := printUp(cmd.Context(), out, s, o.json); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), err)
 		}
 	}
-	err = waitForEnd(cmd.Context(), s)
+	err = <-end
 	fmt.Fprintln(cmd.ErrOrStderr(), "draining; press Ctrl-C again to stop hard")
 	hardOnSecondSignal()
 	if closeErr := s.Close(); err == nil {
