@@ -51,7 +51,16 @@ func newTable(w io.Writer, columns ...string) *table {
 	return t
 }
 
-func (t *table) row(cells ...string) { fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
+// row prints a row. Much of what stands in cells others have named.
+func (t *table) row(cells ...string) {
+	for i, cell := range cells {
+		if i > 0 {
+			fmt.Fprint(t.w, "\t")
+		}
+		fmt.Fprint(t.w, plain(cell))
+	}
+	fmt.Fprintln(t.w)
+}
 
 func (t *table) flush() error { return t.w.Flush() }
 

@@ -27,9 +27,12 @@ func TestWhatOthersWroteIsPlain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := `{"time":"2026-01-02T03:04:05Z","level":"INFO","msg":"\u001b[2Jgone","user":"\u001b]0;owned\u0007","stack":"a\nb"}`
-	for what, got := range map[string]string{"a waterfall": out.String(), "a line": readable(line), "a text": plain(clear + title + "two\nlines")} {
-		if strings.ContainsAny(got, "\x1b\a") || !strings.Contains(got, "\n") {
+	if err := printSummaries(&out, &observev1.SearchTracesResponse{Traces: []*observev1.TraceSummary{{Service: "s" + title, Name: clear, Services: []string{clear}}}}); err != nil {
+		t.Fatal(err)
+	}
+	line := `{"time":"2026-01-02T03:04:05Z","level":"INFO","msg":"\u001b[2Jgone","user":"\u001b]0;owned\u0007","stack":"a\nb","key\u001b[2J":{"a":"\u009b2J"}}` + "\n"
+	for what, got := range map[string]string{"a waterfall": out.String(), "a line": readable(line), "a plain line": readable("panic: " + clear + "\n"), "a text": plain(clear + title + "two\nlines")} {
+		if strings.ContainsAny(got, "\x1b\a\u009b") || !strings.Contains(got, "\n") {
 			t.Errorf("%s is %q", what, got)
 		}
 	}
