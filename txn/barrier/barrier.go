@@ -53,6 +53,7 @@ type Barrier struct {
 	metrics *metrics
 	keep    *config.Value[time.Duration]
 	orphan  *config.Value[time.Duration]
+	audit   *config.Value[time.Duration]
 	// replies are the types of the methods' answers.
 	replies sync.Map
 }
@@ -65,6 +66,7 @@ func New(opts Options) *Barrier {
 	}
 	b.keep = config.Watch(opts.Settings, settingKeep, config.Scope{})
 	b.orphan = config.Watch(opts.Settings, settingOrphan, config.Scope{})
+	b.audit = config.Watch(opts.Settings, settingAudit, config.Scope{})
 	return b
 }
 

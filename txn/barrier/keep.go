@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	keepEvery = time.Minute
 	// purgeSize is how many rows one transaction deletes.
 	purgeSize = 500
 	// settled is after which time a note of what was to be prepared, and is not,
@@ -22,8 +21,6 @@ const (
 // nobody decides, until the context ends. It never decides one: whether the
 // others committed, only the coordinator knows.
 func (b *Barrier) Run(ctx context.Context) error {
-	every := time.NewTicker(keepEvery)
-	defer every.Stop()
 	for failing := false; ; {
 		err := b.tidy(ctx)
 		if ctx.Err() != nil {
@@ -33,10 +30,12 @@ func (b *Barrier) Run(ctx context.Context) error {
 			b.logger.WarnContext(ctx, "barrier can't tidy up", "error", err)
 		}
 		failing = err != nil
+		pause := time.NewTimer(b.audit.Get())
 		select {
 		case <-ctx.Done():
+			pause.Stop()
 			return nil
-		case <-every.C:
+		case <-pause.C:
 		}
 	}
 }

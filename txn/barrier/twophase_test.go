@@ -208,3 +208,39 @@ func TestPrepareOnce(t *testing.T) {
 		f.stock(98, 0)
 	})
 }
+
+// What waits for its decision is counted as often as the setting says.
+func TestPreparedAreCounted(t *testing.T) {
+	servers(t, func(f *fair) {
+		ctx, stop := context.WithCancel(f.ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- f.barrier.Run(ctx) }()
+		f.want(branch("a", prepare), succeeded)
+		f.counted(1)
+		f.must(f.finish("a", true))
+		f.counted(0)
+		stop()
+		f.must(<-ended)
+	}, options{settings: settings(t, "txn.barrier.audit", "20ms")})
+}
+
+// counted waits until so many are said to be prepared.
+func (f *fair) counted(want float64) {
+	f.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		all, err := f.metrics.Gather()
+		f.must(err)
+		for _, one := range all {
+			if one.GetName() == "warren_txn_prepared" && one.GetMetric()[0].GetGauge().GetValue() == want {
+				return
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-f.ctx.Done():
+			f.Fatalf("it is not said that %v are prepared", want)
+		}
+	}
+}
