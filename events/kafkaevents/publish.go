@@ -40,11 +40,11 @@ func (b *broker) Publish(ctx context.Context, batch []driver.Message) []error {
 		}
 	}
 	errs = answers.all(ctx)
-	for i, err := range errs {
-		if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) {
+	for i, m := range batch {
+		if errors.Is(errs[i], kerr.UnknownTopicOrPartition) || errors.Is(errs[i], kerr.UnknownTopicID) {
 			// It was deleted, and the client would look for that one for ever.
-			b.forget(batch[i].Topic)
-			b.client.PurgeTopicsFromProducing(b.topic(batch[i].Topic))
+			b.forget(m.Topic)
+			b.client.PurgeTopicsFromProducing(b.topic(m.Topic))
 		}
 	}
 	return errs

@@ -3,7 +3,7 @@ package natsevents_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -28,7 +28,7 @@ func TestStreamThatDoesNotAnswer(t *testing.T) {
 		defer cancel()
 		var batch []driver.Message
 		for i := range n {
-			batch = append(batch, driver.Message{ID: fmt.Sprint(i), Topic: "eventstest.v1.Moved", Published: time.Now()})
+			batch = append(batch, driver.Message{ID: strconv.Itoa(i), Topic: "eventstest.v1.Moved", Published: time.Now()})
 		}
 		return errors.Join(conn.Publish(ctx, batch)...)
 	}
