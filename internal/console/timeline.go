@@ -59,7 +59,7 @@ func (s *screens) witnesses() []witness {
 }
 
 // heard asks a witness for the last day, as all pages do, or for what is longer ago
-// from a whole hour on: by that, most of those who ask ask the same.
+// from a whole hour on: by that, most pages want the same.
 func (s *screens) heard(ctx context.Context, of witness, from time.Time) ([]happened, error) {
 	const day = 24 * time.Hour
 	name := of.name
