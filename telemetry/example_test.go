@@ -40,3 +40,24 @@ func Example() {
 	}
 	// Output: import products 1 row refused true
 }
+
+// What a request asks for is done later, by a timer, perhaps in another process.
+func ExampleTracer_Resume() {
+	ctx := context.Background()
+	tel, err := telemetry.Open(ctx, telemetry.Options{Service: "shipping", Output: io.Discard})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = tel.Close(ctx) }()
+	tracer := tel.Tracer()
+
+	request, dispatch := tracer.Start(ctx, "dispatch", trace.SpanKindServer)
+	place := tracer.Place(request) // kept in the shipment's row
+	dispatch.End()
+
+	work, carry := tracer.Start(tracer.Resume(ctx, place), "carry", trace.SpanKindInternal)
+	carry.End()
+	fmt.Println(telemetry.TraceID(work) == telemetry.TraceID(request))
+	// Output: true
+}

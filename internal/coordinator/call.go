@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -66,16 +65,7 @@ type outcome struct {
 func (e *Engine) call(c call) outcome {
 	ctx, cancel := context.WithTimeout(e.callContext, c.timeout)
 	defer cancel()
-	parent, baggage, _ := strings.Cut(c.trace, " ")
-	ctx = e.opts.Tracer.Extract(ctx, func(key string) string {
-		switch key {
-		case "traceparent":
-			return parent
-		case "baggage":
-			return baggage
-		}
-		return ""
-	})
+	ctx = e.opts.Tracer.Resume(ctx, c.trace)
 	if c.op == txnv1.Op_OP_COMPENSATE || c.op == txnv1.Op_OP_CANCEL {
 		ctx = telemetry.Keep(ctx, "compensation") // what is undone is always of interest
 	}

@@ -96,27 +96,6 @@ func exists(gid string) error {
 	return refused(txnv1.Reason_TRANSACTION_EXISTS, "%q is the id of another transaction", gid)
 }
 
-// traceOf is where the calls of a transaction go on with the trace of whoever
-// began it: his place in it, and after a blank what it carries.
-func (e *Engine) traceOf(ctx context.Context) string {
-	var parent, baggage string
-	e.opts.Tracer.Inject(ctx, func(key, value string) {
-		switch key {
-		case "traceparent":
-			parent = value
-		case "baggage":
-			baggage = value
-		}
-	})
-	if baggage == "" || len(parent)+1+len(baggage) > maxTrace {
-		return parent
-	}
-	return parent + " " + baggage
-}
-
-// maxTrace is what the column takes.
-const maxTrace = 128
-
 // draft is the transaction as it begins.
 func (e *Engine) draft(ctx context.Context, def *txnv1.PrepareRequest, open bool) (*transaction, error) {
 	data, err := encode(def)
@@ -130,7 +109,7 @@ func (e *Engine) draft(ctx context.Context, def *txnv1.PrepareRequest, open bool
 		owner: e.node, epoch: 1, state: txnv1.State_STATE_RUNNING,
 	})
 	t.fresh = true
-	t.row.trace = e.traceOf(ctx)
+	t.row.trace = e.opts.Tracer.Place(ctx) // where its calls go on
 	timeout := def.GetSaga().GetTimeout().AsDuration()
 	switch {
 	case def.GetSaga() != nil:

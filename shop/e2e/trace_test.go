@@ -10,7 +10,8 @@ import (
 
 // aTraceIsFoundByItsOrder: who knows the number of an order, and nothing else,
 // finds the one trace of its checkout; it goes from the browser's request over the
-// steps of the saga to who handled the checkout's last event.
+// steps of the saga, and the carrier's that come much later, to the order's last
+// event.
 func (s *shop) aTraceIsFoundByItsOrder() {
 	buyer := s.customers(1, func(int) int64 { return 100_000 })[0]
 	ctx := s.within(2 * time.Minute)
@@ -26,7 +27,12 @@ func (s *shop) aTraceIsFoundByItsOrder() {
 		"coordinator checkout reserve", "inventory shop.inventory.v1.InventoryService/Reserve",
 		"coordinator checkout hold", "payment shop.payment.v1.PaymentService/Hold",
 		"coordinator checkout dispatch", "shipping shop.shipping.v1.ShippingService/DispatchShipment",
-		"order send shop.order.v1.OrderConfirmed", "notification process shop.order.v1.OrderConfirmed")
+		"order send shop.order.v1.OrderConfirmed", "notification process shop.order.v1.OrderConfirmed",
+		"shipping carry shipment",
+		"shipping send shop.shipping.v1.ShipmentShipped", "notification process shop.shipping.v1.ShipmentShipped",
+		"order process shop.shipping.v1.ShipmentShipped", "order send shop.order.v1.OrderShipped",
+		"shipping send shop.shipping.v1.ShipmentDelivered", "notification process shop.shipping.v1.ShipmentDelivered",
+		"order process shop.shipping.v1.ShipmentDelivered", "order send shop.order.v1.OrderDelivered", "order relay shop.order.v1.OrderDelivered")
 	ids := map[string]*observev1.Span{}
 	for _, one := range all {
 		ids[one.GetSpanId()] = one

@@ -21,8 +21,8 @@ func setup(ctx context.Context, app *warren.App) error {
 	app.Events() // others are told where shipments are
 	settings := watchSettings(app.Settings())
 	s := &service{
-		shipments: newShipments(db), carrier: carrier{settings}, pages: page.New(db, shippingv1.Reason_BAD_PAGE_TOKEN),
-		settings: settings, clock: time.Now,
+		shipments: newShipments(db, app.Tracer()), carrier: carrier{settings}, pages: page.New(db, shippingv1.Reason_BAD_PAGE_TOKEN),
+		settings: settings, tracer: app.Tracer(), clock: time.Now,
 	}
 	shippingv1.RegisterShippingServiceServer(app, s)
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/gowarren/warren/store"
 )
 
@@ -41,17 +43,28 @@ func (s *service) driveOnce(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	now := s.now()
-	ids, err := s.shipments.due(ctx, now, batch)
+	all, err := s.shipments.due(ctx, now, batch)
 	if err != nil {
 		return 0, err
 	}
 	var errs []error
-	for _, id := range ids {
-		err := s.shipments.advance(ctx, id, now, s.settings.pace.Get(), s.carrier)
+	for _, e := range all {
+		err := s.carry(ctx, e, now)
 		errs = append(errs, err)
 		if errors.Is(err, store.ErrUnavailable) {
 			break
 		}
 	}
-	return len(ids), errors.Join(errs...)
+	return len(all), errors.Join(errs...)
+}
+
+// carry takes the next step of a shipment. It belongs to the trace of whoever had
+// it dispatched, and so does all that comes of it.
+func (s *service) carry(ctx context.Context, e errand, now time.Time) error {
+	ctx, span := s.tracer.Start(s.tracer.Resume(ctx, e.trace), "carry shipment", trace.SpanKindInternal)
+	defer span.End()
+	about(ctx, e.id)
+	err := s.shipments.advance(ctx, e.id, now, s.settings.pace.Get(), s.carrier)
+	span.SetError(err)
+	return err
 }

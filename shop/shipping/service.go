@@ -10,6 +10,7 @@ import (
 	"github.com/gowarren/warren/auth"
 	"github.com/gowarren/warren/page"
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
+	"github.com/gowarren/warren/telemetry"
 )
 
 // service implements the contract. What the contract says (who may call, what
@@ -20,6 +21,7 @@ type service struct {
 	carrier   carrier
 	pages     *page.Tokens
 	settings  *settings
+	tracer    *telemetry.Tracer
 	clock     func() time.Time
 }
 

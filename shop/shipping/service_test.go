@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/gowarren/warren/rpc"
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/telemetry"
 	"github.com/gowarren/warren/warrentest"
 )
 
@@ -31,7 +33,14 @@ settings:
 type shop struct {
 	*warrentest.System
 	shippingv1.ShippingServiceClient
-	told chan proto.Message
+	watcher *warren.App
+	told    chan news
+}
+
+// news is an event, and the trace that it came with.
+type news struct {
+	proto.Message
+	trace string
 }
 
 func started(t *testing.T, more string) *shop {
@@ -40,21 +49,22 @@ func started(t *testing.T, more string) *shop {
 	if err := os.WriteFile(file, []byte(fastSystem+more), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &shop{System: warrentest.New(t, "--system-file", file), told: make(chan proto.Message, 1000)}
+	s := &shop{System: warrentest.New(t, "--system-file", file), told: make(chan news, 1000)}
 	s.Run("shipping", setup)
 	s.Run("watcher", func(ctx context.Context, app *warren.App) error {
+		s.watcher = app
 		if _, err := app.Database(ctx, migrations); err != nil {
 			return err
 		}
-		err := events.Subscribe(app, func(_ context.Context, _ *store.Tx, e *shippingv1.ShipmentShipped) error {
-			s.told <- e
+		err := events.Subscribe(app, func(ctx context.Context, _ *store.Tx, e *shippingv1.ShipmentShipped) error {
+			s.told <- news{e, telemetry.TraceID(ctx)}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		return events.Subscribe(app, func(_ context.Context, _ *store.Tx, e *shippingv1.ShipmentDelivered) error {
-			s.told <- e
+		return events.Subscribe(app, func(ctx context.Context, _ *store.Tx, e *shippingv1.ShipmentDelivered) error {
+			s.told <- news{e, telemetry.TraceID(ctx)}
 			return nil
 		})
 	})
@@ -88,13 +98,17 @@ func (s *shop) testDelivery(ctx context.Context, t *testing.T) {
 	if again, err := s.CreateShipment(ctx, create("s1", "ada")); err != nil || !proto.Equal(again, made) {
 		t.Errorf("create again: %v, %v", again, err)
 	}
-	if _, err := s.DispatchShipment(ctx, &shippingv1.DispatchShipmentRequest{ShipmentId: "s1"}); err != nil {
+	asked, _ := s.watcher.Tracer().Start(ctx, "dispatch", trace.SpanKindInternal)
+	if _, err := shippingv1.NewShippingServiceClient(s.watcher).DispatchShipment(asked, &shippingv1.DispatchShipmentRequest{ShipmentId: "s1"}); err != nil {
 		t.Fatal(err)
 	}
 	for shipped, delivered := false, false; !shipped || !delivered; {
 		select {
 		case e := <-s.told:
-			switch e := e.(type) {
+			if e.trace != telemetry.TraceID(asked) {
+				t.Errorf("told %v in trace %s; its delivery was asked for in %s", e.Message, e.trace, telemetry.TraceID(asked))
+			}
+			switch e := e.Message.(type) {
 			case *shippingv1.ShipmentShipped:
 				shipped = true
 				if e.GetOrderId() != "o-s1" || e.GetCustomerId() != "ada" || e.GetTrackingNumber() != made.GetTrackingNumber() || e.GetShipTime() == nil {

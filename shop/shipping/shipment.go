@@ -37,6 +37,7 @@ type shipment struct {
 	attempts            int       // of the carrier, in vain
 	moving              bool      // the carrier has something to do
 	next                time.Time // when
+	trace               string    // the place of whoever had it dispatched
 	created, updated    time.Time
 }
 

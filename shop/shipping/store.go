@@ -10,6 +10,7 @@ import (
 
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
 	"github.com/gowarren/warren/store"
+	"github.com/gowarren/warren/telemetry"
 )
 
 //go:embed migrations/*.sql
@@ -17,21 +18,24 @@ var migrations embed.FS
 
 // shipments are the shipments in the database.
 type shipments struct {
-	db *store.DB
+	db     *store.DB
+	tracer *telemetry.Tracer
 	// tell has others told, in the transaction, of a shipment that has come on.
 	tell func(ctx context.Context, tx *store.Tx, s shipment) error
 }
 
-func newShipments(db *store.DB) *shipments { return &shipments{db: db, tell: tell} }
+func newShipments(db *store.DB, tracer *telemetry.Tracer) *shipments {
+	return &shipments{db: db, tracer: tracer, tell: tell}
+}
 
 const columns = `id, order_id, customer_id, state, dispatched, name, street, city, postal_code, country_code, tracking_number,
-	attempts, moving, next_time, create_time, update_time`
+	attempts, moving, next_time, trace, create_time, update_time`
 
 func scanShipment(scan func(...any) error) (shipment, error) {
 	var s shipment
 	a := &s.address
 	err := scan(&s.id, &s.order, &s.customer, &s.state, &s.dispatched, &a.name, &a.street, &a.city, &a.postalCode, &a.country,
-		&s.trackingNumber, &s.attempts, &s.moving, &s.next, &s.created, &s.updated)
+		&s.trackingNumber, &s.attempts, &s.moving, &s.next, &s.trace, &s.created, &s.updated)
 	return s, err
 }
 
@@ -151,9 +155,9 @@ func (s *shipments) once(ctx context.Context, fn func(ctx context.Context, tx *s
 
 func insert(ctx context.Context, tx *store.Tx, s shipment) error {
 	a := s.address
-	_, err := tx.Exec(ctx, `INSERT INTO shipments (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := tx.Exec(ctx, `INSERT INTO shipments (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		s.id, s.order, s.customer, int64(s.state), s.dispatched, a.name, a.street, a.city, a.postalCode, a.country,
-		s.trackingNumber, s.attempts, s.moving, s.next, s.created, s.updated)
+		s.trackingNumber, s.attempts, s.moving, s.next, s.trace, s.created, s.updated)
 	if err != nil {
 		return err
 	}
@@ -183,13 +187,14 @@ func track(ctx context.Context, tx *store.Tx, id string, h happening) error {
 }
 
 func save(ctx context.Context, tx *store.Tx, s shipment) error {
-	_, err := tx.Exec(ctx, `UPDATE shipments SET state = ?, dispatched = ?, attempts = ?, moving = ?, next_time = ?, update_time = ? WHERE id = ?`,
-		int64(s.state), s.dispatched, s.attempts, s.moving, s.next, s.updated, s.id)
+	_, err := tx.Exec(ctx, `UPDATE shipments SET state = ?, dispatched = ?, attempts = ?, moving = ?, next_time = ?, trace = ?, update_time = ? WHERE id = ?`,
+		int64(s.state), s.dispatched, s.attempts, s.moving, s.next, s.trace, s.updated, s.id)
 	return err
 }
 
 // dispatch lets the carrier fetch a shipment.
 func (s *shipments) dispatch(ctx context.Context, id string, now time.Time, pace time.Duration) error {
+	place := s.tracer.Place(ctx)
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		kept, err := read(ctx, tx, id, forUpdate)
 		if err != nil {
@@ -199,6 +204,7 @@ func (s *shipments) dispatch(ctx context.Context, id string, now time.Time, pace
 		if err != nil || !changed {
 			return err
 		}
+		kept.trace = place
 		return save(ctx, tx, kept)
 	})
 	if errors.Is(err, store.ErrNoRows) {
@@ -236,16 +242,20 @@ func (s *shipments) cancel(ctx context.Context, id string, now time.Time) error 
 	return nil
 }
 
+// errand is a shipment whose next step is due, and the place in the trace of
+// whoever had it dispatched.
+type errand struct{ id, trace string }
+
 // due returns the shipments whose next step is due, at most so many.
-func (s *shipments) due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	ids, err := store.Collect(ctx, s.db, func(scan func(...any) error) (id string, err error) {
-		err = scan(&id)
-		return id, err
-	}, `SELECT id FROM shipments WHERE moving = TRUE AND next_time <= ? ORDER BY next_time LIMIT ?`, now, limit)
+func (s *shipments) due(ctx context.Context, now time.Time, limit int) ([]errand, error) {
+	all, err := store.Collect(ctx, s.db, func(scan func(...any) error) (e errand, err error) {
+		err = scan(&e.id, &e.trace)
+		return e, err
+	}, `SELECT id, trace FROM shipments WHERE moving = TRUE AND next_time <= ? ORDER BY next_time LIMIT ?`, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("find shipments that are due: %w", err)
 	}
-	return ids, nil
+	return all, nil
 }
 
 // advance takes the next step of a shipment, if it is still due, and has others

@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	shippingv1 "github.com/gowarren/warren/shop/api/shop/shipping/v1"
 	"github.com/gowarren/warren/store"
 	"github.com/gowarren/warren/store/storetest"
+	"github.com/gowarren/warren/telemetry"
 	"github.com/gowarren/warren/warrentest"
 )
 
@@ -33,7 +37,7 @@ func opened(t testing.TB, address string) *post {
 	if err := db.Migrate(t.Context(), migrations); err != nil {
 		t.Fatal(err)
 	}
-	p := &post{shipments: newShipments(db)}
+	p := &post{shipments: newShipments(db, nil)}
 	p.tell = func(_ context.Context, tx *store.Tx, s shipment) error {
 		tx.AfterCommit(func() {
 			p.mu.Lock()
@@ -76,9 +80,9 @@ func (p *post) is(t testing.TB, id string, want shippingv1.State) {
 
 // drive moves what is due at a time.
 func (p *post) drive(ctx context.Context, now time.Time, c carrier) error {
-	ids, err := p.due(ctx, now, 100)
-	for _, id := range ids {
-		err = errors.Join(err, p.advance(ctx, id, now, time.Hour, c))
+	all, err := p.due(ctx, now, 100)
+	for _, e := range all {
+		err = errors.Join(err, p.advance(ctx, e.id, now, time.Hour, c))
 	}
 	return err
 }
@@ -126,6 +130,38 @@ func TestTheLifeOfAShipment(t *testing.T) {
 		}
 		if _, _, err := s.ofOrder(ctx, "o-s2"); !warrentest.Refused(err, shippingv1.Reason_SHIPMENT_NOT_FOUND) {
 			t.Errorf("no such order: %v", err)
+		}
+	})
+}
+
+// The carrier goes on with the trace of whoever had the shipment dispatched, to
+// where it is delivered; who says it again changes nothing.
+func TestAShipmentKeepsTheTraceOfItsDispatch(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *post) {
+		tel, err := telemetry.Open(t.Context(), telemetry.Options{Output: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.tracer = tel.Tracer()
+		s.make(t, parcel("s1"))
+		asked, _ := s.tracer.Start(t.Context(), "dispatch", trace.SpanKindServer)
+		again, _ := s.tracer.Start(t.Context(), "dispatch", trace.SpanKindServer)
+		for _, ctx := range []context.Context{asked, again} {
+			if err := s.dispatch(ctx, "s1", at, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := carrier{fixed(t, "shipping.carrier.failures", "0")}
+		for n, want := range []shippingv1.State{handedOver, inTransit, delivered} {
+			now := at.Add(time.Duration(n+1) * time.Hour)
+			all, err := s.due(t.Context(), now, 100)
+			if err != nil || len(all) != 1 || all[0].trace != s.tracer.Place(asked) {
+				t.Fatalf("before it is %v: due are %v, %v; it was dispatched at %q", want, all, err, s.tracer.Place(asked))
+			}
+			if err := s.advance(t.Context(), all[0].id, now, time.Hour, c); err != nil {
+				t.Fatal(err)
+			}
+			s.is(t, "s1", want)
 		}
 	})
 }
