@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -217,7 +218,7 @@ func (f *flood) Collect(out chan<- prometheus.Metric) {
 		first = f.seen.Add(size)
 	}
 	for n := range size {
-		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, 1, fmt.Sprint(first+n))
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, 1, strconv.FormatInt(first+n, 10))
 	}
 }
 

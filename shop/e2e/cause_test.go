@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -86,8 +85,7 @@ func (v *viewer) plan(name string) {
 
 // hit tells whether a plan's blast radius has these words.
 func hit(words ...string) string {
-	args, _ := json.Marshal(words) // strings have a JSON
-	return fmt.Sprintf(`document.querySelector("#radius") !== null && %s.every((w) => document.querySelector("#radius").innerText.includes(w))`, args)
+	return fmt.Sprintf(`document.querySelector("#radius") !== null && %s.every((w) => document.querySelector("#radius").innerText.includes(w))`, literal(words))
 }
 
 // share is what an objective's row says in a column, in per cent.

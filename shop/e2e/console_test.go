@@ -81,9 +81,14 @@ func (s *shop) buying(n int, pause time.Duration) {
 // aRow is an expression for the first row of a table that has these words; the
 // table is known by its name.
 func aRow(table string, words ...string) string {
-	args, _ := json.Marshal(words)
 	return fmt.Sprintf(`[...document.querySelectorAll("main table")].filter((t) => t.caption && t.caption.textContent.trim().startsWith(%q))
-		.flatMap((t) => [...t.tBodies[0].rows]).find((r) => %s.every((w) => r.textContent.includes(w)))`, table, args)
+		.flatMap((t) => [...t.tBodies[0].rows]).find((r) => %s.every((w) => r.textContent.includes(w)))`, table, literal(words))
+}
+
+// literal is a list of words as JavaScript writes it.
+func literal(words []string) string {
+	text, _ := json.Marshal(words) //nolint:errchkjson // strings have a JSON
+	return string(text)
 }
 
 // has is an expression that tells whether there is such a row.
