@@ -58,7 +58,11 @@ func (s *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close") // the next request finds another instance
 	}
 	if requests.Probe(r.URL.Path) {
-		defer func() { s.abort(r.Context(), r.URL.Path, recover()) }()
+		defer func() {
+			if p := recover(); p != nil {
+				s.abort(r.Context(), s.metrics.find(r.Pattern), p)
+			}
+		}()
 		s.mux.ServeHTTP(w, r)
 		return
 	}
@@ -69,12 +73,13 @@ func (s *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // abort ends the answer to a request whose handler panicked with p; nil: it
 // did not. A panic is an error to its caller alone.
-func (s *httpServer) abort(ctx context.Context, route string, p any) {
+func (s *httpServer) abort(ctx context.Context, route *httpRoute, p any) {
 	if p == nil {
 		return
 	}
 	if p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-		s.log.ErrorContext(ctx, "panic in handler", "route", route, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		route.panics.Inc()
+		s.log.ErrorContext(ctx, "panic in handler", "route", route.path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	}
 	panic(http.ErrAbortHandler) // whatever was answered is not whole
 }

@@ -33,7 +33,8 @@ type httpExchange struct {
 	method string
 	id     string // of the request, where the system gave it one
 	start  time.Time
-	status int // 0: nothing was answered yet
+	status int       // 0: nothing was answered yet
+	opened time.Time // when an answer began that is a stream
 }
 
 // exchange begins to account for a request.
@@ -77,9 +78,13 @@ func (e *httpExchange) end() {
 	}
 	status := e.outcome(p)
 	s.metrics.active[e.method].Dec()
-	route.observe(e.method, status, time.Since(e.start))
+	took := time.Since(e.start)
+	if !e.opened.IsZero() {
+		took = e.opened.Sub(e.start)
+	}
+	route.observe(e.method, status, took)
 	e.endSpan(route, status, p)
-	s.abort(e.r.Context(), route.path, p)
+	s.abort(e.r.Context(), route, p)
 }
 
 // outcome is the status that the request counts as.
@@ -120,6 +125,9 @@ func (e *httpExchange) endSpan(route *httpRoute, status int, p any) {
 func (e *httpExchange) began(status int) {
 	if e.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		e.status = status
+		if requests.Stream(status, e.Header()) {
+			e.opened = time.Now()
+		}
 	}
 }
 

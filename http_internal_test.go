@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -206,6 +207,70 @@ func TestPlainHTTPIsCounted(t *testing.T) {
 	for _, wrong := range register.Check(s.families()) {
 		t.Error(wrong)
 	}
+}
+
+// A panic is counted where it happened, like one in a call, from the first one on; that
+// an answer is given up on purpose is none.
+func TestPanicsOfPlainHTTPAreCounted(t *testing.T) {
+	s := newSite(t, telemetry.Options{})
+	s.on("GET /well", says("well"))
+	s.on("GET /things/{id}", func(http.ResponseWriter, *http.Request) { panic("a bug") })
+	s.on("GET /abort", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	s.on("GET /healthz", func(http.ResponseWriter, *http.Request) { panic("another") })
+	counted := func() map[string]float64 {
+		out := map[string]float64{}
+		for _, f := range s.families() {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "warren_http_panics_total" {
+					out[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+				}
+			}
+		}
+		return out
+	}
+	want := map[string]float64{"": 0, "/well": 0, "/things/{id}": 0, "/abort": 0, "/healthz": 0}
+	if got := counted(); !maps.Equal(got, want) {
+		t.Errorf("before anybody came: %v, want %v", got, want)
+	}
+	url := s.listens()
+	for _, path := range []string{"/well", "/things/7", "/things/8", "/abort", "/healthz", "/missing"} {
+		ask(t, http.MethodGet, url+path)
+	}
+	until(t, "the end of all requests", func() bool { return s.active() == 0 })
+	want["/things/{id}"], want["/healthz"] = 2, 1
+	if got := counted(); !maps.Equal(got, want) {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+}
+
+// An answer that goes on for as long as somebody listens takes until it begins.
+func TestStreamsOfPlainHTTPTakeUntilTheyBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, telemetry.Options{})
+		for path, kind := range map[string]string{"/live": "text/event-stream; charset=utf-8", "/lines": "application/x-ndjson", "/page": "text/html"} {
+			s.on("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+				time.Sleep(time.Second)
+				w.Header().Set("Content-Type", kind)
+				w.WriteHeader(http.StatusOK)
+				time.Sleep(time.Minute)
+				_, _ = io.WriteString(w, "more")
+			})
+			s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+		}
+		took := map[string]float64{}
+		for _, f := range s.families() {
+			for _, m := range f.GetMetric() {
+				for _, l := range m.GetLabel() {
+					if f.GetName() == "http_server_request_duration_seconds" && l.GetName() == "http_route" {
+						took[l.GetValue()] = m.GetHistogram().GetSampleSum()
+					}
+				}
+			}
+		}
+		if want := map[string]float64{"/live": 1, "/lines": 1, "/page": 61}; !maps.Equal(took, want) {
+			t.Errorf("they took %v, want %v", took, want)
+		}
+	})
 }
 
 // What clients make up becomes no series: not their paths, also where net/http

@@ -17,6 +17,7 @@ import (
 // httpMetrics are those of plain HTTP, under the names that the gateway's have.
 type httpMetrics struct {
 	duration *prometheus.HistogramVec
+	panics   *prometheus.CounterVec
 	active   map[string]prometheus.Gauge // by method
 	routes   map[string]*httpRoute       // by the pattern that they were registered with
 	unrouted *httpRoute
@@ -25,6 +26,7 @@ type httpMetrics struct {
 func newHTTPMetrics(to prometheus.Registerer) *httpMetrics {
 	m := &httpMetrics{
 		duration: registered(to, requests.NewDuration()),
+		panics:   registered(to, requests.NewPanics()),
 		active:   map[string]prometheus.Gauge{},
 		routes:   map[string]*httpRoute{},
 	}
@@ -53,6 +55,7 @@ type httpRoute struct {
 	path     string            // the template, as the gateway knows it; "" where no route matches
 	spans    map[string]string // what spans are called, by method
 	duration *prometheus.HistogramVec
+	panics   prometheus.Counter // which begins with 0: the first one counts
 
 	mu   sync.Mutex
 	seen atomic.Pointer[map[httpOutcome]prometheus.Observer] // what has happened so far: most never does
@@ -65,7 +68,7 @@ type httpOutcome struct {
 }
 
 func (m *httpMetrics) newRoute(path string) *httpRoute {
-	r := &httpRoute{path: path, spans: map[string]string{}, duration: m.duration}
+	r := &httpRoute{path: path, spans: map[string]string{}, duration: m.duration, panics: m.panics.WithLabelValues(path)}
 	for _, method := range requests.Methods() {
 		r.spans[method] = method
 		if path != "" {

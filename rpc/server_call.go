@@ -47,14 +47,17 @@ func (m *servedMethod) unary(handle grpc.MethodHandler) grpc.MethodHandler {
 // validated one by one.
 func (m *servedMethod) stream(handle grpc.StreamHandler) grpc.StreamHandler {
 	return func(srv any, stream grpc.ServerStream) (err error) {
-		c := m.begin(stream.Context())
-		defer func() { err = c.end(recover(), err) }()
+		c, s := m.begin(stream.Context()), &serverStream{ServerStream: stream, method: m}
+		defer func() {
+			c.opened = s.opened
+			err = c.end(recover(), err)
+		}()
 		if err := c.admit(); err != nil {
 			return err
 		}
 		c.running = true
-		ctx := &streamContext{Context: c.ctx, draining: m.server.draining}
-		return handle(srv, &serverStream{ServerStream: stream, ctx: ctx, method: m})
+		s.ctx = &streamContext{Context: c.ctx, draining: m.server.draining}
+		return handle(srv, s)
 	}
 }
 
@@ -64,6 +67,7 @@ type call struct {
 	ctx     context.Context
 	span    *telemetry.Span
 	start   time.Time
+	opened  time.Time // when a stream's first message was sent
 	permit  admission.Permit
 	cancel  context.CancelFunc // nil when the deadline is the caller's
 	running bool               // the handler has begun
@@ -173,7 +177,11 @@ func (c *call) end(panicked any, err error) error {
 	if c.cancel != nil {
 		c.cancel()
 	}
-	m.metrics.observe(code, time.Since(c.start))
+	took := time.Since(c.start)
+	if !c.opened.IsZero() {
+		took = c.opened.Sub(c.start) // how long somebody listens says nothing of who serves
+	}
+	m.metrics.observe(code, took)
 	c.endSpan(code, failure)
 	if !m.contract.Unary() {
 		s.streams.Add(-1)

@@ -27,7 +27,7 @@ func newServerMetrics(registerer prometheus.Registerer) *serverMetrics {
 		unseen: registerer == nil,
 		duration: registered(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:        "rpc_server_call_duration_seconds",
-			Help:        "How long calls and streams took, by method and status.",
+			Help:        "How long calls took, by method and status; streams until their first message.",
 			Buckets:     []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 			ConstLabels: prometheus.Labels{"rpc_system_name": "grpc"},
 		}, []string{"rpc_method", "rpc_response_status_code", "error_type"})),

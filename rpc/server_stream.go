@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 )
@@ -12,6 +13,15 @@ type serverStream struct {
 	grpc.ServerStream
 	ctx    context.Context
 	method *servedMethod
+	opened time.Time // when its first message was sent
+}
+
+// SendMsg sends a message, and notes when the first one was.
+func (s *serverStream) SendMsg(message any) error {
+	if s.opened.IsZero() {
+		s.opened = time.Now()
+	}
+	return s.ServerStream.SendMsg(message)
 }
 
 // Context returns the stream's context.

@@ -517,6 +517,42 @@ func TestDrainIsBoundedAndReportsWhatItCut(t *testing.T) {
 	}
 }
 
+// How long somebody listens says nothing of who serves.
+func TestAStreamTakesUntilItsFirstMessage(t *testing.T) {
+	s := serve(t, rpc.ServerOptions{}, &echo{})
+	asked := time.Now()
+	stream, err := s.client.Chat(within(t))
+	if err == nil {
+		err = stream.Send(&echov1.EchoRequest{})
+	}
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := time.Since(asked)
+	eventually(t, "the stream has been open for a while", func() bool { return time.Since(asked) > answered+100*time.Millisecond })
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the stream is counted", func() bool {
+		return total(t, s.metrics, "rpc_server_call_duration_seconds", "echo.v1.EchoService/Chat", "OK") == 1
+	})
+	families, err := s.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "rpc_server_call_duration_seconds" {
+			continue
+		}
+		if took := f.GetMetric()[0].GetHistogram().GetSampleSum(); took > answered.Seconds() {
+			t.Errorf("it took %v s, and its first message came within %v", took, answered)
+		}
+	}
+}
+
 func TestStreamsAreBounded(t *testing.T) {
 	settings, err := config.New(config.Options{File: fileLayer("rpc.streams.max", "1")})
 	if err != nil {

@@ -40,6 +40,9 @@ const Faulty = `rpc_response_status_code=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENT
 // count twice.
 const AtGateway = `service="gateway"`
 
+// atSites selects the requests that services of plain HTTP were asked themselves.
+const atSites = `service!="gateway"`
+
 // FaultyRequests selects the requests that failed by the service's fault.
 const FaultyRequests = `http_response_status_code=~"5.."`
 
@@ -93,19 +96,26 @@ func callRules() []rule {
 		calls     = `rpc_server_call_duration_seconds`
 		requests  = `http_server_request_duration_seconds_count{` + AtGateway + `}`
 		faulty    = `http_server_request_duration_seconds_count{` + AtGateway + `,` + FaultyRequests + `}`
+		asked     = `http_server_request_duration_seconds_count{` + atSites + `}`
+		broken    = `http_server_request_duration_seconds_count{` + atSites + `,` + FaultyRequests + `}`
 	)
+	// Of a service that is asked in both ways, either says that something is wrong.
+	failing := func(all, wrong string) string {
+		return byService + `(rate(` + wrong + `[5m])) / ` + byService + `(rate(` + all + `[5m])) > 0.05 and ` + byService + `(rate(` + all + `[5m])) > 0.1`
+	}
+	slow := func(all, buckets string) string {
+		return `histogram_quantile(0.99, sum by (service, le) (rate(` + buckets + `[5m]))) > 1 and ` + byService + `(rate(` + all + `[5m])) > 0.1`
+	}
 	return []rule{
 		{
 			"HighErrorRatio", Page,
-			byService + `(rate(` + calls + `_count{` + Faulty + `}[5m])) / ` + byService + `(rate(` + calls + `_count[5m])) > 0.05 and ` +
-				byService + `(rate(` + calls + `_count[5m])) > 0.1`, 2 * time.Minute,
-			"{{ $labels.service }} fails calls", "{{ $value | humanizePercentage }} of its calls fail by its own fault.",
+			failing(calls+`_count`, calls+`_count{`+Faulty+`}`) + ` or ` + failing(asked, broken), 2 * time.Minute,
+			"{{ $labels.service }} fails", "{{ $value | humanizePercentage }} of its calls, or of the HTTP requests to it, fail by its own fault.",
 		},
 		{
 			"HighLatency", Ticket,
-			`histogram_quantile(0.99, sum by (service, le) (rate(` + calls + `_bucket[5m]))) > 1 and ` +
-				`` + byService + `(rate(` + calls + `_count[5m])) > 0.1`, 5 * time.Minute,
-			"{{ $labels.service }} is slow", "One call in a hundred takes more than {{ $value | humanizeDuration }}.",
+			slow(calls+`_count`, calls+`_bucket`) + ` or ` + slow(asked, `http_server_request_duration_seconds_bucket{`+atSites+`}`), 5 * time.Minute,
+			"{{ $labels.service }} is slow", "One in a hundred of its calls, or of the HTTP requests to it, takes more than {{ $value | humanizeDuration }}.",
 		},
 		{
 			"GatewayErrors", Page,
@@ -134,8 +144,10 @@ func callRules() []rule {
 			"{{ $labels.service }} has too much to do", "It refuses {{ $value | humanize }} calls a second.",
 		},
 		{
-			"HandlerPanics", Page, `sum by (service, rpc_method) (increase(warren_rpc_panics_total[10m])) > 0`, 0,
-			"{{ $labels.rpc_method }} panics", "A handler of {{ $labels.service }} panicked {{ $value | printf \"%.0f\" }} times within ten minutes.",
+			"HandlerPanics", Page,
+			`sum by (service, rpc_method) (increase(warren_rpc_panics_total[10m])) > 0 or ` +
+				`sum by (service, http_route) (increase(warren_http_panics_total[10m])) > 0`, 0,
+			"{{ $labels.service }} panics in {{ $labels.rpc_method }}{{ $labels.http_route }}", "A handler of {{ $labels.service }} panicked {{ $value | printf \"%.0f\" }} times within ten minutes.",
 		},
 		{
 			"RateLimited", Info, `sum(rate(warren_gateway_rate_limited_total[5m])) > 1`, 5 * time.Minute,

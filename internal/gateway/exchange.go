@@ -268,7 +268,7 @@ func (e *exchange) finish() {
 	case status == 0:
 		status = http.StatusOK
 	}
-	e.routeMetrics().observe(status, took)
+	e.routeMetrics().observe(status, e.counted(status, took))
 	if status >= 500 {
 		e.span.SetError(fmt.Errorf("answered %d %s", status, e.reason))
 	}
@@ -286,6 +286,16 @@ func (e *exchange) finish() {
 	if again != nil {
 		panic(again)
 	}
+}
+
+// counted is how long the request counts as: one whose answer goes on for as long as
+// somebody listens, until that began.
+func (e *exchange) counted(status int, took time.Duration) time.Duration {
+	lasts := requests.Stream(status, e.w.Header()) || e.grpc != notGRPC && e.endpoint != nil && e.endpoint.method.ServerStreams
+	if lasts && !e.w.began.IsZero() {
+		return e.w.began.Sub(e.start)
+	}
+	return took
 }
 
 // panicked answers 500 for a panic in the gateway itself. It returns what to

@@ -17,6 +17,7 @@ type recorder struct {
 	patience time.Duration
 	streams  bool // the connection carries other requests beside this one: HTTP/2
 	extended time.Time
+	began    time.Time // when the answer did
 }
 
 func (w *recorder) WriteHeader(status int) {
@@ -41,6 +42,9 @@ func (w *recorder) Write(b []byte) (int, error) {
 // cost more than it brings.
 func (w *recorder) extend() {
 	now := time.Now()
+	if w.began.IsZero() {
+		w.began = now
+	}
 	if w.patience <= 0 || now.Sub(w.extended) < w.patience/8 {
 		return
 	}
@@ -61,7 +65,7 @@ func (w *recorder) Flush() {
 
 // Hijack gives the connection away: to a protocol that was upgraded to.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	w.status = http.StatusSwitchingProtocols
+	w.status, w.began = http.StatusSwitchingProtocols, time.Now()
 	return w.control.Hijack()
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 func TestUnary(t *testing.T) {
@@ -290,11 +292,29 @@ func TestClientWhoLeavesCancelsTheCall(t *testing.T) {
 // count is how many requests a route has answered with a status.
 func (w *world) count(route, status string) int {
 	w.t.Helper()
+	n := 0
+	for _, h := range w.durations(route, status) {
+		n += int(h.GetSampleCount())
+	}
+	return n
+}
+
+// took is how long all requests of a route took together, in seconds.
+func (w *world) took(route string) (sum float64) {
+	w.t.Helper()
+	for _, h := range w.durations(route, "") {
+		sum += h.GetSampleSum()
+	}
+	return sum
+}
+
+// durations are the histograms of a route, of one status or of all.
+func (w *world) durations(route, status string) (out []*dto.Histogram) {
+	w.t.Helper()
 	families, err := w.metrics.Gather()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	n := 0
 	for _, f := range families {
 		if f.GetName() != "http_server_request_duration_seconds" {
 			continue
@@ -304,10 +324,10 @@ func (w *world) count(route, status string) int {
 			for _, l := range m.GetLabel() {
 				labels[l.GetName()] = l.GetValue()
 			}
-			if labels["http_route"] == route && labels["http_response_status_code"] == status {
-				n += int(m.GetHistogram().GetSampleCount())
+			if labels["http_route"] == route && (status == "" || labels["http_response_status_code"] == status) {
+				out = append(out, m.GetHistogram())
 			}
 		}
 	}
-	return n
+	return out
 }

@@ -54,8 +54,10 @@ func TestStreamLivesAndEndsWithItsClient(t *testing.T) {
 	w := up(t, map[string]string{"gateway.stream.heartbeat": "20ms"})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	asked := time.Now()
 	lines, closeBody := w.open(ctx, "/v1/books:watch?count=1&fail_with=never")
 	defer closeBody()
+	answered := time.Since(asked)
 	<-w.library.entered
 	alive := 0
 	for alive < 3 && lines.Scan() {
@@ -68,6 +70,10 @@ func TestStreamLivesAndEndsWithItsClient(t *testing.T) {
 		t.Errorf("the service saw %v", err)
 	}
 	w.eventually("counted as 499", func() bool { return w.count("/v1/books:watch", "499") == 1 })
+	// How long somebody listened says nothing of who serves.
+	if took := w.took("/v1/books:watch"); took > answered.Seconds() {
+		t.Errorf("the stream took %v s, and began within %v", took, answered)
+	}
 }
 
 func TestDrainEndsStreamsAndFinishesRequests(t *testing.T) {

@@ -88,7 +88,7 @@ func TestFaultsFireAlerts(t *testing.T) {
 	b := newBed(t)
 	var faults []func()
 	for _, prepare := range []func() func(){
-		b.callsFail, b.callsAreSlow, b.breakersOpen, b.retriesStorm, b.callsAreShed, b.handlerPanics, b.usersSeeErrors,
+		b.callsFail, b.callsAreSlow, b.breakersOpen, b.retriesStorm, b.callsAreShed, b.handlerPanics, b.pagesFail, b.usersSeeErrors,
 		b.instanceHangs, b.seriesFlood, b.seriesChurn, b.databaseFails, b.databaseIsBusy,
 		b.eventsStay, b.subscriberLags, b.handlerFails, b.eventsDie,
 		b.transactionsWait, b.settingsAreAway, b.tracesAreLost, b.receiverIsAway, b.ruleIsWrong,
