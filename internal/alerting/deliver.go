@@ -60,6 +60,8 @@ const (
 	forwardAfter = time.Minute
 	// sendTimeout is how long one attempt may take.
 	sendTimeout = 15 * time.Second
+	// lastMoment is for how long the end waits for an attempt.
+	lastMoment = 2 * time.Second
 	// together is for how long alerts are awaited that come from one cause.
 	together = time.Second
 )
@@ -169,8 +171,11 @@ func (e *Engine) forget() {
 
 // deliver makes one attempt and writes it down.
 func (e *Engine) deliver(ctx context.Context, r Receiver, m message, attempt int) bool {
-	limited, cancel := context.WithTimeout(ctx, sendTimeout)
+	// One that is under way when all ends has a moment: cut off, it would be made again
+	// after the next start, though the receiver may have heard of it.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastMoment, cancel) })()
 	err := r.send.send(limited, m)
 	if ctx.Err() != nil && err != nil {
 		return false // it is told after the next start
