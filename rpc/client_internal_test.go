@@ -156,7 +156,7 @@ func TestThrottleForgetsAWindowThatWasShorter(t *testing.T) {
 // Instances that serve plain HTTP stand in the registry beside those that are called,
 // and are no reason to eject more of these.
 func TestEjectionCountsInstancesThatAreCalled(t *testing.T) {
-	p := newPool(t.Context(), &Client{born: time.Now(), logger: slog.New(slog.DiscardHandler), metrics: &clientMetrics{ejections: prometheus.NewCounter(prometheus.CounterOpts{Name: "n"})}})
+	p := newPool(t.Context(), &Client{born: time.Now(), logger: slog.New(slog.DiscardHandler), metrics: &clientMetrics{ejections: prometheus.NewCounter(prometheus.CounterOpts{Name: "n_total", Help: "Nothing."})}})
 	var called []*instance
 	for _, id := range []string{"a", "b"} {
 		for suffix, contracts := range map[string][]string{"": {"c"}, ".http": nil} {
