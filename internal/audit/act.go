@@ -81,7 +81,7 @@ func ofSettings(_ context.Context, req, _ any) (name, target string) {
 		for _, e := range r.GetEdits() {
 			all = append(all, e.GetName()+" on "+cmp.Or(e.GetScope(), "all"))
 		}
-		if slices.ContainsFunc(r.GetEdits(), func(e *settingsv1.Edit) bool { return e.New != nil }) { //nolint:protogetter // unset is not empty
+		if slices.ContainsFunc(r.GetEdits(), func(e *settingsv1.Edit) bool { return e.New != nil }) {
 			return "set", strings.Join(all, ", ")
 		}
 		return "unset", strings.Join(all, ", ")
@@ -187,14 +187,14 @@ func settled(verb, service string, dry bool, f *eventsv1.Filter, answer interfac
 	if f.GetLetter() != "" {
 		return verb, service + "letter " + f.GetLetter()
 	}
-	target = fmt.Sprintf("%s%d letters", service, answer.GetCount())
+	chosen := []string{fmt.Sprintf("%s%d letters", service, answer.GetCount())}
 	for _, one := range [][2]string{{"event", f.GetTopic()}, {"key", f.GetKey()}, {"group", f.GetGroup()}, {"because", f.GetReason()}} {
 		if one[1] != "" {
-			target += ", " + one[0] + " " + one[1]
+			chosen = append(chosen, one[0]+" "+one[1])
 		}
 	}
 	if f.GetBefore() != nil {
-		target += ", before " + f.GetBefore().AsTime().UTC().Format(time.RFC3339)
+		chosen = append(chosen, "before "+f.GetBefore().AsTime().UTC().Format(time.RFC3339))
 	}
-	return verb, target
+	return verb, strings.Join(chosen, ", ")
 }

@@ -28,12 +28,13 @@ const (
 
 // Say has the calls of a context tell it.
 func (c Caller) Say(ctx context.Context) context.Context {
+	var said []string
 	for _, one := range [][2]string{{metadataVia, c.Via}, {metadataRole, c.Role}, {metadataFrom, c.From}, {metadataRequest, c.Request}} {
 		if one[1] != "" {
-			ctx = metadata.AppendToOutgoingContext(ctx, one[0], one[1])
+			said = append(said, one[0], one[1])
 		}
 	}
-	return ctx
+	return metadata.AppendToOutgoingContext(ctx, said...)
 }
 
 // DialOptions have all calls of a connection tell it.
