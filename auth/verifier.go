@@ -162,7 +162,8 @@ func rolesOf(claims map[string]json.RawMessage, path []string) ([]string, error)
 		}
 		if i == len(path)-1 {
 			var roles []string
-			return roles, json.Unmarshal(raw, &roles)
+			err := json.Unmarshal(raw, &roles)
+			return roles, err
 		}
 		claims = nil
 		if err := json.Unmarshal(raw, &claims); err != nil {

@@ -97,7 +97,8 @@ func (c *crew) run(o sagas.Order) (sagas.Result, error) {
 
 func (c *crew) report(o branch.Order) (branch.Report, error) {
 	var r branch.Report
-	return r, c.participant.ask(o, &r, 30*time.Second)
+	err := c.participant.ask(o, &r, 30*time.Second)
+	return r, err
 }
 
 func (c *crew) stop() {

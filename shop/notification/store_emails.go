@@ -26,7 +26,8 @@ func scanEmail(scan func(...any) error) (email, error) {
 		return email{}, err
 	}
 	e.kind, e.state = notificationv1.Kind(notificationv1.Kind_value[kind]), emailState(state)
-	return e, json.Unmarshal([]byte(about), &e.facts)
+	err = json.Unmarshal([]byte(about), &e.facts)
+	return e, err
 }
 
 // due returns when the next e-mail is due, if there is one.
