@@ -117,7 +117,7 @@ func (s *httpServer) listen(env node.Environment) (*registry.Instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w", err)
 	}
-	address, err := env.AdvertiseAddress(l)
+	address, err := env.AdvertiseBeside(l)
 	if err != nil {
 		return nil, err
 	}

@@ -32,13 +32,19 @@ func (n *Node) openAdmin(sections map[string]func() any) error {
 	if err != nil {
 		return fmt.Errorf("listen for admin on %s: %w", n.Env.Admin, err)
 	}
+	address := l.Addr().String()
+	if at, ok := l.Addr().(*net.TCPAddr); ok && at.IP.IsUnspecified() { // "any" is nowhere for others
+		if address, err = n.Env.AdvertiseBeside(l); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
 	handler := admin.New(admin.Options{
 		Ready:    n.ready,
 		Metrics:  n.Telemetry.Metrics(),
 		Policies: func() any { return n.Settings.InForce() },
 		Sections: sections,
 	})
-	n.admin = &adminServer{address: l.Addr().String(), server: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}}
+	n.admin = &adminServer{address: address, server: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}}
 	go func() {
 		if err := n.admin.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			n.Logger().Error("admin listener ended", "error", err)

@@ -73,3 +73,12 @@ func (e Environment) AdvertiseAddress(l net.Listener) (string, error) {
 	}
 	return net.JoinHostPort(host, port), nil
 }
+
+// AdvertiseBeside is where others reach a further listener of the process: a port that
+// the environment names is that of the first.
+func (e Environment) AdvertiseBeside(l net.Listener) (string, error) {
+	if host, _, err := net.SplitHostPort(e.Advertise); err == nil {
+		e.Advertise = host
+	}
+	return e.AdvertiseAddress(l)
+}
