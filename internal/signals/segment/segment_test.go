@@ -95,8 +95,12 @@ func TestFileWithLogIsNotThinned(t *testing.T) {
 	}
 	defer other.Close()
 	reads, err := other.QueryContext(t.Context(), "SELECT id FROM traces") // and keeps the log there
-	if err != nil || !reads.Next() {
+	if err != nil {
 		t.Fatal(err)
+	}
+	defer reads.Close()
+	if !reads.Next() {
+		t.Fatal(reads.Err())
 	}
 	if _, err := s.Thin(segment.Keep{}); err == nil {
 		t.Error("it was thinned")
