@@ -147,7 +147,8 @@ func callRules() []rule {
 			"HandlerPanics", Page,
 			`sum by (service, rpc_method) (increase(warren_rpc_panics_total[10m])) > 0 or ` +
 				`sum by (service, http_route) (increase(warren_http_panics_total[10m])) > 0`, 0,
-			"{{ $labels.service }} panics in {{ $labels.rpc_method }}{{ $labels.http_route }}", "A handler of {{ $labels.service }} panicked {{ $value | printf \"%.0f\" }} times within ten minutes.",
+			"{{ $labels.service }} panics in {{ $labels.rpc_method }}{{ $labels.http_route }}",
+			"A handler of {{ $labels.service }} panicked {{ $value | printf \"%.0f\" }} times within ten minutes.",
 		},
 		{
 			"RateLimited", Info, `sum(rate(warren_gateway_rate_limited_total[5m])) > 1`, 5 * time.Minute,
@@ -341,11 +342,11 @@ func selfRules() []rule {
 			"The last ones are {{ $value | humanizeDuration }} old: other alerts do not see what happens now. Mostly the disk is full.",
 		},
 		{
-			"MetricsNotCompacted", Ticket, `increase(prometheus_tsdb_compactions_failed_total[3h]) > 0`, 0,
-			"The store of metrics is not compacted", "Compaction failed {{ $value | printf \"%.0f\" }} times within three hours: mostly the disk is full.",
+			"MetricsNotCompacted", Ticket, `increase(prometheus_tsdb_compactions_failed_total[15m]) > 0`, 0,
+			"The store of metrics is not compacted", "Compaction failed {{ $value | printf \"%.0f\" }} times within 15 minutes: mostly the disk is full.",
 		},
 		{
-			"MetricsCorrupt", Ticket, `increase(prometheus_tsdb_wal_corruptions_total[3h]) > 0`, 0,
+			"MetricsCorrupt", Ticket, `increase(prometheus_tsdb_wal_corruptions_total[1h]) > 0`, 0,
 			"The store of metrics was damaged", "Its log was damaged and repaired: some samples are lost.",
 		},
 		{

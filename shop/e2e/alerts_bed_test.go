@@ -185,17 +185,6 @@ func (b *bed) call(from shippingv1.ShippingServiceClient, to string) error {
 	return err
 }
 
-// times has f called so often in each tick, by as many at once.
-func (b *bed) times(n int, f func()) (stop func()) {
-	return b.each(func() {
-		var work sync.WaitGroup
-		for range n {
-			work.Go(f)
-		}
-		work.Wait()
-	})
-}
-
 // wire is a way to a server that can be cut.
 type wire struct {
 	listener net.Listener

@@ -9,14 +9,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	framework "github.com/gowarren/warren"
@@ -135,7 +134,7 @@ func (b *bed) subscriberLags() func() {
 				batch := make([]proto.Message, 10)
 				for i := range batch {
 					n++
-					batch[i] = &orderv1.OrderPlaced{OrderId: fmt.Sprint(n)}
+					batch[i] = &orderv1.OrderPlaced{OrderId: strconv.Itoa(n)}
 				}
 				_ = b.publish(m.db, batch...)
 			})
@@ -200,11 +199,12 @@ func saga(gid, name, sku string, attempts int32) *txnv1.Saga {
 
 // transactionsWait: one has waited for a service for ten minutes, as the
 // coordinator's database says; one has an answer that nobody can go on from; many
-// are turned back; and then the database is held by somebody else.
+// are turned back; parts of others are prepared and not decided, or lost; and then
+// the database is held by somebody else.
 func (b *bed) transactionsWait() func() {
 	ctx := b.t.Context()
 	b.shelf.late.now(away)
-	flags := []string{"--data", b.data, "--system-file", b.file("coordinator", "txn.backoff.base: 50ms, txn.backoff.max: 500ms, txn.attempts: 10000")}
+	flags := []string{"--data", b.data, "--system-file", b.file("coordinator", "txn.backoff.base: 50ms, txn.backoff.max: 500ms, txn.attempts: 10000, txn.audit: 200ms")}
 	first := b.sys.Coordinator(flags...)
 	client := txnv1.NewCoordinatorServiceClient(b.sys.Client())
 	if _, err := client.Submit(ctx, &txnv1.SubmitRequest{Saga: saga("late", "late", late, 0)}); err != nil {
@@ -222,13 +222,14 @@ func (b *bed) transactionsWait() func() {
 		b.t.Fatalf("%d transactions are older now, %v", n, err)
 	}
 	b.sys.Coordinator(flags...).Expect(context.DeadlineExceeded) // it may leave late on a machine that is busy
-	b.scrape("coordinator/2")
+	p := b.parts(client)
 	return func() {
 		b.together(func() {
 			b.hold(fault{[]expected{alarm("TransactionStuck", "service", "coordinator")}, func() (func(), error) {
+				b.scrape("coordinator/2") // it waits since before anybody looked
 				return func() { b.shelf.late.now(healthy) }, nil
 			}})
-		}, func() { b.transactionIsParked(client) }, func() { b.transactionsFail(client) })
+		}, func() { b.transactionIsParked(client); p.isLost() }, func() { b.transactionsFail(client) }, p.waits, p.isOrphan)
 		b.coordinatorStoreFails(client, db)
 	}
 }
@@ -244,16 +245,7 @@ func (b *bed) transactionIsParked(client txnv1.CoordinatorServiceClient) {
 			Name: "look", Method: txnv1.CoordinatorService_Get_FullMethodName, Request: request, Pivot: true, Retryable: true,
 			Policy: &txnv1.CallPolicy{Attempts: 1},
 		}}}})
-		return func() {
-			b.must("skip the step", func() error {
-				request := &txnv1.SkipRequest{Gid: "parked", Branch: "look", By: &txnv1.By{Reason: "a test"}}
-				err := b.sys.Client().Invoke(b.sys.As(ctx, "root", "operator"), txnv1.OperatorService_Skip_FullMethodName, request, &txnv1.Transaction{})
-				if status.Code(err) == codes.FailedPrecondition { // it was skipped before, and the answer was lost
-					return nil
-				}
-				return err
-			})
-		}, err
+		return func() { b.skip("parked", "look") }, err
 	}})
 }
 
@@ -356,7 +348,7 @@ func (b *bed) damageSettings(etcd string) (func(), error) {
 	}
 	return func() {
 		defer client.Close()
-		if _, err := client.Put(ctx, key, string(good.Kvs[0].Value)); err != nil {
+		if _, err := client.Put(ctx, key, string(good.Kvs[0].GetValue())); err != nil {
 			b.t.Error(err)
 		}
 	}, err

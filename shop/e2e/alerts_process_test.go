@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"runtime/debug"
 	"syscall"
@@ -14,7 +14,7 @@ func (b *bed) processIsShort() {
 		b.hold(fault{[]expected{alarm("GoroutineLeak", "instance", "hung/1")}, func() (func(), error) {
 			n, ok := b.value(`go_goroutines{instance="hung/1"}`)
 			if !ok {
-				return nil, fmt.Errorf("the number of goroutines is not known")
+				return nil, errors.New("the number of goroutines is not known")
 			}
 			enough := make(chan struct{})
 			for range int(1.4*n) + 600 {
@@ -26,14 +26,14 @@ func (b *bed) processIsShort() {
 		b.hold(fault{[]expected{alarm("MemoryNearLimit", "instance", "hung/1")}, func() (func(), error) {
 			used, ok := b.value(`process_resident_memory_bytes{instance="hung/1"}`)
 			if !ok {
-				return nil, fmt.Errorf("the memory in use is not known")
+				return nil, errors.New("the memory in use is not known")
 			}
 			before := debug.SetMemoryLimit(int64(used))
 			return func() { debug.SetMemoryLimit(before) }, nil
 		}})
 	}, func() {
 		b.hold(fault{[]expected{alarm("FileDescriptorsShort", "instance", "hung/1")}, b.filesRunShort})
-	})
+	}, b.registryForgets)
 }
 
 // filesRunShort opens nine of ten of the files that may be open at once, of which
@@ -41,7 +41,7 @@ func (b *bed) processIsShort() {
 func (b *bed) filesRunShort() (func(), error) {
 	used, ok := b.value(`process_open_fds{instance="hung/1"}`)
 	if !ok {
-		return nil, fmt.Errorf("the number of open files is not known")
+		return nil, errors.New("the number of open files is not known")
 	}
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {

@@ -3,19 +3,26 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/gowarren/warren/internal/metricstore"
+	"github.com/gowarren/warren/internal/node"
 	"github.com/gowarren/warren/internal/supervisor"
+	"github.com/gowarren/warren/rpc"
 	inventoryv1 "github.com/gowarren/warren/shop/api/shop/inventory/v1"
+	paymentv1 "github.com/gowarren/warren/shop/api/shop/payment/v1"
 	"github.com/gowarren/warren/store"
 )
 
@@ -39,7 +46,16 @@ func (s *shop) firesAlerts() {
 	w.begin()
 	s.followedBy(w)
 	s.set("inventory.oversold.period=200ms")
-	w.together(func() { s.processEnds(w) }, func() { s.stockIsWrong(w) }, func() { s.diskIsShort(w) })
+	as := s.asService()
+	reservationExpires, reservationsFail, paymentsFail := s.reservationExpires(w, as), s.reservationsFail(w, as), s.paymentsFail(w, as)
+	w.together(reservationExpires, func() {
+		w.together(func() { s.processEnds(w) }, func() { s.stockIsWrong(w) }, func() { s.diskIsShort(w) }, reservationsFail, paymentsFail)
+		s.nothingIsStored(w)
+	})
+}
+
+// nothingIsStored: less is free than metrics leave to the services.
+func (s *shop) nothingIsStored(w *watch) {
 	w.hold(fault{[]expected{alarm("MetricsNotStored")}, func() (func(), error) {
 		none := w.limits
 		none.Reserve = 1 << 60
@@ -122,6 +138,84 @@ func (s *shop) stockIsWrong(w *watch) {
 			do(`DELETE FROM reservation_lines WHERE reservation_id = 'nobody'`)
 			do(`DELETE FROM reservations WHERE id = 'nobody'`)
 		}, nil
+	}})
+}
+
+// asService makes calls those of another service of the shop.
+func (s *shop) asService() func(context.Context) context.Context {
+	s.t.Helper()
+	key, err := node.ReadKey(filepath.Join(s.data, "key"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return func(ctx context.Context) context.Context {
+		token, err := key.Sign("order")
+		if err != nil {
+			s.t.Error(err)
+		}
+		return metadata.AppendToOutgoingContext(ctx, rpc.MetadataService, token)
+	}
+}
+
+// reservationExpires: whoever made a reservation is gone.
+func (s *shop) reservationExpires(w *watch, as func(context.Context) context.Context) func() {
+	stock := inventoryv1.NewInventoryServiceClient(s.dial(s.t, "inventory"))
+	return func() {
+		w.hold(fault{[]expected{alarm("StockReservationsExpire")}, func() (func(), error) {
+			n := 0
+			w.must("reserve stock", func() error {
+				n++
+				_, err := stock.Reserve(as(s.t.Context()), &inventoryv1.ReserveRequest{
+					ReservationId: fmt.Sprint("left-", n), Lines: []*inventoryv1.Line{{Sku: "22423", Quantity: 1}},
+					ExpireTime: timestamppb.New(time.Now().Add(2 * time.Second)),
+				})
+				return err
+			})
+			return func() {}, nil
+		}})
+	}
+}
+
+// reservationsFail: the table of reservations takes no more of those that somebody
+// gives back.
+func (s *shop) reservationsFail(w *watch, as func(context.Context) context.Context) func() {
+	stock, n := inventoryv1.NewInventoryServiceClient(s.dial(s.t, "inventory")), &atomic.Int64{}
+	return func() {
+		s.stepsFail(w, alarm("StockReservationsFail"), "inventory", func() {
+			_, _ = stock.Release(as(s.t.Context()), &inventoryv1.ReleaseRequest{ReservationId: fmt.Sprint("unwanted-", n.Add(1))})
+		}, `CREATE TRIGGER broken BEFORE INSERT ON reservations WHEN NEW.id LIKE 'unwanted-%' BEGIN SELECT RAISE(ABORT, 'broken'); END`, `DROP TRIGGER broken`)
+	}
+}
+
+// paymentsFail: the table of payments is away.
+func (s *shop) paymentsFail(w *watch, as func(context.Context) context.Context) func() {
+	payments := paymentv1.NewPaymentServiceClient(s.dial(s.t, "payment"))
+	return func() {
+		s.stepsFail(w, alarm("PaymentsFail"), "payment", func() {
+			_, _ = payments.Void(as(s.t.Context()), &paymentv1.VoidRequest{PaymentId: "nobody"})
+		}, `ALTER TABLE payments RENAME TO payments_away`, `ALTER TABLE payments_away RENAME TO payments`)
+	}
+}
+
+// stepsFail: what is called of a service again and again does not work, for as long
+// as its database is broken.
+func (s *shop) stepsFail(w *watch, e expected, service string, call func(), breaks, mends string) {
+	ctx := s.t.Context()
+	db, err := store.Open(ctx, "sqlite:"+filepath.Join(s.data, service+".db"), store.Options{})
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer db.Close()
+	defer w.times(5, call)()
+	w.hold(fault{[]expected{e}, func() (func(), error) {
+		_, err := db.Exec(ctx, breaks)
+		return func() {
+			w.must("mend the database", func() error {
+				_, err := db.Exec(ctx, mends)
+				return err
+			})
+		}, err
 	}})
 }
 

@@ -256,6 +256,17 @@ func (w *watch) each(f func()) (stop func()) {
 	}
 }
 
+// times has f called so often in each tick, by as many at once.
+func (w *watch) times(n int, f func()) (stop func()) {
+	return w.each(func() {
+		var work sync.WaitGroup
+		for range n {
+			work.Go(f)
+		}
+		work.Wait()
+	})
+}
+
 // wait lets so many ticks pass.
 func (w *watch) wait(ticks int) {
 	for range ticks {
