@@ -90,22 +90,26 @@ func instanceRules() []rule {
 	}
 }
 
+const byService = `sum by (service) `
+
+// failing and slow are of a service: one that is asked in both ways is in trouble
+// when either is.
+func failing(all, wrong string) string {
+	return byService + `(rate(` + wrong + `[5m])) / ` + byService + `(rate(` + all + `[5m])) > 0.05 and ` + byService + `(rate(` + all + `[5m])) > 0.1`
+}
+
+func slow(all, buckets string) string {
+	return `histogram_quantile(0.99, sum by (service, le) (rate(` + buckets + `[5m]))) > 1 and ` + byService + `(rate(` + all + `[5m])) > 0.1`
+}
+
 func callRules() []rule {
 	const (
-		byService = `sum by (service) `
-		calls     = `rpc_server_call_duration_seconds`
-		requests  = `http_server_request_duration_seconds_count{` + AtGateway + `}`
-		faulty    = `http_server_request_duration_seconds_count{` + AtGateway + `,` + FaultyRequests + `}`
-		asked     = `http_server_request_duration_seconds_count{` + atSites + `}`
-		broken    = `http_server_request_duration_seconds_count{` + atSites + `,` + FaultyRequests + `}`
+		calls    = `rpc_server_call_duration_seconds`
+		requests = `http_server_request_duration_seconds_count{` + AtGateway + `}`
+		faulty   = `http_server_request_duration_seconds_count{` + AtGateway + `,` + FaultyRequests + `}`
+		asked    = `http_server_request_duration_seconds_count{` + atSites + `}`
+		broken   = `http_server_request_duration_seconds_count{` + atSites + `,` + FaultyRequests + `}`
 	)
-	// Of a service that is asked in both ways, either says that something is wrong.
-	failing := func(all, wrong string) string {
-		return byService + `(rate(` + wrong + `[5m])) / ` + byService + `(rate(` + all + `[5m])) > 0.05 and ` + byService + `(rate(` + all + `[5m])) > 0.1`
-	}
-	slow := func(all, buckets string) string {
-		return `histogram_quantile(0.99, sum by (service, le) (rate(` + buckets + `[5m]))) > 1 and ` + byService + `(rate(` + all + `[5m])) > 0.1`
-	}
 	return []rule{
 		{
 			"HighErrorRatio", Page,
