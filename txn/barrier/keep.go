@@ -24,7 +24,7 @@ func (b *Barrier) Run(ctx context.Context) error {
 	for failing := false; ; {
 		err := b.tidy(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // what a context cuts off at the end is no fault
 		}
 		if err != nil && !failing {
 			b.logger.WarnContext(ctx, "barrier can't tidy up", "error", err)
